@@ -1,0 +1,40 @@
+# make help lists the targets.
+SHELL := /bin/bash
+GOLANGCI_LINT_VERSION := v2.15.0
+BIN := bin
+TOOLS := .bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint build bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# An embedded PostgreSQL in .billonce/, a demo table, a billing API on loopback,
+# and one run with the default configuration.
+run: export DATABASE_URL := embedded
+run: build ## send 1,000 demo invoices: embedded PostgreSQL, billing API on loopback, one `batch run`
+	@$(BIN)/batch seed 1000
+	@$(BIN)/batch migrate
+	@$(BIN)/batch fake-api -- $(BIN)/batch run
+
+test: ## run all tests; they start the PostgreSQL servers that they need
+	go test $(TESTFLAGS) ./...
+
+lint: $(TOOLS)/golangci-lint ## vet and lint
+	go vet ./...
+	$(TOOLS)/golangci-lint run ./...
+
+build: ## build bin/batch
+	@mkdir -p $(BIN)
+	@go build -o $(BIN)/ ./cmd/...
+
+bench: ## time a run against a bare loop that only calls the API
+	go run ./internal/bench $(BENCHFLAGS)
+
+clean: ## remove what was built, and the demo's database
+	rm -rf $(BIN) $(TOOLS) .billonce
+
+$(TOOLS)/golangci-lint: Makefile
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@touch $@

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing/pgstore"
+	"billonce/internal/pgtemp"
+)
+
+const (
+	embeddedDir      = ".billonce"
+	embeddedDatabase = "postgres"
+	shutdownTimeout  = 30 * time.Second
+)
+
+// database is where a command works: the user's, or an embedded one that ends
+// with the command.
+type database struct {
+	main, lock *pgx.ConnConfig
+	sameServer bool // main and lock are one URL
+	server     *pgtemp.Server
+}
+
+func (a app) openDatabase(ctx context.Context, c config) (*database, error) {
+	var d database
+	mainURL, lockURL := c.DatabaseURL, c.LockDatabaseURL
+	if mainURL == embedded || lockURL == embedded {
+		server, err := pgtemp.Start(ctx, pgtemp.Options{Dir: embeddedDir, Getenv: a.getenv})
+		if err != nil {
+			return nil, fmt.Errorf("start the embedded PostgreSQL: %w", err)
+		}
+		d.server = server
+		if mainURL == embedded {
+			mainURL = server.URL(embeddedDatabase)
+		}
+		if lockURL == embedded {
+			lockURL = server.URL(embeddedDatabase)
+		}
+	}
+	var err error
+	if d.main, err = pgstore.ParseURL(mainURL, a.applicationName()); err != nil {
+		return nil, errors.Join(usage(fmt.Errorf("DATABASE_URL: %w", err)), d.close())
+	}
+	if d.lock, err = pgstore.ParseURL(lockURL, a.applicationName()); err != nil {
+		return nil, errors.Join(usage(fmt.Errorf("LOCK_DATABASE_URL: %w", err)), d.close())
+	}
+	d.sameServer = mainURL == lockURL
+	return &d, nil
+}
+
+func (d *database) close() error {
+	if d.server == nil {
+		return nil
+	}
+	return d.server.Close()
+}
+
+func (a app) getenv(name string) string {
+	value, _ := a.env(name)
+	return value
+}
+
+// applicationName is what pg_stat_activity, the ledger and other runners show:
+// the pod's name where there is one (its HOSTNAME), else the host's.
+func (a app) applicationName() string {
+	host := a.getenv("HOSTNAME")
+	if host == "" {
+		host, _ = os.Hostname()
+	}
+	return fmt.Sprintf("billonce/%s/%d", host, os.Getpid())
+}
+
+func (c config) book() pgstore.Book {
+	return pgstore.Book{
+		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
+		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
+	}
+}

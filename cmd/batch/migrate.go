@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"billonce/internal/billing/pgstore"
+)
+
+func (a app) migrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Make or upgrade the ledger's tables in LEDGER_SCHEMA",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+				m, err := pgstore.Migrate(ctx, d.lock, c.book())
+				if err != nil {
+					return err
+				}
+				if m.NoInvoices {
+					fmt.Fprintf(a.stdout, "There is no table %s with a column %s yet: the ledger is made for keys of type %s.\n"+
+						"If yours will have another type, run `batch migrate` again once the table is there.\n",
+						c.InvoicesTable, c.InvoicesID, m.KeyType)
+				}
+				switch {
+				case m.From != m.To:
+					fmt.Fprintf(a.stdout, "Migrated schema %s from version %d to %d (keys of type %s).\n", m.Schema, m.From, m.To, m.KeyType)
+				case m.Retyped != "":
+					fmt.Fprintf(a.stdout, "Changed the empty ledger in schema %s from keys of type %s to %s.\n", m.Schema, m.Retyped, m.KeyType)
+				default:
+					fmt.Fprintf(a.stdout, "Schema %s is up to date (version %d).\n", m.Schema, m.To)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (a app) seedCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "seed N",
+		Short: "Add N pending invoices to a demo table `invoices`, made where there is none",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := strconv.ParseInt(args[0], 10, 32)
+			if err != nil || n < 0 {
+				return usage(fmt.Errorf("seed: %q is not a number of invoices; write for example `batch seed 1000`", args[0]))
+			}
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, _ config, d *database) error {
+				if err := pgstore.Seed(ctx, d.main, int(n)); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.stdout, "Added %d pending invoices to the table invoices.\n", n)
+				return nil
+			})
+		},
+	}
+}
+
+// withDatabase runs a command that needs the database and no billing API.
+func (a app) withDatabase(ctx context.Context, f func(context.Context, config, *database) error) (err error) {
+	c, err := a.config(needDatabase)
+	if err != nil {
+		return err
+	}
+	if err := c.book().Check(); err != nil {
+		return usage(err)
+	}
+	d, err := a.openDatabase(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	return f(ctx, c, d)
+}

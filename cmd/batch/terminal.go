@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+)
+
+const progressInterval = 100 * time.Millisecond
+
+// terminal is where a run speaks: JSON lines in a pod; on a terminal words, and
+// a progress bar that log lines don't tear.
+type terminal struct {
+	out     io.Writer
+	isTerm  bool
+	console bool
+
+	mu   sync.Mutex
+	bar  *progressbar.ProgressBar
+	stop func()
+}
+
+func newTerminal(out io.Writer, c config) *terminal {
+	f, ok := out.(*os.File)
+	t := &terminal{out: out, isTerm: ok && term.IsTerminal(int(f.Fd()))}
+	t.console = c.LogFormat == "console" || (c.LogFormat == "auto" && t.isTerm)
+	return t
+}
+
+func (t *terminal) logger(c config) zerolog.Logger {
+	level, err := zerolog.ParseLevel(c.LogLevel)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	var out io.Writer = t
+	if t.console {
+		out = zerolog.ConsoleWriter{Out: t, TimeFormat: time.TimeOnly, NoColor: !t.isTerm, FieldsExclude: []string{"run_id"}}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
+
+// Write keeps log lines and the bar apart.
+func (t *terminal) Write(line []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bar != nil {
+		_ = t.bar.Clear()
+	}
+	return t.out.Write(line)
+}
+
+// showProgress draws a bar until close, on a terminal only.
+func (t *terminal) showProgress(ctx context.Context, store *pgstore.Store, tally *billing.Tally, limit int) error {
+	if !t.isTerm {
+		return nil
+	}
+	total, err := store.CountPending(ctx)
+	if err != nil {
+		return fmt.Errorf("count pending invoices: %w", err)
+	}
+	if limit > 0 {
+		total = min(total, int64(limit))
+	}
+	if total == 0 {
+		return nil
+	}
+	t.bar = progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(t.out), progressbar.OptionSetDescription("sending invoices"),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("invoices"),
+		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		tick := time.NewTicker(progressInterval)
+		defer tick.Stop()
+		for {
+			t.draw(tally, total)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	t.stop = func() { cancel(); drawing.Wait() }
+	return nil
+}
+
+func (t *terminal) draw(tally *billing.Tally, total int64) {
+	done := tally.Sent.Load() + tally.Failed.Load() + tally.InDoubt.Load()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = t.bar.Set64(min(done, total-1)) // the last step would end the bar's line
+}
+
+// close ends the bar.
+func (t *terminal) close() {
+	if t.stop == nil {
+		return
+	}
+	t.stop()
+	t.stop = nil
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = t.bar.Clear()
+	t.bar = nil
+}

@@ -1,0 +1,105 @@
+package billing
+
+import "time"
+
+// Known is all that the decision about a delivery depends on.
+type Known struct {
+	Outcome        Outcome       // of the last attempt; Unknown for a recovered `sending`
+	Finding        Finding       // of a look-up, if one was made
+	LookedUp       bool          // a look-up was made
+	Idempotent     bool          // the API honours idempotency keys
+	KeyAge         time.Duration // by the database's clock
+	KeyTTL         time.Duration // how long the API remembers a key
+	AttemptsLeft   bool          // in this run
+	HasLookup      bool          // a look-up is configured
+	KeyReused      bool          // the API holds another request under the key
+	BodyChanged    bool          // a repeat would carry another body
+	DeadlinePassed bool          // no request of the last attempt can still be on its way
+	Recovered      bool          // the attempt's sender is gone: found as `sending` with its locks free
+}
+
+// Action is what the runner does next about a delivery.
+type Action int
+
+const (
+	// Settle: write Next into the ledger.
+	Settle Action = iota
+	// LookUp: ask the API whether it acted, then decide again.
+	LookUp
+	// Wait: leave the delivery in `sending` until the request's deadline has
+	// passed. A look-up's 404 proves nothing while the request may still arrive.
+	Wait
+)
+
+// Decision is the next state of a delivery, and why.
+type Decision struct {
+	Action Action
+	Next   State // for Settle
+	Final  bool  // Retry that this run must not try again: its attempts are used up
+	Reason string
+}
+
+// KeyMargin is how long before the end of its life an idempotency key is no
+// longer trusted: clocks differ, and the request itself takes time.
+func KeyMargin(ttl time.Duration) time.Duration {
+	return min(ttl/10, 30*time.Minute)
+}
+
+// KeyAlive says whether a repeat under a key of this age is still recognised
+// by the API.
+func KeyAlive(age, ttl time.Duration) bool {
+	return age < ttl-KeyMargin(ttl)
+}
+
+// Decide is the state machine of a delivery: from what is known to what is
+// done. It is pure; a table test covers every combination. Money is never
+// guessed: whatever is not certain ends in InDoubt.
+func Decide(k Known) Decision {
+	switch k.Outcome {
+	case Accepted:
+		return Decision{Next: Sent}
+	case Refused:
+		return Decision{Next: Failed}
+	case NotSent:
+		return Decision{Next: Retry, Final: !k.AttemptsLeft}
+	case Unknown:
+	}
+	if k.LookedUp {
+		switch k.Finding {
+		case Acted:
+			return Decision{Next: Sent, Reason: "the look-up says that the API has acted"}
+		case NotActed:
+			return Decision{Next: Retry, Final: !k.AttemptsLeft, Reason: "the look-up says that the API has not acted"}
+		case NotKnown:
+			return Decision{Next: InDoubt, Reason: "the look-up does not tell"}
+		}
+		return Decision{Next: InDoubt, Reason: "the look-up does not tell"}
+	}
+	reason := doubt(k)
+	if reason == "" {
+		return Decision{Next: Retry, Final: !k.AttemptsLeft}
+	}
+	switch {
+	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):
+		return Decision{Action: Wait, Next: Sending, Reason: "its request may still be on its way"}
+	case k.HasLookup:
+		return Decision{Action: LookUp}
+	}
+	return Decision{Next: InDoubt, Reason: reason}
+}
+
+// doubt says why an unknown outcome can't be cleared by sending the same
+// request again; empty if it can.
+func doubt(k Known) string {
+	switch {
+	case !k.Idempotent:
+		return "the API may have acted, and has no idempotency keys"
+	case k.KeyReused:
+		return "the API holds another request under the same idempotency key"
+	case k.BodyChanged:
+		return "the invoice has changed since its first attempt"
+	case !KeyAlive(k.KeyAge, k.KeyTTL):
+		return "the API may have acted, and may have forgotten the idempotency key since"
+	}
+	return ""
+}

@@ -1,0 +1,130 @@
+package billing
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const testTTL = 24 * time.Hour
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		in   Known
+		want Decision
+	}{
+		{"accepted", Known{Outcome: Accepted}, Decision{Next: Sent}},
+		{"refused", Known{Outcome: Refused, Idempotent: true}, Decision{Next: Failed}},
+		{"not sent, attempts left", Known{Outcome: NotSent, AttemptsLeft: true}, Decision{Next: Retry}},
+		{"not sent, attempts used up", Known{Outcome: NotSent}, Decision{Next: Retry, Final: true}},
+		{"unknown, idempotent, young key", Known{Idempotent: true, KeyTTL: testTTL, AttemptsLeft: true}, Decision{Next: Retry}},
+		{
+			"unknown, idempotent, old key", Known{Idempotent: true, KeyTTL: testTTL, KeyAge: 24 * time.Hour, AttemptsLeft: true},
+			Decision{Next: InDoubt, Reason: "the API may have acted, and may have forgotten the idempotency key since"},
+		},
+		{
+			"unknown, idempotent, key within the margin", Known{Idempotent: true, KeyTTL: testTTL, KeyAge: testTTL - 29*time.Minute, AttemptsLeft: true},
+			Decision{Next: InDoubt, Reason: "the API may have acted, and may have forgotten the idempotency key since"},
+		},
+		{
+			"unknown, idempotent, body changed", Known{Idempotent: true, KeyTTL: testTTL, BodyChanged: true},
+			Decision{Next: InDoubt, Reason: "the invoice has changed since its first attempt"},
+		},
+		{
+			"422 on a used key", Known{Idempotent: true, KeyTTL: testTTL, KeyReused: true},
+			Decision{Next: InDoubt, Reason: "the API holds another request under the same idempotency key"},
+		},
+		{
+			"unknown, not idempotent", Known{AttemptsLeft: true},
+			Decision{Next: InDoubt, Reason: "the API may have acted, and has no idempotency keys"},
+		},
+		{
+			"recovered, not idempotent, request may be on its way", Known{Recovered: true},
+			Decision{Action: Wait, Next: Sending, Reason: "its request may still be on its way"},
+		},
+		{
+			"recovered, not idempotent, deadline passed", Known{Recovered: true, DeadlinePassed: true},
+			Decision{Next: InDoubt, Reason: "the API may have acted, and has no idempotency keys"},
+		},
+		{
+			"a look-up waits for the deadline", Known{HasLookup: true},
+			Decision{Action: Wait, Next: Sending, Reason: "its request may still be on its way"},
+		},
+		{"a look-up is due", Known{HasLookup: true, DeadlinePassed: true}, Decision{Action: LookUp}},
+		{
+			"looked up: acted", Known{LookedUp: true, Finding: Acted},
+			Decision{Next: Sent, Reason: "the look-up says that the API has acted"},
+		},
+		{
+			"looked up: not acted", Known{LookedUp: true, Finding: NotActed, AttemptsLeft: true},
+			Decision{Next: Retry, Reason: "the look-up says that the API has not acted"},
+		},
+		{"looked up: no answer", Known{LookedUp: true}, Decision{Next: InDoubt, Reason: "the look-up does not tell"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(c.want, Decide(c.in)); diff != "" {
+				t.Errorf("Decide(%+v): -want +got:\n%s", c.in, diff)
+			}
+		})
+	}
+}
+
+// TestDecideKeepsPromises states, over every combination of what can be known,
+// what must never and what must always be decided.
+func TestDecideKeepsPromises(t *testing.T) {
+	t.Parallel()
+	bools := []bool{false, true}
+	n := 0
+	for _, outcome := range []Outcome{Unknown, Accepted, Refused, NotSent, Outcome(99)} {
+		for _, finding := range []Finding{NotKnown, Acted, NotActed} {
+			for _, age := range []time.Duration{0, testTTL / 2, testTTL, 2 * testTTL} {
+				for bits := range 1 << 8 {
+					k := Known{
+						Outcome: outcome, Finding: finding, KeyAge: age, KeyTTL: testTTL,
+						LookedUp: bools[bits&1], Idempotent: bools[bits>>1&1], AttemptsLeft: bools[bits>>2&1],
+						HasLookup: bools[bits>>3&1], KeyReused: bools[bits>>4&1], BodyChanged: bools[bits>>5&1],
+						DeadlinePassed: bools[bits>>6&1], Recovered: bools[bits>>7&1],
+					}
+					n++
+					if fault := brokenPromise(k, Decide(k)); fault != "" {
+						t.Errorf("%s: Decide(%+v) = %+v", fault, k, Decide(k))
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d combinations", n)
+}
+
+func brokenPromise(k Known, d Decision) string {
+	unknown := k.Outcome != Accepted && k.Outcome != Refused && k.Outcome != NotSent
+	repeatIsHarmless := k.Idempotent && !k.KeyReused && !k.BodyChanged && KeyAlive(k.KeyAge, k.KeyTTL)
+	foundNothing := k.LookedUp && k.Finding == NotActed
+	found := k.LookedUp && k.Finding == Acted
+	switch {
+	case d.Action == Settle && d.Next == Sent && k.Outcome != Accepted && !(unknown && found):
+		return "P3: sent without an acceptance"
+	case d.Action == Settle && d.Next == Retry && unknown && !repeatIsHarmless && !foundNothing:
+		return "P1: a repeat that could have a second effect"
+	case d.Action == Settle && d.Next == Failed && k.Outcome != Refused:
+		return "P3: failed without a refusal"
+	case d.Action == LookUp && !k.DeadlinePassed:
+		return "P1: looked up while the request could still arrive"
+	case d.Action == LookUp && (!k.HasLookup || k.LookedUp):
+		return "P2: a look-up that leads nowhere"
+	case d.Action == Wait && k.DeadlinePassed:
+		return "P2: waiting for what has passed"
+	case d.Action == Settle && d.Next == InDoubt && d.Reason == "":
+		return "doubt without a reason"
+	case d.Action == Settle && (d.Next == "" || d.Next == Sending || d.Next == Cancelled):
+		return fmt.Sprintf("settled into %q", d.Next)
+	case d.Action == Settle && d.Next == Retry && d.Final == k.AttemptsLeft:
+		return "attempts are not bounded"
+	}
+	return ""
+}

@@ -1,0 +1,371 @@
+package billing
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// aheadFactor bounds how many intents are committed ahead of their requests
+	// where a repeat is harmless: commits are what costs there.
+	aheadFactor = 8
+	// An intent that is not sent within its life goes back to `retry` unsent.
+	// Where the API is not idempotent, intents are committed just ahead of their
+	// requests, and the life is short, since a recovered `sending` waits for it.
+	intentLife           = 5 * time.Second
+	intentLifeIdempotent = 2 * time.Minute
+	// deadlineMargin is what the ledger's deadline allows for beyond the request's own.
+	deadlineMargin = time.Second
+	claimTries     = 5
+)
+
+// delivering is one claim on its way through intent, send and settle.
+type delivering struct {
+	runner *Runner
+	pass   *pass
+	claim  *Claim
+	begun  int // intents committed
+
+	open sync.WaitGroup // deliveries not yet settled (row: not yet replied to)
+
+	mu      sync.Mutex
+	settles []Settlement // row: what the claim's own transaction will write
+}
+
+// lane claims and delivers until the pass is over.
+func (r *Runner) lane(p *pass) (err error) {
+	claimer := r.NewClaimer()
+	defer func() {
+		if cerr := claimer.Close(context.WithoutCancel(r.claimCtx)); cerr != nil {
+			r.Log.Debug().Err(cerr).Msg("closing a claim's connection")
+		}
+	}()
+	for {
+		candidates, err := p.next(r.claimCtx)
+		if err != nil {
+			return r.unlessStopped(err)
+		}
+		if len(candidates) == 0 {
+			return nil
+		}
+		claim, err := r.claim(claimer, candidates)
+		if err != nil {
+			r.budget.give(len(candidates))
+			return r.unlessStopped(err)
+		}
+		held := len(candidates) - len(claim.IDs)
+		p.addHeld(held)
+		r.Tally.Candidates.Add(int64(len(candidates)))
+		r.Tally.HeldByThem.Add(int64(held))
+
+		d := &delivering{runner: r, pass: p, claim: claim}
+		err = d.deliver(r.claimCtx)
+		r.budget.give(len(candidates) - d.begun)
+		if err != nil {
+			return r.unlessStopped(err)
+		}
+	}
+}
+
+// unlessStopped drops an error that is only the echo of the run being stopped.
+func (r *Runner) unlessStopped(err error) error {
+	if r.stop.stopped() && r.claimCtx.Err() != nil {
+		r.Log.Debug().Err(err).Msg("claiming ended by the stop")
+		return nil
+	}
+	return err
+}
+
+// claim tries again on a new connection when the old one breaks: nothing was
+// begun yet, so nothing is lost.
+func (r *Runner) claim(c Claimer, candidates []Candidate) (*Claim, error) {
+	for try := 1; ; try++ {
+		claim, err := c.Claim(r.claimCtx, candidates)
+		if err == nil {
+			return claim, nil
+		}
+		if try == claimTries || r.stop.stopped() {
+			return nil, fmt.Errorf("claim invoices: %w", err)
+		}
+		r.Log.Warn().Err(err).Int("try", try).Msg("claiming again")
+		if err := sleep(r.claimCtx, backoff(try)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// deliver takes one claim from intent to release.
+func (d *delivering) deliver(ctx context.Context) (err error) {
+	detached := context.WithoutCancel(ctx)
+	defer func() {
+		d.open.Wait()
+		if serr := d.settleOnClaim(detached); err == nil {
+			err = serr
+		}
+		if rerr := d.claim.Release(detached); rerr != nil {
+			// Everything is settled already: the locks are gone early, no more.
+			d.runner.Log.Warn().Err(rerr).Msg("a claim's connection broke before its release")
+		}
+	}()
+	for rest := d.claim.IDs; len(rest) > 0 && d.live(); {
+		n := d.reserve(ctx, len(rest))
+		if n == 0 {
+			return nil
+		}
+		begun, err := d.group(ctx, rest[:n])
+		if unused := n - begun; !d.runner.Idempotent {
+			d.runner.free(unused)
+		}
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+func (d *delivering) live() bool {
+	return !d.runner.stop.stopped() && !isClosed(d.claim.Lost)
+}
+
+// reserve says how many intents may be committed now. Where the API is not
+// idempotent no more than there are free senders, which it reserves: what a
+// kill can leave in doubt is what was in flight, not what was claimed.
+func (d *delivering) reserve(ctx context.Context, wanted int) int {
+	r := d.runner
+	if r.Idempotent {
+		ahead := aheadFactor * r.Concurrency
+		if r.Rate > 0 {
+			ahead = min(ahead, max(1, int(r.Rate*intentLifeIdempotent.Seconds()/4)))
+		}
+		return min(wanted, ahead)
+	}
+	if !r.reserveSlot(ctx) {
+		return 0
+	}
+	n := 1
+	for n < wanted {
+		select {
+		case <-r.slots:
+		default:
+			return n
+		}
+		if !r.pace.ready() {
+			r.free(1)
+			return n
+		}
+		n++
+	}
+	return n
+}
+
+// group looks again, commits the intents of those that are to be sent, and
+// hands them to the senders. It returns how many it handed over.
+func (d *delivering) group(ctx context.Context, ids []InvoiceID) (int, error) {
+	r := d.runner
+	invoices, err := r.Looker.Look(ctx, ids)
+	if err != nil {
+		return 0, fmt.Errorf("look at claimed invoices again: %w", err)
+	}
+	plan := d.plan(invoices)
+	if err := d.lookUp(ctx, plan.lookUps); err != nil {
+		return 0, err
+	}
+	for _, s := range plan.settle {
+		d.settle(s)
+	}
+	if len(plan.attempts) == 0 {
+		return 0, nil
+	}
+	intents := make([]Intent, len(plan.attempts))
+	for i, a := range plan.attempts {
+		intents[i] = a.intent
+	}
+	life := intentLife
+	if r.Idempotent {
+		life = intentLifeIdempotent
+	}
+	sendBy := time.Now().Add(life)
+	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, life+r.Timeout+deadlineMargin)
+	if err != nil {
+		return 0, fmt.Errorf("record intents: %w", err)
+	}
+	begun := 0
+	for _, a := range plan.attempts {
+		if _, ok := committed[a.intent.InvoiceID]; !ok {
+			// The fence held: another run is at it, whatever the locks say.
+			r.Log.Warn().Str("invoice_id", string(a.intent.InvoiceID)).Msg("another run has this invoice's delivery: left to it")
+			d.pass.addHeld(1)
+			continue
+		}
+		a.sendBy = sendBy
+		if seen := a.intent.Seen; seen != nil && seen.State == Retry && seen.RunID == r.RunID {
+			r.Tally.Retry.Add(-1)
+		}
+		if a.intent.Seen != nil && a.intent.Seen.State == Sending {
+			r.Tally.Recovered.Add(1)
+			r.Log.Info().Str("invoice_id", string(a.intent.InvoiceID)).Int("attempt", a.intent.Attempt).
+				Msg("recovered: its sender is gone; sending again under the same key")
+		}
+		d.begin(ctx, a)
+		begun++
+	}
+	return begun, nil
+}
+
+func (d *delivering) begin(ctx context.Context, a *attempt) {
+	r := d.runner
+	d.begun++
+	d.pass.progress.Add(1)
+	d.open.Add(1)
+	if r.Idempotent && !r.reserveSlot(ctx) {
+		d.settle(a.unasked())
+		return
+	}
+	r.work <- a
+}
+
+// plan is what to do about each invoice that is still pending.
+type plan struct {
+	attempts []*attempt
+	settle   []Settlement
+	lookUps  []*attempt
+}
+
+func (d *delivering) plan(invoices []Invoice) plan {
+	var p plan
+	for _, inv := range invoices {
+		d.planOne(&p, inv)
+	}
+	return p
+}
+
+func (d *delivering) planOne(p *plan, inv Invoice) {
+	r := d.runner
+	seen := inv.Delivery
+	if seen != nil && !d.mayTry(inv.ID, seen) {
+		return
+	}
+	msg, err := r.Renderer.Render(inv)
+	if err != nil {
+		r.Tally.Unrendered.Add(1)
+		r.Log.Warn().Err(err).Str("invoice_id", string(inv.ID)).Msg("no request can be made of this invoice: left pending")
+		return
+	}
+	msg.InvoiceID = inv.ID
+	msg.IdempotencyKey = r.key(inv.ID)
+	hash := sha256.Sum256(msg.Body)
+	a := &attempt{
+		delivering: d,
+		message:    msg,
+		intent: Intent{
+			InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1,
+			Key: msg.IdempotencyKey, BodySHA256: hash[:], Seen: seen,
+		},
+	}
+	if seen == nil {
+		p.attempts = append(p.attempts, a)
+		return
+	}
+	a.message.Repeat = true
+	a.intent.Attempt = seen.Attempt + 1
+	if seen.RunID == r.RunID {
+		a.intent.RunAttempt = seen.RunAttempt + 1
+	}
+	if seen.State == Retry && !seen.Doubtful {
+		p.attempts = append(p.attempts, a)
+		return
+	}
+	a.doubtful, a.keyAge, a.looked = true, seen.KeyAge, time.Now()
+	decision := Decide(Known{
+		Outcome: Unknown, Idempotent: r.Idempotent, KeyAge: seen.KeyAge, KeyTTL: r.KeyTTL,
+		AttemptsLeft: true, HasLookup: r.HasLookup,
+		BodyChanged:    !slices.Equal(hash[:], seen.BodySHA256),
+		DeadlinePassed: seen.DeadlinePassed, Recovered: true,
+	})
+	switch {
+	case decision.Action == Wait:
+		d.pass.addWaiting()
+	case decision.Action == LookUp:
+		p.lookUps = append(p.lookUps, a)
+	case decision.Next == Retry:
+		p.attempts = append(p.attempts, a)
+	default:
+		d.pass.progress.Add(1)
+		d.open.Add(1)
+		p.settle = append(p.settle, a.recovered(decision))
+	}
+}
+
+// mayTry says whether the delivery is this claim's to try, as of the second look.
+func (d *delivering) mayTry(id InvoiceID, seen *Delivery) bool {
+	switch seen.State {
+	case Retry:
+		return seen.DueIn <= 0 && !(seen.RunID == d.runner.RunID && seen.RunAttempt >= d.runner.MaxAttempts)
+	case Sending:
+		if _, ok := d.claim.Recoverable[id]; ok {
+			return true
+		}
+		d.pass.addHeld(1)
+		return false
+	}
+	return false
+}
+
+// lookUp asks the API about deliveries whose effect is not known.
+func (d *delivering) lookUp(ctx context.Context, attempts []*attempt) error {
+	var g errgroup.Group
+	g.SetLimit(d.runner.Concurrency)
+	for _, a := range attempts {
+		d.pass.progress.Add(1)
+		d.open.Add(1)
+		g.Go(func() error {
+			finding, reason := d.runner.Reconciler.LookUp(ctx, a.message)
+			decision := Decide(Known{Outcome: Unknown, LookedUp: true, Finding: finding, AttemptsLeft: true})
+			if finding == NotKnown {
+				decision.Reason += ": " + reason
+			}
+			d.settle(a.recovered(decision))
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// settle hands a settlement to whoever may write it.
+func (d *delivering) settle(s Settlement) {
+	if d.claim.Settler == nil {
+		d.runner.group.add(groupItem{s, &d.open})
+		return
+	}
+	d.mu.Lock()
+	d.settles = append(d.settles, s)
+	d.mu.Unlock()
+	d.open.Done()
+}
+
+// settleOnClaim writes a row claim's outcomes as the claim ends.
+func (d *delivering) settleOnClaim(ctx context.Context) error {
+	if d.claim.Settler == nil || len(d.settles) == 0 {
+		return nil
+	}
+	came, err := d.claim.Settler.Settle(ctx, d.settles)
+	d.runner.noteSettled(d.settles, came)
+	if err != nil {
+		return fmt.Errorf("settle a claim: %w", err)
+	}
+	return nil
+}
+
+// key is the idempotency key of an invoice: a name-based UUID (RFC 9562,
+// section 5.5) of the ledger and the invoice, never of the attempt.
+func (r *Runner) key(id InvoiceID) string {
+	return uuid.NewSHA1(r.LedgerID, []byte(id)).String()
+}

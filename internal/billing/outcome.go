@@ -1,0 +1,54 @@
+package billing
+
+import "time"
+
+// Outcome is what one attempt came to.
+type Outcome int
+
+const (
+	// Unknown: the API may have acted. The zero value, so that whatever was not
+	// thought of is doubt and never a success.
+	Unknown Outcome = iota
+	// Accepted: the API acted.
+	Accepted
+	// Refused: the API looked at the request and will not act.
+	Refused
+	// NotSent: the API has certainly not acted.
+	NotSent
+)
+
+func (o Outcome) String() string {
+	switch o {
+	case Accepted:
+		return "accepted"
+	case Refused:
+		return "refused"
+	case NotSent:
+		return "not_sent"
+	case Unknown:
+	}
+	return "unknown"
+}
+
+// Reply is what the sender saw of one attempt.
+type Reply struct {
+	Outcome    Outcome
+	Status     int           // HTTP status, 0 if none was read
+	RetryAfter time.Duration // what the API asked for; 0: nothing
+	Throttled  bool          // 429: the whole runner slows down
+	KeyReused  bool          // 422 on a key that was used before: the API holds another request under it
+	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte
+	Reason     string        // for people; holds no secret; empty when accepted
+}
+
+// Finding is what a look-up came to.
+type Finding int
+
+const (
+	// NotKnown: the look-up does not tell. The zero value, for the reason that Unknown is.
+	NotKnown Finding = iota
+	// Acted: the API has acted.
+	Acted
+	// NotActed: the API has not acted.
+	NotActed
+)

@@ -1,0 +1,105 @@
+package billing
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	backoffBase = 250 * time.Millisecond
+	backoffCap  = 30 * time.Second
+)
+
+// backoff is how long to wait after the n-th attempt of a run (from 1):
+// exponential with full jitter, so that many runners don't come back together.
+func backoff(n int) time.Duration {
+	ceiling := backoffCap
+	if n < 8 {
+		ceiling = min(backoffCap, backoffBase<<(n-1))
+	}
+	return rand.N(ceiling) + time.Millisecond
+}
+
+// pace holds requests back: by BILLING_RATE, and by what the API asked for
+// with a 429, which slows the whole runner and not one invoice alone.
+type pace struct {
+	limiter *rate.Limiter
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+func newPace(perSecond float64) *pace {
+	limit := rate.Inf
+	if perSecond > 0 {
+		limit = rate.Limit(perSecond)
+	}
+	return &pace{limiter: rate.NewLimiter(limit, 1)}
+}
+
+func (p *pace) pause(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until := time.Now().Add(d); until.After(p.until) {
+		p.until = until
+	}
+}
+
+func (p *pace) pausedFor() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Until(p.until)
+}
+
+// wait returns when one more request may start.
+func (p *pace) wait(ctx context.Context) error {
+	for d := p.pausedFor(); d > 0; d = p.pausedFor() {
+		if err := sleep(ctx, d); err != nil {
+			return err
+		}
+	}
+	if p.limiter.Limit() == rate.Inf {
+		return ctx.Err()
+	}
+	return p.limiter.Wait(ctx)
+}
+
+// ready takes the right to one more request if it may start now.
+func (p *pace) ready() bool {
+	return p.pausedFor() <= 0 && p.limiter.Allow()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// breaker counts consecutive outcomes that say nothing good about the API.
+type breaker struct {
+	limit int
+
+	mu    sync.Mutex
+	count int
+}
+
+// note returns true when the breaker opens.
+func (b *breaker) note(o Outcome) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o == Accepted || o == Refused {
+		b.count = 0
+		return false
+	}
+	b.count++
+	return b.count == b.limit
+}

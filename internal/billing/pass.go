@@ -1,0 +1,142 @@
+package billing
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// namedAtMost bounds the ids that one warning names.
+const namedAtMost = 20
+
+// pass is one walk over the pending invoices: from a starting place to the
+// end, and on from the beginning up to it. The lanes share it, so that no two
+// of them ask for the same invoice.
+type pass struct {
+	runner *Runner
+	start  *InvoiceID
+
+	mu      sync.Mutex
+	last    *InvoiceID
+	wrapped bool
+	done    bool
+	nextDue time.Duration // earliest `retry` that is not due yet; 0: none
+
+	left      Left
+	earlier   Earlier
+	sentAgain []string
+
+	progress atomic.Int64 // deliveries begun or settled
+	elapsed  time.Duration
+}
+
+func (r *Runner) newPass(ctx context.Context) (*pass, error) {
+	p := &pass{runner: r}
+	if !r.Spread {
+		return p, nil
+	}
+	start, err := r.Scanner.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("choose where to start: %w", err)
+	}
+	p.start, p.last = start, start
+	return p, nil
+}
+
+// next returns the next candidates that are worth locking; none at the end of
+// the pass, or when the budget is spent. The caller gives back to the budget
+// what it does not use.
+func (p *pass) next(ctx context.Context) ([]Candidate, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.done && !p.runner.stop.stopped() {
+		n := p.runner.budget.take(p.runner.ClaimSize)
+		if n == 0 {
+			return nil, nil
+		}
+		var upTo *InvoiceID
+		if p.wrapped {
+			upTo = p.start
+		}
+		page, err := p.runner.Scanner.Scan(ctx, p.last, upTo, n)
+		if err != nil {
+			p.runner.budget.give(n)
+			return nil, fmt.Errorf("scan pending invoices: %w", err)
+		}
+		p.advance(page, n)
+		worth := p.sift(page)
+		p.runner.budget.give(n - len(worth))
+		if len(worth) > 0 {
+			return worth, nil
+		}
+	}
+	return nil, nil
+}
+
+func (p *pass) advance(page []Candidate, asked int) {
+	switch {
+	case len(page) == asked:
+		p.last = &page[len(page)-1].ID
+	case p.start != nil && !p.wrapped:
+		p.wrapped, p.last = true, nil
+	default:
+		p.done = true
+	}
+}
+
+// sift keeps the candidates that a claim could do something for, and counts
+// the others. Pending and state were read in one snapshot, so an invoice that
+// is pending though `sent` really is so.
+func (p *pass) sift(page []Candidate) []Candidate {
+	worth := page[:0:0]
+	for _, c := range page {
+		switch c.State {
+		case Sent:
+			p.earlier.Sent++
+			if len(p.sentAgain) < namedAtMost {
+				p.sentAgain = append(p.sentAgain, string(c.ID))
+			}
+		case Failed:
+			p.earlier.Failed++
+		case InDoubt:
+			p.earlier.InDoubt++
+		case Cancelled:
+			p.earlier.Cancelled++
+		case Retry:
+			switch {
+			case c.RunID == p.runner.RunID && c.RunAttempt >= p.runner.MaxAttempts:
+				p.left.Exhausted++
+			case c.DueIn > 0:
+				p.waits(c.DueIn)
+			default:
+				worth = append(worth, c)
+			}
+		default:
+			worth = append(worth, c)
+		}
+	}
+	return worth
+}
+
+// waits counts an invoice that is to be looked at again in d; 0: at any time.
+// The caller holds mu.
+func (p *pass) waits(d time.Duration) {
+	p.left.Waiting++
+	if d > 0 && (p.nextDue == 0 || d < p.nextDue) {
+		p.nextDue = d
+	}
+}
+
+func (p *pass) addWaiting() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits(lingerPoll)
+}
+
+func (p *pass) addHeld(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left.Held += n
+}

@@ -1,0 +1,198 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/advisory"
+	"billonce/internal/billing"
+)
+
+// claimTimeout bounds each statement on a claim's connection.
+const claimTimeout = 15 * time.Second
+
+// claimer is a connection for claims, one at a time. It is made anew when it
+// breaks; its locks are gone then, and with them the claim.
+type claimer struct {
+	store *Store
+	conn  *pgx.Conn
+	watch *advisory.Watch
+}
+
+// begin opens a claim's transaction: READ COMMITTED asked for explicitly, since
+// under another default even the second look would be stale (manual, 13.2.1).
+func (c *claimer) begin(ctx context.Context) error {
+	if c.conn == nil || c.conn.IsClosed() {
+		conn, err := pgx.ConnectConfig(ctx, c.store.cfg.Conn)
+		if err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		c.conn = conn
+	}
+	begin := "begin isolation level read committed read write; " +
+		advisory.TransactionSettings(c.conn, c.store.cfg.LongestRequest)
+	if err := c.conn.PgConn().Exec(ctx, begin).Close(); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	return nil
+}
+
+// end ends the claim's transaction, and with it the locks.
+func (c *claimer) end(ctx context.Context) error {
+	if c.conn == nil || c.watch == nil {
+		return nil
+	}
+	watch := c.watch
+	c.watch = nil
+	if err := watch.Stop(); err != nil {
+		c.drop(ctx)
+		return err
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	// Nothing was written, or the settlement committed it: both ends are one.
+	if err := c.conn.PgConn().Exec(ctx, "commit").Close(); err != nil {
+		c.drop(ctx)
+		return fmt.Errorf("release a claim: %w", err)
+	}
+	return nil
+}
+
+// drop closes the connection: whatever it held is free.
+func (c *claimer) drop(ctx context.Context) {
+	if c.conn == nil {
+		return
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	_ = c.conn.Close(ctx)
+	c.conn = nil
+}
+
+// Close implements billing.Claimer.
+func (c *claimer) Close(ctx context.Context) error {
+	err := c.end(ctx)
+	c.drop(ctx)
+	return err
+}
+
+func (c *claimer) startWatch() <-chan struct{} {
+	c.watch = advisory.StartWatch(c.conn, advisory.HeartbeatInterval, advisory.HeartbeatTimeout)
+	return c.watch.Lost()
+}
+
+// lockKeys takes the advisory locks of invoices.
+func (c *claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool, error) {
+	keys := make([]advisory.Key, len(ids))
+	for i, id := range ids {
+		key, err := advisory.ObjectKey(c.store.book.Namespace, string(id), c.store.integerKey())
+		if err != nil {
+			return nil, fmt.Errorf("form the lock key of invoice %s: %w", id, err)
+		}
+		keys[i] = key
+	}
+	return advisory.TryLockAll(ctx, c.conn, keys)
+}
+
+// detach frees a lock connection's statement from the caller's cancellation,
+// which would close the connection and free its locks.
+func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), claimTimeout,
+		fmt.Errorf("no answer on a claim's connection within %s", claimTimeout))
+}
+
+// tableFull recognises a lock table without room: SQLSTATE 53200.
+func tableFull(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "53200"
+}
+
+// advisoryClaimer locks by pg_try_advisory_xact_lock. Its claims write nothing:
+// no transaction id, no WAL, and no snapshot that holds vacuum back.
+type advisoryClaimer struct{ claimer }
+
+// Claim implements billing.Claimer.
+func (c *advisoryClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+	return c.claim(ctx, candidates, func(ctx context.Context) (*billing.Claim, error) {
+		got, err := c.lockKeys(ctx, ids(candidates))
+		if err != nil {
+			return nil, err
+		}
+		claim := &billing.Claim{}
+		var orphans []billing.InvoiceID
+		for i, candidate := range candidates {
+			if !got[i] {
+				continue
+			}
+			claim.IDs = append(claim.IDs, candidate.ID)
+			if candidate.State == billing.Sending {
+				orphans = append(orphans, candidate.ID)
+			}
+		}
+		claim.Recoverable, err = c.store.rowsFree(ctx, orphans)
+		claim.Release = c.end
+		return claim, err
+	})
+}
+
+// claim runs lock inside a new transaction and puts the watch on it.
+func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, lock func(context.Context) (*billing.Claim, error)) (*billing.Claim, error) {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	err := c.begin(ctx)
+	if err == nil {
+		var claim *billing.Claim
+		if claim, err = lock(ctx); err == nil {
+			claim.Lost = c.startWatch()
+			return claim, nil
+		}
+	}
+	c.drop(ctx)
+	if half := len(candidates) / 2; tableFull(err) && half > 0 {
+		// The table is shared by the whole server: others need it, too.
+		c.store.cfg.Log.Warn().Int("invoices", len(candidates)).
+			Msg("the server's lock table is full (raise max_locks_per_transaction): claiming half as many")
+		return c.claim(ctx, candidates[:half], lock)
+	}
+	return nil, err
+}
+
+// rowsFree tells which of the invoices no `row` runner holds. A `sending`
+// delivery is taken over only by one who has had both locks: else an `advisory`
+// runner would take a `row` runner's live request for a dead one. A probe is
+// enough: we hold the advisory lock, which a `row` runner needs for a recovery,
+// and holding the row would block our own settlement.
+func (s *Store) rowsFree(ctx context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]struct{}, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	free := make(map[billing.InvoiceID]struct{}, len(ids))
+	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, s.sql.lockRows, texts(ids))
+		if err != nil {
+			return err
+		}
+		if err := collectIDs(rows, free); err != nil {
+			return err
+		}
+		return tx.Rollback(ctx)
+	})
+	return free, err
+}
+
+func ids(candidates []billing.Candidate) []billing.InvoiceID {
+	out := make([]billing.InvoiceID, len(candidates))
+	for i, c := range candidates {
+		out[i] = c.ID
+	}
+	return out
+}

@@ -1,0 +1,86 @@
+package pgstore
+
+import (
+	"context"
+
+	"billonce/internal/billing"
+)
+
+// rowClaimer locks by SELECT … FOR NO KEY UPDATE SKIP LOCKED. Nobody else may
+// touch the locked invoices, our own settler included: the claim's own
+// transaction settles them, as it ends.
+type rowClaimer struct{ claimer }
+
+// Claim implements billing.Claimer.
+func (c *rowClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+	claim, err := c.claim(ctx, candidates, func(ctx context.Context) (*billing.Claim, error) {
+		locked := make(map[billing.InvoiceID]struct{}, len(candidates))
+		rows, err := c.conn.Query(ctx, c.store.sql.lockRows, texts(ids(candidates)))
+		if err != nil {
+			return nil, err
+		}
+		if err := collectIDs(rows, locked); err != nil {
+			return nil, err
+		}
+		claim := &billing.Claim{Settler: c, Release: c.end}
+		var orphans []billing.InvoiceID
+		for _, candidate := range candidates {
+			if _, ok := locked[candidate.ID]; !ok {
+				continue
+			}
+			claim.IDs = append(claim.IDs, candidate.ID)
+			if candidate.State == billing.Sending {
+				orphans = append(orphans, candidate.ID)
+			}
+		}
+		claim.Recoverable, err = c.keysHeld(ctx, orphans)
+		return claim, err
+	})
+	return claim, err
+}
+
+// keysHeld takes the advisory locks of deliveries that may have lost their
+// sender: an `advisory` runner that is alive holds them.
+func (c *rowClaimer) keysHeld(ctx context.Context, orphans []billing.InvoiceID) (map[billing.InvoiceID]struct{}, error) {
+	if len(orphans) == 0 {
+		return nil, nil
+	}
+	got, err := c.lockKeys(ctx, orphans)
+	held := make(map[billing.InvoiceID]struct{}, len(orphans))
+	for i, ok := range got {
+		if ok {
+			held[orphans[i]] = struct{}{}
+		}
+	}
+	return held, err
+}
+
+// Settle implements billing.Settler within the claim's transaction, and commits
+// it. If that fails the locks are gone, and the guard alone must do, on another
+// connection: the replies have come, and are written down.
+func (c *rowClaimer) Settle(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+	came := make([]billing.Settled, len(group))
+	err := c.settle(ctx, group, came)
+	if err == nil {
+		return came, nil
+	}
+	c.store.cfg.Log.Warn().Err(err).Int("settlements", len(group)).Msg("a claim could not settle: settling without it")
+	c.drop(ctx)
+	return c.store.Settle(ctx, group)
+}
+
+func (c *rowClaimer) settle(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	watch := c.watch
+	c.watch = nil
+	if err := watch.Stop(); err != nil {
+		return err
+	}
+	w := &writing{}
+	w.batch.Queue(writerSettings)
+	if err := c.store.settleOn(ctx, c.conn, w, group, came); err != nil {
+		return err
+	}
+	return c.store.readBackSettled(ctx, c.conn, group, came)
+}

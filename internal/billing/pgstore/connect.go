@@ -1,0 +1,136 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	connectTimeout   = 10 * time.Second
+	statementTimeout = 90 * time.Second // of the client; the server's own is shorter
+)
+
+// ParseURL reads a PostgreSQL URL; its errors hold no password. The
+// application name is what DBAs and other runners see, unless the URL has one.
+func ParseURL(url, application string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = application
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	return cfg, nil
+}
+
+// link is one connection that is made anew when it breaks. It serves one
+// caller at a time.
+type link struct {
+	cfg  *pgx.ConnConfig
+	mu   sync.Mutex
+	conn *pgx.Conn
+}
+
+// use runs f on the connection. Neither f nor the connection is tied to the
+// caller's cancellation: a cancelled query closes a pgx connection, and leaves
+// the fate of a commit unknown.
+func (l *link) use(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+		fmt.Errorf("no answer from the database within %s", statementTimeout))
+	defer cancel()
+	if l.conn == nil || l.conn.IsClosed() {
+		conn, err := pgx.ConnectConfig(ctx, l.cfg)
+		if err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		l.conn = conn
+	}
+	err := f(ctx, l.conn)
+	if l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' {
+		// What was left open must not be met by the next caller.
+		_ = l.conn.Close(ctx)
+		l.conn = nil
+	}
+	return err
+}
+
+func (l *link) close(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	err := l.conn.Close(ctx)
+	l.conn = nil
+	return err
+}
+
+// passing says whether the same statement may succeed if it is tried again: the
+// connection broke, the server is restarting or full, or two transactions met.
+func passing(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		class := pg.Code[:min(2, len(pg.Code))]
+		switch {
+		case class == "08", class == "53", // connection exception, insufficient resources
+			pg.Code == "40001", pg.Code == "40P01", // serialization failure, deadlock
+			pg.Code == "55P03",                // lock not available
+			strings.HasPrefix(pg.Code, "57P"), // shutdown, crash, cannot connect now
+			pg.Code == "57014":                // query cancelled
+			return true
+		}
+		return false
+	}
+	return connectionLost(err)
+}
+
+// connectionLost says that the connection broke, or could not be made: nothing
+// is known about the statement itself.
+func connectionLost(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300"
+	}
+	var network net.Error
+	return errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) || brokenPipe(err)
+}
+
+// brokenPipe recognises a connection that ended in the middle of an exchange.
+func brokenPipe(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "unexpected EOF") || strings.Contains(text, "conn closed") ||
+		strings.Contains(text, "connection reset") || strings.Contains(text, "broken pipe")
+}
+
+// persist tries f until it succeeds, fails for good, or ctx ends.
+func persist(ctx context.Context, f func() error, again func(error, int)) error {
+	for try := 1; ; try++ {
+		err := f()
+		if err == nil || !passing(err) {
+			return err
+		}
+		again(err, try)
+		pause := time.NewTimer(min(50*time.Millisecond<<min(try, 6), 2*time.Second))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package pgstore
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ParseIdentifier reads a name as it is written in SQL: parts separated by
+// dots, unquoted ones folded to lower case, "quoted" ones taken as they are
+// (manual, 4.1.1). Anything else is an error: a name is never spliced into SQL
+// as it came.
+func ParseIdentifier(text string, maxParts int) (pgx.Identifier, error) {
+	var parts pgx.Identifier
+	rest := strings.TrimSpace(text)
+	for {
+		part, tail, err := identifierPart(rest)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a name as in SQL: %w", text, err)
+		}
+		parts = append(parts, part)
+		if tail == "" {
+			break
+		}
+		if tail[0] != '.' {
+			return nil, fmt.Errorf("%q is not a name as in SQL: unexpected %q", text, tail)
+		}
+		rest = tail[1:]
+	}
+	if len(parts) > maxParts {
+		return nil, fmt.Errorf("%q has %d parts, at most %d are allowed", text, len(parts), maxParts)
+	}
+	return parts, nil
+}
+
+func identifierPart(s string) (part, rest string, err error) {
+	if strings.HasPrefix(s, `"`) {
+		return quotedPart(s[1:])
+	}
+	end := 0
+	for end < len(s) && identifierByte(s[end], end == 0) {
+		end++
+	}
+	if end == 0 {
+		return "", "", fmt.Errorf("a part is empty or begins with a character that needs double quotes")
+	}
+	return strings.ToLower(s[:end]), s[end:], nil
+}
+
+func quotedPart(s string) (part, rest string, err error) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == 0:
+			return "", "", fmt.Errorf("it holds a zero byte")
+		case s[i] != '"':
+			b.WriteByte(s[i])
+		case i+1 < len(s) && s[i+1] == '"':
+			b.WriteByte('"')
+			i++
+		case b.Len() == 0:
+			return "", "", fmt.Errorf("a quoted part is empty")
+		default:
+			return b.String(), s[i+1:], nil
+		}
+	}
+	return "", "", fmt.Errorf("a double quote is not closed")
+}
+
+func identifierByte(c byte, first bool) bool {
+	switch {
+	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_', c >= 0x80:
+		return true
+	case c >= '0' && c <= '9', c == '$':
+		return !first
+	}
+	return false
+}

@@ -1,0 +1,136 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/billing"
+)
+
+// intendPatience is how long an intent is tried again while the database does
+// not answer. Then the claim is given up: nothing was sent.
+const intendPatience = 60 * time.Second
+
+// Intend implements billing.Intender. All intents are committed in one
+// transaction. When the connection breaks, the fate of its commit is unknown:
+// the same statement is sent again, which waits for the first try's
+// transaction to end, and then the ledger says whose the rows are.
+func (s *Store) Intend(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, intendPatience,
+		fmt.Errorf("the database did not take the intents within %s", intendPatience))
+	defer cancel()
+	ours := make(map[billing.InvoiceID]struct{}, len(intents))
+	broken := false
+	err := persist(ctx, func() error {
+		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			if err := s.intendOnce(ctx, conn, intents, deadline, ours); err != nil {
+				return err
+			}
+			if !broken || len(ours) == len(intents) {
+				return nil
+			}
+			return s.readBackIntents(ctx, conn, intents, ours)
+		})
+	}, func(err error, try int) {
+		broken = true
+		s.cfg.Log.Warn().Err(err).Int("try", try).Msg("recording intents again: it is not known whether they were committed")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ours, nil
+}
+
+func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}) error {
+	var fresh struct {
+		id, key    []string
+		runAttempt []int32
+		body       [][]byte
+	}
+	var again struct {
+		id, state, run      []string
+		attempt, runAttempt []int32
+		body                [][]byte
+	}
+	for _, i := range intents {
+		if i.Seen == nil {
+			fresh.id = append(fresh.id, string(i.InvoiceID))
+			fresh.key = append(fresh.key, i.Key)
+			fresh.runAttempt = append(fresh.runAttempt, int32(i.RunAttempt))
+			fresh.body = append(fresh.body, i.BodySHA256)
+			continue
+		}
+		again.id = append(again.id, string(i.InvoiceID))
+		again.state = append(again.state, string(i.Seen.State))
+		again.attempt = append(again.attempt, int32(i.Seen.Attempt))
+		again.run = append(again.run, i.Seen.RunID.String())
+		again.runAttempt = append(again.runAttempt, int32(i.RunAttempt))
+		again.body = append(again.body, i.BodySHA256)
+	}
+	w := newWriting()
+	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
+	if len(fresh.id) > 0 {
+		w.query(collect, s.sql.intendNew, fresh.id, fresh.runAttempt, fresh.key, fresh.body, s.runID(), deadline.Seconds())
+	}
+	if len(again.id) > 0 {
+		w.query(collect, s.sql.intendAgain, again.id, again.state, again.attempt, again.run, again.runAttempt, again.body,
+			s.runID(), deadline.Seconds())
+	}
+	return w.commit(ctx, conn)
+}
+
+func (s *Store) readBackIntents(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, ours map[billing.InvoiceID]struct{}) error {
+	var ids []string
+	var attempts []int32
+	for _, i := range intents {
+		if _, ok := ours[i.InvoiceID]; !ok {
+			ids = append(ids, string(i.InvoiceID))
+			attempts = append(attempts, int32(i.Attempt))
+		}
+	}
+	rows, err := conn.Query(ctx, s.sql.intended, ids, attempts, s.runID())
+	if err != nil {
+		return err
+	}
+	return collectIDs(rows, ours)
+}
+
+func collectIDs(rows pgx.Rows, into map[billing.InvoiceID]struct{}) error {
+	var id string
+	_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+		into[billing.InvoiceID(id)] = struct{}{}
+		return nil
+	})
+	return err
+}
+
+// writing is a transaction in one round trip.
+type writing struct{ batch pgx.Batch }
+
+func newWriting() *writing {
+	w := &writing{}
+	w.batch.Queue(beginWriting)
+	w.batch.Queue(writerSettings)
+	return w
+}
+
+func (w *writing) query(collect func(pgx.Rows) error, text string, args ...any) {
+	w.batch.Queue(text, args...).Query(collect)
+}
+
+// commit sends the transaction. An error before the commit leaves it aborted,
+// and the link then closes the connection.
+func (w *writing) commit(ctx context.Context, conn *pgx.Conn) error {
+	w.batch.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+		if tag.String() != "COMMIT" {
+			return errors.New("the database rolled the transaction back")
+		}
+		return nil
+	})
+	return conn.SendBatch(ctx, &w.batch).Close()
+}

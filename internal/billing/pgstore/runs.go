@@ -1,0 +1,61 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+)
+
+// RunRecord describes a run in the ledger.
+type RunRecord struct {
+	Name, Strategy, RunLock, Application, Version string
+}
+
+// StartRun records that the run began.
+func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
+	err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		w := newWriting()
+		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version)
+		return w.commit(ctx, conn)
+	})
+	if err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	return nil
+}
+
+// FinishRun records how the run ended.
+func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Summary) error {
+	text, err := json.Marshal(summary)
+	if err != nil {
+		return err
+	}
+	err = s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		w := newWriting()
+		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, text)
+		return w.commit(ctx, conn)
+	})
+	if err != nil {
+		return fmt.Errorf("record the run's end: %w", err)
+	}
+	return nil
+}
+
+// Run is a row of the ledger's runs.
+type Run struct {
+	ID          string           `json:"run_id"`
+	Name        string           `json:"name"`
+	Strategy    string           `json:"lock_strategy"`
+	RunLock     string           `json:"run_lock"`
+	Application string           `json:"application"`
+	Version     string           `json:"version"`
+	StartedAt   time.Time        `json:"started_at"`
+	FinishedAt  *time.Time       `json:"finished_at,omitempty"`
+	ExitCode    *int             `json:"exit_code,omitempty"`
+	Summary     *billing.Summary `json:"summary,omitempty"`
+}

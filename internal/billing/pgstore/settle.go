@@ -1,0 +1,122 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+)
+
+// Settle implements billing.Settler on a connection of its own. The money has
+// moved: it is tried again, over restarts of the database, until it is written
+// or the process is killed. What the database refuses for good (a user's
+// trigger, a constraint) is told apart from the rest of its group by halving.
+func (s *Store) Settle(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+	came := make([]billing.Settled, len(group))
+	err := s.settleAll(context.WithoutCancel(ctx), group, came)
+	return came, err
+}
+
+func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
+	var refused error
+	err := persist(ctx, func() error {
+		err := s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			w := newWriting()
+			if err := s.settleOn(ctx, conn, w, group, came); err != nil {
+				return err
+			}
+			return s.readBackSettled(ctx, conn, group, came)
+		})
+		if err != nil && len(group) > 1 && !connectionLost(err) {
+			refused = err
+			return nil
+		}
+		return err
+	}, func(err error, try int) {
+		s.cfg.Log.Warn().Err(err).Int("try", try).Int("settlements", len(group)).
+			Msg("settling again: requests were answered, and must be written down")
+	})
+	switch {
+	case refused != nil:
+		half := len(group) / 2
+		return errors.Join(
+			s.settleAll(ctx, group[:half], came[:half]),
+			s.settleAll(ctx, group[half:], came[half:]))
+	case err != nil:
+		came[0] = billing.NotSettled
+		return fmt.Errorf("settle invoice %s: %w", group[0].InvoiceID, err)
+	}
+	return nil
+}
+
+// unseen marks, within this file, a settlement whose guard let nothing through.
+const unseen billing.Settled = -1
+
+// settleOn runs the settlement of a group in w and commits it.
+func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group []billing.Settlement, came []billing.Settled) error {
+	n := len(group)
+	ids, runs, states, reasons := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	attempts, runAttempts := make([]int32, n), make([]int32, n)
+	doubtful, retryIn, status := make([]bool, n), make([]float64, n), make([]int16, n)
+	at := make(map[string]int, n)
+	for i, g := range group {
+		ids[i], runs[i], states[i], reasons[i] = string(g.InvoiceID), g.RunID.String(), string(g.State), printable(g.Reason)
+		attempts[i], runAttempts[i] = int32(g.Attempt), int32(g.RunAttempt)
+		doubtful[i], retryIn[i], status[i] = g.Doubtful, g.RetryIn.Seconds(), int16(g.Status)
+		at[ids[i]] = i
+		came[i] = unseen
+	}
+	w.query(func(rows pgx.Rows) error {
+		var id string
+		var gone bool
+		_, err := pgx.ForEachRow(rows, []any{&id, &gone}, func() error {
+			came[at[id]] = billing.SettledFully
+			if gone {
+				came[at[id]] = billing.SettledInvoiceGone
+			}
+			return nil
+		})
+		return err
+	}, s.sql.settle, ids, runs, attempts, runAttempts, states, doubtful, retryIn, status, reasons)
+	return w.commit(ctx, conn)
+}
+
+// readBackSettled tells what the guard stopped: done already by an earlier try
+// whose commit's fate was unknown, or taken over by another run.
+func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, group []billing.Settlement, came []billing.Settled) error {
+	var ids, runs, states []string
+	var attempts []int32
+	at := make(map[string]int)
+	for i, g := range group {
+		if came[i] == unseen {
+			ids, runs, states = append(ids, string(g.InvoiceID)), append(runs, g.RunID.String()), append(states, string(g.State))
+			attempts = append(attempts, int32(g.Attempt))
+			at[string(g.InvoiceID)] = i
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := conn.Query(ctx, s.sql.settled, ids, runs, attempts, states)
+	if err != nil {
+		return err
+	}
+	for _, i := range at {
+		came[i] = billing.SettledByAnother
+	}
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		came[at[id]] = billing.SettledFully
+		return nil
+	})
+	return err
+}
+
+// printable makes a reason fit for PostgreSQL's text: valid UTF-8 without zero bytes.
+func printable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "")
+}

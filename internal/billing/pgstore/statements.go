@@ -1,0 +1,90 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/sql"
+)
+
+// statements are the texts of a run's statements, filled for one book.
+type statements struct {
+	scan, scanAfter, scanUpTo, scanAfterUpTo string
+	look, lockRows, bounds, pendingCount     string
+	intendNew, intendAgain, intended         string
+	settle, settled                          string
+	runStart, runFinish                      string
+}
+
+func newStatements(n sql.Names) (statements, error) {
+	var s statements
+	for _, q := range []struct {
+		into  *string
+		name  string
+		flags []string
+	}{
+		{&s.scan, "scan", nil},
+		{&s.scanAfter, "scan", []string{"after"}},
+		{&s.scanUpTo, "scan", []string{"upto"}},
+		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
+		{&s.look, "look", nil},
+		{&s.lockRows, "lock_rows", nil},
+		{&s.bounds, "bounds", nil},
+		{&s.pendingCount, "pending_count", nil},
+		{&s.intendNew, "intend_new", nil},
+		{&s.intendAgain, "intend_again", nil},
+		{&s.intended, "intended", nil},
+		{&s.settle, "settle", nil},
+		{&s.settled, "settled", nil},
+		{&s.runStart, "run_start", nil},
+		{&s.runFinish, "run_finish", nil},
+	} {
+		text, err := sql.Query(q.name, n, q.flags...)
+		if err != nil {
+			return s, err
+		}
+		*q.into = text
+	}
+	return s, nil
+}
+
+// checkFragments has PostgreSQL parse the statements that hold the user's SQL,
+// without running them, and blames the fragment that is at fault.
+func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
+	for _, c := range []struct{ variable, fragment, statement string }{
+		{"INVOICES_PENDING", s.book.Pending, s.sql.pendingCount},
+		{"BILLING_URL", "its {column} placeholders", s.sql.look},
+		{"INVOICES_TABLE", s.book.Invoices, s.sql.lockRows},
+		{"INVOICES_MARK_SENT", s.book.MarkSent, s.sql.settle},
+	} {
+		_, err := conn.Prepare(ctx, "", c.statement)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) {
+			return &UserSQLError{Variable: c.variable, Fragment: c.fragment, Err: err}
+		}
+		if err != nil {
+			return fmt.Errorf("check %s: %w", c.variable, err)
+		}
+	}
+	return nil
+}
+
+// writing begins a transaction that writes the ledger. Everything in it is
+// local: through a transaction pooler a plain SET would stay behind for the
+// next client.
+const beginWriting = "begin isolation level read committed read write"
+
+// writerSettings make a commit durable where the DBA's default would not, keep
+// the DBA's time-outs from ending it half-way, and keep the planner to index
+// look-ups: a plan that was made when the ledger was empty is cached, and would
+// read it all once it has grown.
+const writerSettings = `select set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, true),
+       set_config('statement_timeout', '60s', true),
+       set_config('lock_timeout', '5s', true),
+       set_config('enable_seqscan', 'off', true),
+       set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true)`

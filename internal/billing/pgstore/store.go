@@ -1,0 +1,221 @@
+// Package pgstore keeps the ledger and the invoices' locks in PostgreSQL.
+//
+// A run uses six connections at most, whatever its concurrency: the run lock's,
+// one for each of its three claims, the writer's (scan, second look, intents),
+// and the settler's.
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"billonce/internal/billing"
+)
+
+// Lanes is how many claims a run has open at the same time.
+const Lanes = 3
+
+// Config of a run's store.
+type Config struct {
+	Conn           *pgx.ConnConfig
+	Book           Book
+	RunID          uuid.UUID
+	Strategy       string        // advisory or row
+	LongestRequest time.Duration // a lock must outlive it
+	Row            bool          // requests need the row as JSON
+	Columns        []string      // columns that requests need as text
+	Log            zerolog.Logger
+}
+
+// Store is one run's access to PostgreSQL. It implements billing's Scanner,
+// Looker, Intender and Settler, and makes its Claimers.
+type Store struct {
+	cfg     Config
+	book    Book
+	keyType string
+	sql     statements
+	writer  link
+	settler link
+}
+
+// Open connects, and refuses a database that does not fit: a schema that is
+// missing, older or newer (*SchemaError), no such table, a fragment that is
+// not SQL (*UserSQLError).
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{
+		cfg: cfg, book: cfg.Book,
+		writer:  link{cfg: cfg.Conn},
+		settler: link{cfg: cfg.Conn},
+	}
+	err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := s.book.checkSchema(ctx, conn); err != nil {
+			return err
+		}
+		keyType, err := s.book.keyType(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if err := s.book.checkLedgerType(ctx, conn, keyType); err != nil {
+			return err
+		}
+		n, err := s.book.sqlNames(keyType, cfg.Row, cfg.Columns)
+		if err != nil {
+			return err
+		}
+		s.keyType = keyType
+		if s.sql, err = newStatements(n); err != nil {
+			return err
+		}
+		return s.checkFragments(ctx, conn)
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	return s, nil
+}
+
+// Close ends the store's connections.
+func (s *Store) Close(ctx context.Context) error {
+	return errors.Join(s.writer.close(ctx), s.settler.close(ctx))
+}
+
+// NewClaimer returns a claimer of the configured lock strategy, for one lane.
+func (s *Store) NewClaimer() billing.Claimer {
+	if s.cfg.Strategy == "row" {
+		return &rowClaimer{claimer{store: s}}
+	}
+	return &advisoryClaimer{claimer{store: s}}
+}
+
+func (s *Store) integerKey() bool { return s.keyType == "bigint" || s.keyType == "integer" }
+
+// read runs a statement that changes nothing, again where the connection breaks.
+func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return persist(ctx, func() error { return s.writer.use(ctx, f) }, func(err error, try int) {
+		s.cfg.Log.Warn().Err(err).Int("try", try).Msg("the database did not answer: asking again")
+	})
+}
+
+// Scan implements billing.Scanner.
+func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error) {
+	query, args := s.sql.scan, []any{limit}
+	switch {
+	case after != nil && upTo != nil:
+		query, args = s.sql.scanAfterUpTo, append(args, string(*after), string(*upTo))
+	case after != nil:
+		query, args = s.sql.scanAfter, append(args, string(*after))
+	case upTo != nil:
+		query, args = s.sql.scanUpTo, append(args, string(*upTo))
+	}
+	var page []billing.Candidate
+	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (billing.Candidate, error) {
+			var c billing.Candidate
+			var due float64
+			var run uuid.NullUUID
+			err := row.Scan(&c.ID, &c.State, &due, &run, &c.RunAttempt)
+			c.DueIn, c.RunID = seconds(due), run.UUID
+			return c, err
+		})
+		return err
+	})
+	return page, err
+}
+
+// Start implements billing.Scanner: a place at random between the lowest and
+// the highest pending id, where ids are numbers; anywhere for UUIDs.
+func (s *Store) Start(ctx context.Context) (*billing.InvoiceID, error) {
+	switch {
+	case s.keyType == "uuid":
+		id := billing.InvoiceID(uuid.NewString())
+		return &id, nil
+	case !s.integerKey():
+		return nil, nil
+	}
+	var low, high *string
+	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.bounds).Scan(&low, &high)
+	})
+	if err != nil || low == nil || high == nil {
+		return nil, err
+	}
+	from, err := strconv.ParseInt(*low, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("read the lowest pending id: %w", err)
+	}
+	to, err := strconv.ParseInt(*high, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("read the highest pending id: %w", err)
+	}
+	if to <= from || to-from <= 0 {
+		return nil, nil
+	}
+	id := billing.InvoiceID(strconv.FormatInt(from+rand.Int64N(to-from), 10))
+	return &id, nil
+}
+
+// Look implements billing.Looker.
+func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
+	var seen []billing.Invoice
+	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, s.sql.look, texts(ids))
+		if err != nil {
+			return err
+		}
+		seen, err = pgx.CollectRows(rows, scanInvoice)
+		return err
+	})
+	return seen, err
+}
+
+func scanInvoice(row pgx.CollectableRow) (billing.Invoice, error) {
+	var inv billing.Invoice
+	var d billing.Delivery
+	var text string
+	var columns []*string
+	var run uuid.NullUUID
+	var age, due float64
+	err := row.Scan(&inv.ID, &text, &columns, &d.State, &d.Attempt, &d.RunAttempt, &run, &d.BodySHA256,
+		&age, &due, &d.Doubtful, &d.DeadlinePassed)
+	if err != nil {
+		return inv, err
+	}
+	inv.Row, inv.Columns = []byte(text), columns
+	if d.State != "" {
+		d.RunID, d.KeyAge, d.DueIn = run.UUID, seconds(age), seconds(due)
+		inv.Delivery = &d
+	}
+	return inv, nil
+}
+
+// CountPending counts the pending invoices.
+func (s *Store) CountPending(ctx context.Context) (n int64, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.pendingCount).Scan(&n)
+	})
+	return n, err
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func texts(ids []billing.InvoiceID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out
+}
+
+func (s *Store) runID() string { return s.cfg.RunID.String() }

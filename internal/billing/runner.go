@@ -1,0 +1,241 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is how a run behaves. Zero durations and counts mean "none".
+type Config struct {
+	RunID    uuid.UUID
+	LedgerID uuid.UUID // idempotency keys are derived from it
+
+	Lanes       int  // claims open at the same time, each on a connection of its own
+	ClaimSize   int  // invoices a claim, at most
+	Concurrency int  // requests in flight, at most
+	Spread      bool // other runners share the run: start at a place of our own
+
+	Idempotent  bool          // the API honours idempotency keys
+	KeyTTL      time.Duration // how long it remembers one
+	HasLookup   bool          // it can be asked whether it acted
+	Timeout     time.Duration // hard deadline of one request
+	MaxAttempts int           // of one invoice in this run
+	Rate        float64       // requests a second
+	Breaker     int           // consecutive outcomes neither accepted nor refused that stop the run
+
+	Deadline time.Duration // stop claiming after this
+	Limit    int           // requests in all
+	Linger   time.Duration // how long to wait for what others hold or what is not yet due
+	Drain    time.Duration // how long requests in flight may take once the run is told to stop
+}
+
+// Ports are the edges that a run works through.
+type Ports struct {
+	Scanner    Scanner
+	NewClaimer func() Claimer // one for each lane
+	Looker     Looker
+	Intender   Intender
+	Settler    Settler
+	Renderer   Renderer
+	Sender     Sender
+	Reconciler Reconciler // may be nil if HasLookup is false
+}
+
+// Runner executes one run.
+type Runner struct {
+	Config
+	Ports
+	Log   zerolog.Logger
+	Tally Tally // may be read while the run goes on
+
+	stop    *stopper
+	pace    *pace
+	breaker *breaker
+	budget  *budget
+	group   *groupSettler
+	lost    <-chan struct{}
+
+	work  chan *attempt
+	slots chan struct{} // a token for each sender that is free
+
+	claimCtx context.Context // ends when the run stops claiming
+	sendCtx  context.Context // ends when requests in flight are given up
+}
+
+const lingerPoll = 250 * time.Millisecond
+
+// Run sends every pending invoice that it can get, and returns when a whole
+// pass over the table finds nothing more to claim, or when it is told to stop:
+// by ctx (SIGTERM: requests in flight are given Drain to end, and are settled
+// whatever happens) or by lost (the run lock is gone: nothing new is sent).
+func (r *Runner) Run(ctx context.Context, lost <-chan struct{}) Summary {
+	began := time.Now()
+	detached := context.WithoutCancel(ctx)
+	var stopClaiming, giveUp context.CancelFunc
+	r.claimCtx, stopClaiming = context.WithCancel(detached)
+	r.sendCtx, giveUp = context.WithCancel(detached)
+	defer giveUp()
+	r.lost = lost
+	r.stop = newStopper()
+	r.pace = newPace(r.Rate)
+	r.breaker = &breaker{limit: r.Breaker}
+	r.budget = newBudget(r.Limit)
+	r.work = make(chan *attempt)
+	r.slots = make(chan struct{}, r.Concurrency)
+	r.group = newGroupSettler(detached, r)
+
+	finished := make(chan struct{})
+	var background, senders sync.WaitGroup
+	background.Go(func() { r.watchStop(ctx, finished, stopClaiming, giveUp) })
+	background.Go(r.group.run)
+	for range r.Concurrency {
+		r.slots <- struct{}{}
+		senders.Go(r.sendLoop)
+	}
+
+	left, earlier, err := r.passes(detached)
+	if err != nil {
+		r.stop.stop(StoppedByError, err)
+	}
+	close(r.work)
+	senders.Wait()
+	r.group.close()
+	close(finished)
+	background.Wait()
+
+	reason, cause := r.stop.cause()
+	return summarize(&r.Tally, left, earlier, time.Since(began), reason, cause)
+}
+
+// watchStop turns whatever ends a run early into its two contexts: claiming
+// ends at once, sending is given up only after the drain.
+func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopClaiming, giveUp context.CancelFunc) {
+	defer stopClaiming()
+	var deadline <-chan time.Time
+	if r.Deadline > 0 {
+		t := time.NewTimer(r.Deadline)
+		defer t.Stop()
+		deadline = t.C
+	}
+	select {
+	case <-finished:
+		return
+	case <-ctx.Done():
+		r.stop.stop(StoppedBySignal, context.Cause(ctx))
+	case <-r.lost:
+		r.stop.stop(StoppedByLockLost, errors.New("the run lock is lost"))
+	case <-deadline:
+		r.stop.stop(StoppedByDeadline, nil)
+	case <-r.stop.done:
+	}
+	stopClaiming()
+	drain := time.NewTimer(r.Drain)
+	defer drain.Stop()
+	select {
+	case <-finished:
+	case <-drain.C:
+		if reason, _ := r.stop.cause(); reason == StoppedBySignal {
+			r.Log.Warn().Dur("drain_timeout", r.Drain).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
+			giveUp()
+		}
+		<-finished
+	}
+}
+
+// passes goes over the table until a whole pass finds nothing more to claim
+// and nothing is worth lingering for.
+func (r *Runner) passes(ctx context.Context) (Left, Earlier, error) {
+	var earlier Earlier
+	var lingerUntil time.Time
+	for first := true; ; first = false {
+		p, err := r.newPass(ctx)
+		if err != nil {
+			return Left{}, earlier, err
+		}
+		if err := r.runPass(p); err != nil {
+			return Left{}, earlier, err
+		}
+		if first {
+			earlier = p.earlier
+			r.reportEarlier(p)
+		}
+		switch {
+		case r.stop.stopped():
+			return Left{}, earlier, nil
+		case r.budget.spent():
+			r.stop.stop(StoppedByLimit, nil)
+			return Left{}, earlier, nil
+		case p.progress.Load() > 0:
+			lingerUntil = time.Time{}
+			continue
+		case p.left.Held+p.left.Waiting == 0:
+			return p.left, earlier, nil
+		}
+		if lingerUntil.IsZero() {
+			lingerUntil = time.Now().Add(r.Linger)
+			if r.Linger > 0 {
+				r.Log.Info().Int("held", p.left.Held).Int("waiting", p.left.Waiting).Dur("linger", r.Linger).
+					Msg("nothing more to claim now: waiting for invoices that others hold or that are not yet due")
+			}
+		}
+		if !r.linger(p, lingerUntil) {
+			return p.left, earlier, nil
+		}
+	}
+}
+
+// linger waits for a reason to look again; false when there is none left.
+func (r *Runner) linger(p *pass, until time.Time) bool {
+	next := p.nextDue
+	if p.left.Held > 0 || next == 0 {
+		// A dead runner's locks are freed by the server without notice to us.
+		// A pass that is long itself is not repeated at once.
+		next = max(lingerPoll, 10*p.elapsed)
+	}
+	remaining := time.Until(until)
+	if remaining <= 0 || (p.left.Held == 0 && p.nextDue > remaining) {
+		return false
+	}
+	t := time.NewTimer(min(next, remaining))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.stop.done:
+	}
+	return true
+}
+
+// runPass works through one pass in all lanes, and returns when everything
+// that they claimed is settled and released.
+func (r *Runner) runPass(p *pass) error {
+	began := time.Now()
+	var lanes errgroup.Group
+	for range r.Lanes {
+		lanes.Go(func() error { return r.lane(p) })
+	}
+	err := lanes.Wait()
+	p.elapsed = time.Since(began)
+	return err
+}
+
+func (r *Runner) reportEarlier(p *pass) {
+	e := p.earlier
+	if e.Failed+e.InDoubt+e.Cancelled > 0 {
+		r.Log.Warn().Int("failed", e.Failed).Int("in_doubt", e.InDoubt).Int("cancelled", e.Cancelled).
+			Msg("pending invoices that earlier runs have ended are left alone; see `batch status`")
+	}
+	if e.Sent > 0 {
+		r.Log.Warn().Int("already_sent", e.Sent).Strs("invoice_ids", p.sentAgain).
+			Msg("invoices are pending again though they were sent: not sent twice")
+	}
+}
+
+// newAttemptError names what kept a request from being written.
+func newAttemptError(why string) error { return fmt.Errorf("request not started: %s", why) }

@@ -1,0 +1,131 @@
+package billing
+
+import (
+	"context"
+	"time"
+)
+
+// attempt is one request on its way.
+type attempt struct {
+	delivering *delivering
+	message    Message
+	intent     Intent
+	sendBy     time.Time // no byte is written after this
+
+	doubtful bool          // an earlier attempt may have had its effect
+	keyAge   time.Duration // of the key, as of looked; zero: new
+	looked   time.Time
+}
+
+// sendLoop is one sender: one request at a time.
+func (r *Runner) sendLoop() {
+	for a := range r.work {
+		reply := r.Sender.Send(r.sendCtx, a.message, a.permit)
+		r.free(1)
+		if !reply.NotAsked {
+			r.Tally.Requests.Add(1)
+			r.adapt(reply, a.intent.RunAttempt)
+		}
+		a.delivering.settle(a.settlement(reply))
+	}
+}
+
+// permit is asked immediately before the first byte of the request: the locks
+// must be known to live, and the intent not too old.
+func (a *attempt) permit() error {
+	r := a.delivering.runner
+	switch {
+	case isClosed(r.lost):
+		return newAttemptError("the run lock is lost")
+	case isClosed(a.delivering.claim.Lost):
+		return newAttemptError("the claim's connection is lost")
+	case r.stop.stopped():
+		return newAttemptError("the run is stopping")
+	case time.Now().After(a.sendBy):
+		return newAttemptError("its intent has grown too old")
+	}
+	return nil
+}
+
+// adapt slows the runner down or stops it, as the API's replies ask for.
+func (r *Runner) adapt(reply Reply, runAttempt int) {
+	if reply.Throttled {
+		r.pace.pause(max(reply.RetryAfter, backoff(runAttempt)))
+	}
+	if r.breaker.note(reply.Outcome) {
+		r.Log.Error().Int("breaker", r.Breaker).Str("last", reply.Reason).
+			Msg("stopping: too many consecutive requests were neither accepted nor refused; look at the billing API, then run again")
+		r.stop.stop(StoppedByBreaker, nil)
+	}
+}
+
+// settlement decides what a reply means.
+func (a *attempt) settlement(reply Reply) Settlement {
+	if reply.NotAsked {
+		return a.unasked()
+	}
+	r := a.delivering.runner
+	s := a.base()
+	var age time.Duration
+	if a.doubtful {
+		age = a.keyAge + time.Since(a.looked)
+	}
+	decision := Decide(Known{
+		Outcome: reply.Outcome, Idempotent: r.Idempotent, KeyAge: age, KeyTTL: r.KeyTTL,
+		AttemptsLeft: a.intent.RunAttempt < r.MaxAttempts,
+		HasLookup:    r.HasLookup, KeyReused: reply.KeyReused,
+	})
+	s.State, s.Status, s.Reason = decision.Next, reply.Status, reply.Reason
+	s.Doubtful = a.doubtful || reply.Outcome == Unknown
+	if s.State == InDoubt && s.Reason != "" {
+		s.Reason = decision.Reason + "; seen: " + s.Reason
+	}
+	if s.State == Retry {
+		s.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
+	}
+	return s
+}
+
+// unasked gives an intent back whose request was never begun.
+func (a *attempt) unasked() Settlement {
+	a.delivering.runner.Tally.NotAsked.Add(1)
+	s := a.base()
+	s.State, s.RunAttempt, s.Doubtful = Retry, s.RunAttempt-1, a.doubtful
+	return s
+}
+
+func (a *attempt) base() Settlement {
+	return Settlement{
+		InvoiceID: a.intent.InvoiceID, RunID: a.delivering.runner.RunID,
+		Attempt: a.intent.Attempt, RunAttempt: a.intent.RunAttempt,
+	}
+}
+
+// recovered settles what an earlier sender left, under that sender's guard.
+func (a *attempt) recovered(d Decision) Settlement {
+	seen := a.intent.Seen
+	return Settlement{
+		InvoiceID: a.intent.InvoiceID, RunID: seen.RunID, Attempt: seen.Attempt, RunAttempt: seen.RunAttempt,
+		State: d.Next, Doubtful: d.Next == InDoubt, Reason: d.Reason,
+	}
+}
+
+// reserveSlot waits for a free sender, and for the right to send.
+func (r *Runner) reserveSlot(ctx context.Context) bool {
+	select {
+	case <-r.slots:
+	case <-r.stop.done:
+		return false
+	}
+	if err := r.pace.wait(ctx); err != nil {
+		r.free(1)
+		return false
+	}
+	return true
+}
+
+func (r *Runner) free(n int) {
+	for range n {
+		r.slots <- struct{}{}
+	}
+}

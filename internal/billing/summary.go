@@ -1,0 +1,91 @@
+package billing
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Exit codes of a run.
+const (
+	ExitDone    = 0 // nothing is left to do
+	ExitError   = 1 // unexpected error
+	ExitUsage   = 2 // usage or configuration; nothing was touched
+	ExitPerson  = 3 // finished, and a person is needed
+	ExitStopped = 4 // stopped early, or something is left for the next run
+	ExitRefused = 5 // the environment is not safe
+)
+
+// Tally counts what a run has done so far; Retry is a gauge. It may be read
+// while the run goes on.
+type Tally struct {
+	Requests, Sent, Failed, InDoubt, Retry         atomic.Int64
+	Recovered, TakenOver, InvoiceGone, NotAsked    atomic.Int64
+	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
+}
+
+// Left is what the last pass over the table found that this run can't finish.
+type Left struct {
+	Held      int // locked by others
+	Waiting   int // due for another attempt later, or waiting for a request's deadline
+	Exhausted int // this run's attempts are used up
+}
+
+func (l Left) total() int { return l.Held + l.Waiting + l.Exhausted }
+
+// Earlier counts pending invoices whose deliveries earlier runs have ended.
+type Earlier struct {
+	Sent, Failed, InDoubt, Cancelled int
+}
+
+// Summary is what a run came to.
+type Summary struct {
+	Sent        int64 `json:"sent"`
+	Failed      int64 `json:"failed"`
+	InDoubt     int64 `json:"in_doubt"`
+	Retry       int64 `json:"retry"`        // due for another attempt, by a later run
+	HeldByOther int64 `json:"held"`         // locked by others as the run ended
+	Requests    int64 `json:"requests"`     // attempts whose request may have left
+	Recovered   int64 `json:"recovered"`    // taken over from a sender that is gone
+	TakenOver   int64 `json:"taken_over"`   // settled by another run before this one could
+	InvoiceGone int64 `json:"invoice_gone"` // deleted or taken back while the request was in flight
+	Unrendered  int64 `json:"unrendered"`   // no request could be made of the row
+
+	EarlierFailed  int `json:"earlier_failed"`   // pending, failed before this run
+	EarlierInDoubt int `json:"earlier_in_doubt"` // pending, in doubt since before this run
+	AlreadySent    int `json:"already_sent"`     // pending again though sent: not sent twice
+
+	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
+	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
+	Stopped    StopReason    `json:"stopped,omitempty"`
+	Elapsed    time.Duration `json:"-"`
+	ElapsedMS  int64         `json:"elapsed_ms"`
+	Err        error         `json:"-"`
+}
+
+// ExitCode is the run's exit code.
+func (s Summary) ExitCode() int {
+	switch {
+	case s.Stopped == StoppedByError:
+		return ExitError
+	case s.Stopped != "" && s.Stopped != StoppedByLimit:
+		return ExitStopped
+	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
+		return ExitStopped
+	case s.Failed+s.InDoubt+s.Unrendered > 0:
+		return ExitPerson
+	}
+	return ExitDone
+}
+
+func summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reason StopReason, err error) Summary {
+	return Summary{
+		Sent: t.Sent.Load(), Failed: t.Failed.Load(), InDoubt: t.InDoubt.Load(),
+		Retry:       max(t.Retry.Load(), int64(left.Waiting+left.Exhausted)),
+		HeldByOther: int64(left.Held),
+		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
+		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),
+		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt, AlreadySent: earlier.Sent,
+		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),
+		Stopped: reason, Elapsed: elapsed, ElapsedMS: elapsed.Milliseconds(), Err: err,
+	}
+}

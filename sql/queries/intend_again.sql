@@ -1,0 +1,28 @@
+-- Purpose: the intent for deliveries that are tried again: `retry` that is due,
+--   or `sending` whose sender is gone.
+-- Locks: FOR NO KEY UPDATE on each delivery. Its late sender may be settling
+--   it: then this waits, finds the row changed, and leaves it alone.
+-- Shape: compare and swap on everything that the second look saw. The key stays
+--   as it is. Where no attempt can have had its effect, the key's age begins
+--   anew and the body may be another one.
+-- $7: this run; $8: seconds until no request of this attempt can be on its way.
+update {{.Schema}}.deliveries as d
+set state         = 'sending',
+    attempt       = d.attempt + 1,
+    run_attempt   = s.run_attempt,
+    run_id        = $7,
+    body_sha256   = s.body,
+    doubtful      = d.doubtful or d.state = 'sending',
+    first_sent_at = case when d.doubtful or d.state = 'sending' then d.first_sent_at else now() end,
+    updated_at    = now(),
+    deadline_at   = now() + make_interval(secs => $8),
+    due_at        = null,
+    http_status   = null,
+    error         = null
+from unnest($1::text[], $2::text[], $3::integer[], $4::uuid[], $5::integer[], $6::bytea[])
+     as s (id, state, attempt, run_id, run_attempt, body)
+where d.invoice_id = s.id::{{.KeyType}}
+  and d.state = s.state
+  and d.attempt = s.attempt
+  and d.run_id = s.run_id
+returning d.invoice_id::text

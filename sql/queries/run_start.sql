@@ -1,0 +1,4 @@
+-- Purpose: record that a run began.
+-- Locks: none but the new row's.
+insert into {{.Schema}}.runs (run_id, name, lock_strategy, run_lock, application, version)
+values ($1, $2, $3, $4, $5, $6)

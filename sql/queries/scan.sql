@@ -1,0 +1,32 @@
+-- Purpose: the next page of pending invoices, by keyset, with what the ledger
+--   says about each in the same snapshot.
+-- Locks: none; the page is stale the moment it is read. Only the second look
+--   (look.sql), under the invoice's lock, decides.
+-- Shape: the page is cut first, from the pending invoices alone, so that it
+--   costs the same on any table. LATERAL … LIMIT 1 keeps the ledger to one
+--   index look-up a candidate: a merge join would read the ledger from its
+--   beginning.
+-- Flags: after (greater than this id), upto (up to this id); parameters in this
+--   order, behind the limit.
+select c.id::text,
+       coalesce(d.state, ''),
+       coalesce(extract(epoch from d.due_at - now()), 0)::float8,
+       d.run_id,
+       coalesce(d.run_attempt, 0)
+from (
+    select {{.ID}} as id
+    from {{.Invoices}}
+    where ({{.Pending}}
+    )
+    {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
+    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
+    order by {{.ID}}
+    limit $1
+) c
+left join lateral (
+    select state, due_at, run_id, run_attempt
+    from {{.Schema}}.deliveries
+    where invoice_id = c.id
+    limit 1
+) d on true
+order by c.id

@@ -1,0 +1,78 @@
+// Package sql holds every statement that Billonce runs: migrations/ for the
+// ledger's schema, queries/ with one statement a file. Each file says why it
+// has its shape, which locks it takes and who else may hold them.
+package sql
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+	"text/template"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+//go:embed queries/*.sql
+var queries embed.FS
+
+// Migrations returns the numbered migrations, for tern.
+func Migrations() (fs.FS, error) {
+	return fs.Sub(migrations, "migrations")
+}
+
+// SchemaVersion is the version that the migrations lead to: their number.
+func SchemaVersion() (int32, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	return int32(len(files)), err
+}
+
+// Names fills the places in the statements that can't be parameters. All but
+// Pending and MarkSent are quoted identifiers; those two are the user's own
+// SQL, which the runner checks by PREPARE before it does anything.
+type Names struct {
+	Schema   string   // the ledger's schema
+	Invoices string   // the user's table
+	ID       string   // its key
+	KeyType  string   // the key's type in the ledger: bigint, integer, uuid or text
+	Pending  string   // predicate
+	MarkSent string   // assignments
+	Columns  []string // columns that the request's templates name
+	Row      bool     // the whole row as JSON is wanted
+}
+
+// Query returns the text of queries/<name>.sql. Variants of one statement are
+// chosen by the flags, as the file's header explains.
+func Query(name string, n Names, flags ...string) (string, error) {
+	text, err := queries.ReadFile("queries/" + name + ".sql")
+	if err != nil {
+		return "", fmt.Errorf("read query %s: %w", name, err)
+	}
+	t, err := template.New(name).Option("missingkey=error").Parse(stripHeader(string(text)))
+	if err != nil {
+		return "", fmt.Errorf("parse query %s: %w", name, err)
+	}
+	set := map[string]bool{}
+	for _, f := range flags {
+		set[f] = true
+	}
+	var b strings.Builder
+	err = t.Execute(&b, struct {
+		Names
+		Has map[string]bool
+	}{n, set})
+	if err != nil {
+		return "", fmt.Errorf("fill query %s: %w", name, err)
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+// stripHeader drops the leading comment, which is for readers, not for the
+// server's log and pg_stat_statements.
+func stripHeader(text string) string {
+	for strings.HasPrefix(text, "--") {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return text
+}
