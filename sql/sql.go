@@ -49,7 +49,7 @@ func Query(name string, n Names, flags ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read query %s: %w", name, err)
 	}
-	t, err := template.New(name).Option("missingkey=error").Parse(stripHeader(string(text)))
+	t, err := template.New(name).Parse(stripHeader(string(text)))
 	if err != nil {
 		return "", fmt.Errorf("parse query %s: %w", name, err)
 	}

@@ -81,8 +81,8 @@ func (c *claimer) Close(ctx context.Context) error {
 	return err
 }
 
-func (c *claimer) startWatch() <-chan struct{} {
-	c.watch = advisory.StartWatch(c.conn, advisory.HeartbeatInterval, advisory.HeartbeatTimeout)
+func (c *claimer) startWatch(ctx context.Context) <-chan struct{} {
+	c.watch = advisory.StartWatch(ctx, c.conn, advisory.HeartbeatInterval, advisory.HeartbeatTimeout)
 	return c.watch.Lost()
 }
 
@@ -148,7 +148,7 @@ func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, loc
 	if err == nil {
 		var claim *billing.Claim
 		if claim, err = lock(ctx); err == nil {
-			claim.Lost = c.startWatch()
+			claim.Lost = c.startWatch(ctx)
 			return claim, nil
 		}
 	}

@@ -1,0 +1,82 @@
+package billinghttp
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"regexp"
+	"time"
+
+	"billonce/internal/billing"
+)
+
+const (
+	// idleTimeout is below the keep-alive time-outs that servers come with
+	// (gunicorn 2 s, Node.js, Apache and uvicorn 5 s, load balancers 60 s). A
+	// request on a connection that the server is just closing is in doubt, a
+	// new connection costs a millisecond.
+	idleTimeout = time.Second
+	// A shared HTTP/2 connection that has died in silence would take every
+	// request with it until the kernel gives up (golang/go#36026).
+	pingAfter, pingTimeout = 10 * time.Second, 5 * time.Second
+
+	maxReplyHeader = 1 << 20
+)
+
+// Client is a billing API. It is safe for concurrent use.
+type Client struct {
+	url, lookup  *urlTemplate // lookup: nil if there is none
+	columns      []string
+	body         renderBody // nil: requests have no body
+	method       string
+	host         string // of the Host header; empty: the URL's
+	header       http.Header
+	lookupHeader http.Header
+	success      *regexp.Regexp
+	timeout      time.Duration
+	redactor     redactor
+
+	transport *http.Transport
+	hangUp    context.CancelFunc // ends dials that nobody waits for any more
+}
+
+var (
+	_ billing.Sender     = (*Client)(nil)
+	_ billing.Reconciler = (*Client)(nil)
+	_ billing.Renderer   = (*Client)(nil)
+)
+
+// Close ends the connections. No call may be under way.
+func (c *Client) Close() {
+	c.hangUp()
+	c.transport.CloseIdleConnections()
+}
+
+// newTransport has no limit of connections: no more are used than there are
+// requests in flight, and waiting for one would eat into BILLING_TIMEOUT.
+func newTransport(timeout time.Duration, concurrency int) (*http.Transport, context.CancelFunc) {
+	// net/http lets a dial go on when its request has gone: someone else may want
+	// the connection. At the end nobody does.
+	open, hangUp := context.WithCancel(context.Background())
+	dialer := &net.Dialer{Timeout: timeout}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(open, cancel)()
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &gatedConn{Conn: conn}, nil
+		},
+		TLSHandshakeTimeout:    timeout,
+		ForceAttemptHTTP2:      true, // a DialContext of one's own turns it off
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		MaxIdleConnsPerHost:    concurrency,
+		IdleConnTimeout:        idleTimeout,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: maxReplyHeader,
+	}, hangUp
+}

@@ -1,0 +1,89 @@
+package billinghttp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"billonce/internal/billing"
+)
+
+const (
+	successMax = 1 << 20  // bytes of a body that BILLING_SUCCESS is matched against
+	skimMax    = 4 << 10  // bytes of a body that are looked at for a reason
+	drainMax   = 64 << 10 // bytes of a body that are read so that the connection can be kept
+	// skimTime bounds what follows a status line that says all there is to know:
+	// a body that drips must not hold the sender.
+	skimTime = 250 * time.Millisecond
+)
+
+// judge makes the outcome of a reply.
+func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *http.Response, repeat bool) billing.Reply {
+	reply := classify(resp.StatusCode, repeat)
+	if reply.Outcome == billing.Accepted {
+		if c.success == nil {
+			skim(resp.Body, cancel, 0)
+			return reply
+		}
+		if reply.Reason = c.mismatch(ctx, resp); reply.Reason == "" {
+			return reply
+		}
+		reply.Outcome = billing.Unknown
+		return reply
+	}
+	if reply.Outcome != billing.Refused {
+		reply.RetryAfter = retryAfter(resp.Header, time.Now())
+	}
+	reply.Reason = statusText(resp)
+	if said := c.redactor.clean(string(skim(resp.Body, cancel, skimMax))); said != "" {
+		reply.Reason += ": " + said
+	}
+	return reply
+}
+
+// mismatch says why BILLING_SUCCESS does not hold; empty if it does. A body
+// that was not read to its end proves nothing: what is missing may deny it.
+func (c *Client) mismatch(ctx context.Context, resp *http.Response) string {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, successMax+1))
+	switch {
+	case err != nil:
+		return fmt.Sprintf("HTTP %d, but its body can't be read for BILLING_SUCCESS: %s", resp.StatusCode, c.explain(ctx, err))
+	case len(body) > successMax:
+		return fmt.Sprintf("HTTP %d, but its body is too long for BILLING_SUCCESS (above %d bytes)", resp.StatusCode, successMax)
+	case !c.success.Match(body):
+		return fmt.Sprintf("HTTP %d, but its body does not match BILLING_SUCCESS: %s", resp.StatusCode, c.redactor.clean(string(body[:min(len(body), skimMax)])))
+	}
+	return ""
+}
+
+// skim reads up to keep bytes and drops the rest, as far as that is worth a
+// connection.
+func skim(body io.ReadCloser, cancel context.CancelFunc, keep int64) []byte {
+	if body == http.NoBody {
+		return nil
+	}
+	defer time.AfterFunc(skimTime, cancel).Stop()
+	var kept []byte
+	if keep > 0 {
+		kept, _ = io.ReadAll(io.LimitReader(body, keep)) // what came is what is shown
+	}
+	_, _ = io.CopyN(io.Discard, body, drainMax) // if it fails, the connection is closed, no more
+	return kept
+}
+
+func statusText(resp *http.Response) string {
+	text := fmt.Sprintf("HTTP %d", resp.StatusCode)
+	if name := http.StatusText(resp.StatusCode); name != "" {
+		text += " " + name
+	}
+	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
+		text += ", not followed"
+		if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
+			text += " to " + printable(u.Scheme+"://"+u.Host)
+		}
+	}
+	return text
+}

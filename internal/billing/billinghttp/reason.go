@@ -1,0 +1,96 @@
+package billinghttp
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	excerptMax = 200 // bytes of a reply's body that a reason may hold
+	// minSecret keeps "1" and "eu" from being starred out of every reason.
+	minSecret = 4
+)
+
+// redactor takes secrets out of what others say: APIs echo headers in their
+// error pages.
+type redactor struct {
+	secrets []string // longest first
+}
+
+func newRedactor(c Config, templates ...*urlTemplate) redactor {
+	var secrets []string
+	for name, values := range c.Header {
+		switch http.CanonicalHeaderKey(name) {
+		case "Accept", "Accept-Language", "Accept-Encoding", "Content-Type", "User-Agent", "Host":
+			continue
+		}
+		for _, value := range values {
+			secrets = append(secrets, value)
+			secrets = append(secrets, strings.Fields(value)...) // "Basic …": the second word is enough
+		}
+	}
+	for _, t := range templates {
+		if t == nil {
+			continue
+		}
+		secrets = append(secrets, t.secrets...)
+		if password, ok := t.user.Password(); ok { // nil has none
+			secrets = append(secrets, password, basicAuth(t.user))
+		}
+	}
+	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < minSecret })
+	secrets = append(secrets, c.Token)
+	for _, s := range slices.Clone(secrets) {
+		secrets = append(secrets, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
+	}
+	slices.SortFunc(secrets, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	secrets = slices.DeleteFunc(slices.Compact(secrets), func(s string) bool { return s == "" })
+	return redactor{secrets: secrets}
+}
+
+// clean makes a short, harmless line of what others said.
+func (r redactor) clean(text string) string {
+	text = r.redact(printable(r.redact(text)))
+	if len(text) <= excerptMax {
+		return text
+	}
+	cut := excerptMax - len("…")
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
+func (r redactor) redact(text string) string {
+	for _, s := range r.secrets {
+		text = strings.ReplaceAll(text, s, "***")
+	}
+	// The text may have been cut in the middle of a secret.
+	for _, s := range r.secrets {
+		for n := min(len(s)-1, len(text)); n >= minSecret; n-- {
+			if strings.HasSuffix(text, s[:n]) {
+				text = text[:len(text)-n] + "***"
+				break
+			}
+		}
+	}
+	return text
+}
+
+// printable makes one line of text, without what a terminal or a log would obey.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}

@@ -1,0 +1,116 @@
+package billinghttp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+
+	"billonce/internal/billing"
+)
+
+// staleTries bounds how many connections that turn out to be closed one call
+// goes through. Nothing has left on any of them.
+const staleTries = 3
+
+var errTimeout = errors.New("BILLING_TIMEOUT is over")
+
+// Send makes one attempt: at most one request.
+func (c *Client) Send(ctx context.Context, m billing.Message, permit func() error) billing.Reply {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		reply, stale := c.attempt(ctx, cancel, m, permit)
+		if !stale || try == staleTries || ctx.Err() != nil {
+			return reply
+		}
+	}
+}
+
+// attempt says too whether it failed only for a kept connection that the
+// server had closed, before anything was written to it.
+func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billing.Message, permit func() error) (_ billing.Reply, stale bool) {
+	g := &gate{permit: permit, abort: cancel}
+	req, err := c.request(g.trace(ctx), m)
+	if err != nil {
+		return billing.Reply{Outcome: billing.NotSent, Reason: "no request can be made: " + err.Error()}, false
+	}
+	// Not through http.Client: it adds redirects, cookies and the URL in its
+	// errors, of which none is wanted here.
+	resp, err := c.transport.RoundTrip(req)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	switch p := g.seal(); {
+	case p.refusal != nil:
+		return billing.Reply{Outcome: billing.NotSent, NotAsked: true, Reason: p.refusal.Error()}, false
+	case !p.begun:
+		if err == nil {
+			cancel() // keeps the connection from being used again
+			err = errors.New("a reply came before the request")
+		}
+		return billing.Reply{Outcome: billing.NotSent, Reason: "nothing was sent: " + c.explain(ctx, err)}, p.reused
+	case p.again:
+		// The first error is net/http's secret: it went on to another connection,
+		// where the gate stopped it.
+		return billing.Reply{Outcome: billing.Unknown, Reason: "the request was written, then the connection broke"}, false
+	case err != nil:
+		return billing.Reply{Outcome: billing.Unknown, Reason: "the request was written, then no reply: " + c.explain(ctx, err)}, false
+	}
+	return c.judge(ctx, cancel, resp, m.Repeat), false
+}
+
+// request is http.NewRequest without what it would do for a second sending:
+// GetBody stays nil, so that net/http can't rewind the body.
+func (c *Client) request(ctx context.Context, m billing.Message) (*http.Request, error) {
+	u, err := parseURL(m.URL)
+	if err != nil {
+		return nil, err
+	}
+	header := maps.Clone(c.header)
+	if m.IdempotencyKey != "" {
+		// Bare, as Stripe, Adyen and most others have it; the IETF draft (2.1) wants
+		// quotes, which those would take for a part of the key.
+		header["Idempotency-Key"] = []string{m.IdempotencyKey}
+	}
+	req := &http.Request{
+		Method: c.method, URL: u, Host: c.host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if len(m.Body) > 0 {
+		// A bytes.Reader, for which net/http makes one write of header and body.
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(m.Body)), int64(len(m.Body))
+	}
+	return req.WithContext(ctx), nil
+}
+
+// parseURL keeps the URL out of the error: queries hold secrets.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return nil, fmt.Errorf("parse its URL: %w", ue.Err)
+	}
+	return u, err
+}
+
+// explain says for people why there is no reply.
+func (c *Client) explain(ctx context.Context, err error) string {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errTimeout):
+		return fmt.Sprintf("BILLING_TIMEOUT (%s) is over", c.timeout)
+	case cause != nil && ctx.Err() != nil && isCancellation(err):
+		return "cancelled: " + c.redactor.clean(cause.Error())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server closed the connection"
+	}
+	return c.redactor.clean(err.Error())
+}
+
+func isCancellation(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,116 @@
+package pgstore_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+	"billonce/internal/pgtemp/pgtest"
+)
+
+var demoBook = pgstore.Book{
+	Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
+}
+
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// newDB is a database with the demo's table and its ledger.
+func newDB(t testing.TB) *pgx.ConnConfig {
+	t.Helper()
+	url := pgtest.DB(t, "demo", func(ctx context.Context, url string) error {
+		cfg, err := pgstore.ParseURL(url, "test")
+		if err != nil {
+			return err
+		}
+		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
+			return err
+		}
+		_, err = pgstore.Migrate(ctx, cfg, demoBook)
+		return err
+	})
+	cfg, err := pgstore.ParseURL(url, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// api counts, in the process, what it is asked.
+type api struct {
+	mu       sync.Mutex
+	requests map[billing.InvoiceID]int
+	reply    func(m billing.Message) billing.Reply
+}
+
+func (a *api) Send(_ context.Context, m billing.Message, permit func() error) billing.Reply {
+	if err := permit(); err != nil {
+		return billing.Reply{NotAsked: true, Outcome: billing.NotSent, Reason: err.Error()}
+	}
+	a.mu.Lock()
+	if a.requests == nil {
+		a.requests = map[billing.InvoiceID]int{}
+	}
+	a.requests[m.InvoiceID]++
+	a.mu.Unlock()
+	if a.reply != nil {
+		return a.reply(m)
+	}
+	return billing.Reply{Outcome: billing.Accepted, Status: 200}
+}
+
+func (a *api) Render(inv billing.Invoice) (billing.Message, error) {
+	return billing.Message{Body: inv.Row}, nil
+}
+
+func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
+	t.Helper()
+	id := uuid.New()
+	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)
+	store, err := pgstore.Open(t.Context(), pgstore.Config{
+		Conn: cfg, Book: demoBook, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	ledger, err := store.LedgerID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := billing.Config{
+		RunID: id, LedgerID: ledger, Lanes: pgstore.Lanes, ClaimSize: 100, Concurrency: 16,
+		Timeout: time.Second, MaxAttempts: 5, Breaker: 20, KeyTTL: 24 * time.Hour, Drain: time.Second, Linger: 5 * time.Second,
+	}
+	if change != nil {
+		change(&c)
+	}
+	return &billing.Runner{
+		Config: c,
+		Ports: billing.Ports{
+			Scanner: store, NewClaimer: store.NewClaimer, Looker: store, Intender: store, Settler: store,
+			Renderer: a, Sender: a,
+		},
+		Log: log,
+	}
+}
