@@ -19,7 +19,11 @@ import (
 	"billonce/internal/billing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// net/http logs there what servers send unasked.
+	log.SetOutput(io.Discard)
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	canary = "sk_live_c4n4ry/Zz9+x" // a token that must not be seen anywhere
@@ -100,6 +104,7 @@ type rawServer struct {
 	accepted atomic.Int64 // connections
 	requests atomic.Int64 // read in full
 	bytes    atomic.Int64
+	close    func() // ends its connections, and waits for their scripts
 }
 
 // rawConn is one connection of a rawServer.
@@ -165,7 +170,7 @@ func serveRaw(t testing.TB, script func(c *rawConn)) *rawServer {
 			})
 		}
 	})
-	t.Cleanup(func() {
+	s.close = sync.OnceFunc(func() {
 		l.Close()
 		mu.Lock()
 		for _, conn := range open {
@@ -174,6 +179,7 @@ func serveRaw(t testing.TB, script func(c *rawConn)) *rawServer {
 		mu.Unlock()
 		wg.Wait()
 	})
+	t.Cleanup(s.close)
 	return s
 }
 

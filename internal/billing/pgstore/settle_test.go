@@ -1,0 +1,180 @@
+package pgstore_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+)
+
+func sending(t *testing.T, s *pgstore.Store, ids ...billing.InvoiceID) {
+	t.Helper()
+	intents := make([]billing.Intent, len(ids))
+	for i, id := range ids {
+		intents[i] = newIntent(id)
+	}
+	ours, err := s.Intend(t.Context(), intents, time.Minute)
+	if err != nil || len(ours) != len(ids) {
+		t.Fatalf("intend: %v, %v", ours, err)
+	}
+}
+
+func sent(run uuid.UUID, id billing.InvoiceID) billing.Settlement {
+	return billing.Settlement{InvoiceID: id, RunID: run, Attempt: 1, RunAttempt: 1, State: billing.Sent, Status: 200}
+}
+
+func settle(t *testing.T, s *pgstore.Store, group ...billing.Settlement) []billing.Settled {
+	t.Helper()
+	came, err := s.Settle(t.Context(), group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return came
+}
+
+func TestSettleMarksInTheSameTransaction(t *testing.T) {
+	t.Parallel()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 3); err != nil {
+		t.Fatal(err)
+	}
+	s, run := openStore(t, cfg, "advisory")
+	sending(t, s, "1", "2", "3")
+	refused := sent(run, "2")
+	refused.State, refused.Status, refused.Reason = billing.Failed, 402, "no such customer"
+	came := settle(t, s, sent(run, "1"), refused)
+	if came[0] != billing.SettledFully || came[1] != billing.SettledFully {
+		t.Errorf("settled: %v", came)
+	}
+	got := query[string](t, cfg, `select string_agg(i.id || ':' || i.pending || ':' || d.state || ':' || (i.xmin = d.xmin), ' ' order by i.id)
+		from invoices i join billonce.deliveries d on d.invoice_id = i.id where d.state <> 'sending'`)
+	if want := "1:false:sent:true 2:true:failed:false"; got != want {
+		t.Errorf("invoices and deliveries: %s, want %s", got, want)
+	}
+	// Written again, as after a commit whose fate was not known, it changes nothing.
+	if again := settle(t, s, sent(run, "1")); again[0] != billing.SettledFully {
+		t.Errorf("settled again: %v", again)
+	}
+}
+
+func TestSettleIsGuarded(t *testing.T) {
+	t.Parallel()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 1); err != nil {
+		t.Fatal(err)
+	}
+	s, run := openStore(t, cfg, "advisory")
+	sending(t, s, "1")
+	second, _ := openStore(t, cfg, "advisory")
+	seen, err := second.Look(t.Context(), []billing.InvoiceID{"1"})
+	if err != nil || len(seen) != 1 || seen[0].Delivery == nil {
+		t.Fatalf("look: %+v, %v", seen, err)
+	}
+	takeover := newIntent("1")
+	takeover.Attempt, takeover.Seen = 2, seen[0].Delivery
+	if ours, err := second.Intend(t.Context(), []billing.Intent{takeover}, time.Minute); err != nil || len(ours) != 1 {
+		t.Fatalf("take over: %v, %v", ours, err)
+	}
+	if came := settle(t, s, sent(run, "1")); came[0] != billing.SettledByAnother {
+		t.Errorf("the first sender settled %v, want by another", came)
+	}
+	got := query[string](t, cfg, "select state || ' ' || attempt || ' ' || doubtful || ' ' || i.pending from billonce.deliveries, invoices i")
+	if want := "sending 2 true true"; got != want {
+		t.Errorf("the delivery is %q, want %q", got, want)
+	}
+	// Two who saw the same orphan: one gets it.
+	third, _ := openStore(t, cfg, "advisory")
+	if ours, err := third.Intend(t.Context(), []billing.Intent{takeover}, time.Minute); err != nil || len(ours) != 0 {
+		t.Errorf("a second take-over of what has changed meanwhile: %v, %v", ours, err)
+	}
+}
+
+func TestSettleOfAnInvoiceThatIsGone(t *testing.T) {
+	t.Parallel()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 2); err != nil {
+		t.Fatal(err)
+	}
+	s, run := openStore(t, cfg, "advisory")
+	sending(t, s, "1", "2")
+	execute(t, cfg, "delete from invoices where id = 1; update invoices set pending = false where id = 2")
+	came := settle(t, s, sent(run, "1"), sent(run, "2"))
+	if came[0] != billing.SettledInvoiceGone || came[1] != billing.SettledInvoiceGone {
+		t.Errorf("settled: %v, want both gone", came)
+	}
+	if n := query[int](t, cfg, "select count(*) from billonce.deliveries where state = 'sent'"); n != 2 {
+		t.Errorf("%d deliveries sent, want 2", n)
+	}
+	if marked := query[bool](t, cfg, "select sent_at is not null from invoices where id = 2"); marked {
+		t.Error("an invoice that was taken back was marked all the same")
+	}
+}
+
+// A user's trigger that refuses one invoice costs that one, not its group.
+func TestSettleTellsTheRefusedOneApart(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"advisory", "row"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			cfg := newDB(t)
+			if err := pgstore.Seed(t.Context(), cfg, 7); err != nil {
+				t.Fatal(err)
+			}
+			execute(t, cfg, `create function refuse() returns trigger language plpgsql as $$
+				begin if new.id = 3 then raise 'no third invoice'; end if; return new; end $$;
+				create trigger refuse before update on invoices for each row execute function refuse()`)
+			s, run := openStore(t, cfg, strategy)
+			var settler billing.Settler = s
+			if strategy == "row" {
+				candidates, err := s.Scan(t.Context(), nil, nil, 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				claim, err := newClaimer(t, s).Claim(t.Context(), candidates)
+				if err != nil {
+					t.Fatal(err)
+				}
+				settler = claim.Settler
+			}
+			ids := []billing.InvoiceID{"1", "2", "3", "4", "5", "6", "7"}
+			sending(t, s, ids...)
+			var group []billing.Settlement
+			for _, id := range ids {
+				group = append(group, sent(run, id))
+			}
+			came, err := settler.Settle(t.Context(), group)
+			if err == nil || !strings.Contains(err.Error(), "no third invoice") || !strings.Contains(err.Error(), "invoice 3") {
+				t.Errorf("the error does not say which and why: %v", err)
+			}
+			for i, c := range came {
+				if want := map[bool]billing.Settled{true: billing.NotSettled, false: billing.SettledFully}[i == 2]; c != want {
+					t.Errorf("invoice %s: %v, want %v", ids[i], c, want)
+				}
+			}
+			if left := query[string](t, cfg, "select string_agg(invoice_id::text, ' ') from billonce.deliveries where state = 'sending'"); left != "3" {
+				t.Errorf("left in sending: %s", left)
+			}
+		})
+	}
+}
+
+// Settling outlives the connection that it began on.
+func TestSettleOutlivesItsConnection(t *testing.T) {
+	t.Parallel()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 2); err != nil {
+		t.Fatal(err)
+	}
+	s, run := openStore(t, cfg, "advisory")
+	sending(t, s, "1", "2")
+	settle(t, s, sent(run, "1"))
+	execute(t, cfg, `select pg_terminate_backend(pid) from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid()`)
+	if came := settle(t, s, sent(run, "2")); came[0] != billing.SettledFully {
+		t.Errorf("settled: %v", came)
+	}
+}
