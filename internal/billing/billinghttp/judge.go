@@ -1,6 +1,7 @@
 package billinghttp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -54,7 +55,8 @@ func (c *Client) mismatch(ctx context.Context, resp *http.Response) string {
 	case len(body) > successMax:
 		return fmt.Sprintf("HTTP %d, but its body is too long for BILLING_SUCCESS (above %d bytes)", resp.StatusCode, successMax)
 	case !c.success.Match(body):
-		return fmt.Sprintf("HTTP %d, but its body does not match BILLING_SUCCESS: %s", resp.StatusCode, c.redactor.clean(string(body[:min(len(body), skimMax)])))
+		said := cmp.Or(c.redactor.clean(string(body[:min(len(body), skimMax)])), "it is empty")
+		return fmt.Sprintf("HTTP %d, but its body does not match BILLING_SUCCESS: %s", resp.StatusCode, said)
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"billonce/internal/billing"
 )
@@ -103,14 +104,10 @@ func (c *Client) explain(ctx context.Context, err error) string {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errTimeout):
 		return fmt.Sprintf("BILLING_TIMEOUT (%s) is over", c.timeout)
-	case cause != nil && ctx.Err() != nil && isCancellation(err):
+	case cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return "cancelled: " + c.redactor.clean(cause.Error())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection"
 	}
-	return c.redactor.clean(err.Error())
-}
-
-func isCancellation(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return c.redactor.clean(strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: "))
 }

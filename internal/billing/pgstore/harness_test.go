@@ -81,10 +81,15 @@ func (a *api) Render(inv billing.Invoice) (billing.Message, error) {
 
 func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
 	t.Helper()
+	return newBookRunner(t, cfg, demoBook, a, strategy, change)
+}
+
+func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
+	t.Helper()
 	id := uuid.New()
 	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)
 	store, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
+		Conn: cfg, Book: book, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

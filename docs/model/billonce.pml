@@ -1,0 +1,652 @@
+/*
+ * Billonce's protocol for one invoice: two runners, a person, a billing API, a
+ * clock. See README.md for the mapping to the code and for what is left out.
+ *
+ * API (one):      KEYS     it honours idempotency keys
+ *                 FORGETS  as KEYS, but it forgets them after their time to live
+ *                 NOKEYS   it has none
+ *   with either:  LOOKUP   it can be asked whether it acted
+ *                 REUSED   (KEYS) it may hold another request under our key: 422
+ * Property:       P1 P2 P3 L, or LIVE with -a -f; P2 with NOCLOCK is P4
+ * Mutants:        M_*    a rule of the protocol is broken on purpose
+ * Found:          FOUND_* the code as it was when this model was written
+ * Limits:         X_*    an assumption about the world is dropped
+ */
+
+#if defined(KEYS) || defined(FORGETS)
+#define API_KEYS 1
+#else
+#define API_KEYS 0
+#endif
+#if API_KEYS || defined(M_RESEND)
+#define IDEMPOTENT 1            /* BILLING_IDEMPOTENT */
+#else
+#define IDEMPOTENT 0
+#endif
+#ifdef LOOKUP
+#define HAS_LOOKUP 1            /* BILLING_LOOKUP_URL */
+#else
+#define HAS_LOOKUP 0
+#endif
+
+/* How many of each fault; when they are spent, faults have stopped. */
+#ifndef CRASHES
+#define CRASHES 2               /* a runner dies, at any step */
+#endif
+#ifndef LOSSES
+#define LOSSES 1                /* a claim's connection vanishes, unnoticed at first */
+#endif
+#ifndef FAULTS
+#define FAULTS 2                /* replies lost, 5xx, 429, requests dropped, permits withdrawn … */
+#endif
+#ifndef COMMITS
+#define COMMITS 1               /* a commit whose answer is an error: it was made, or it was not */
+#endif
+#ifndef DECISIONS
+#define DECISIONS 2             /* of the person */
+#endif
+#define ATTEMPTS 12             /* no execution that these faults allow needs more */
+
+#ifdef P1
+#define P1_holds(x) assert(x)
+#else
+#define P1_holds(x) skip
+#endif
+#ifdef P2
+#define P2_holds(x) assert(x)
+#else
+#define P2_holds(x) skip
+#endif
+#ifdef P3
+#define P3_holds(x) assert(x)
+#else
+#define P3_holds(x) skip
+#endif
+#ifdef L
+#define L_holds(x) assert(x)
+#else
+#define L_holds(x) skip
+#endif
+
+mtype = {
+    none,                                               /* no row, no request, no outcome */
+    sending, sent, failed, retry, in_doubt, cancelled,  /* states of a delivery */
+    accepted, refused, not_sent, unknown,               /* outcomes */
+    reused, not_asked,                                  /* Reply.KeyReused, Reply.NotAsked */
+    flying,                                             /* a request on its way */
+    advisory, row,                                      /* lock strategies */
+    /* where a runner is */
+    SCAN, LOCK, SECOND_LOCK, LOOK, LOOK_UP, INTEND, INTEND_AGAIN, SEND, WRITE, REPLY,
+    SETTLE, SETTLE_RECOVERED, MARK, RELEASE, LINGER
+};
+
+#define NOBODY 9
+
+typedef Delivery {
+    mtype state = none;
+    byte attempt;
+    byte run_id;
+    bit doubtful;
+    bit key_old;            /* the key's age is within the margin of its time to live, or beyond */
+    bit body_changed;       /* the invoice has changed since the attempt that may have had its effect */
+    bit deadline_passed     /* no request of the last attempt can still be on its way */
+}
+
+/* --- the database ---------------------------------------------------------- */
+Delivery ledger;
+bit marked;                 /* the invoice is not pending any more */
+byte advisory_lock = NOBODY;
+byte row_lock = NOBODY;
+
+/* --- the API, and the network in front of it -------------------------------- */
+byte effects;               /* how often it has billed the customer */
+bit key_known;              /* it remembers our key */
+bit foreign_key_use;        /* it holds another request under our key */
+mtype request[2] = none;    /* a runner's request: none, flying, or what came of it */
+byte orphans;               /* requests on their way whose reply nobody waits for */
+
+/* --- the runners ------------------------------------------------------------ */
+typedef Runner {
+    mtype at = SCAN;
+    mtype strategy;
+    byte run_id;
+    mtype scanned;          /* Candidate.State */
+    byte scanned_attempt;   /* with scanned_run: the `sending` that Recoverable is about */
+    byte scanned_run;
+    bit recoverable;        /* Claim.Recoverable */
+    Delivery seen;          /* the second look */
+    byte attempt;           /* of its own intent */
+    bit doubtful;           /* attempt.doubtful: an earlier attempt may have had its effect */
+    bit ours;               /* what Intend has collected */
+    bit too_old;            /* its intent's sendBy has certainly passed */
+    bit lost;               /* the claim's locks are gone; it need not have noticed */
+    mtype outcome;
+    mtype next              /* a recovered delivery's next state */
+}
+Runner r[2];
+
+/* --- faults left, and what only the judge knows ------------------------------ */
+byte crashes = CRASHES, losses = LOSSES, faults = FAULTS, commits = COMMITS, decisions = DECISIONS;
+bit key_aged, edited, lock_was_lost;
+byte uncertain;             /* requests written whose effect nobody has excluded since */
+
+#define worth       (!marked && (ledger.state == none || ledger.state == retry || ledger.state == sending))
+#define at_rest     (ledger.state == sent || ledger.state == failed || ledger.state == in_doubt || ledger.state == cancelled)
+#define in_flight   (orphans > 0 || request[0] == flying || request[1] == flying)
+/* A runner that decided to send while the key was young, and has not written yet. */
+#define judged(i)   (r[i].doubtful && (r[i].at == INTEND || r[i].at == INTEND_AGAIN || r[i].at == SEND || r[i].at == WRITE))
+#define alive(i, n, a) (r[i].run_id == n && r[i].attempt == a && \
+                     (r[i].at == SEND || r[i].at == WRITE || r[i].at == REPLY || r[i].at == SETTLE))
+
+/* What must hold at every instant; evaluated after everything that moves money or words. */
+inline check() {
+    P1_holds(effects <= 1);
+    P1_holds(ledger.state != sent || effects == 1);
+    P3_holds(ledger.state != sent || effects > 0);
+    P3_holds(marked == (ledger.state == sent));
+    P3_holds(ledger.state != failed || effects == 0);
+    P3_holds(ledger.state != cancelled || effects == 0)
+}
+
+inline clear_seen(i) {
+    r[i].seen.state = none; r[i].seen.attempt = 0; r[i].seen.run_id = 0; r[i].seen.doubtful = 0;
+    r[i].seen.key_old = 0; r[i].seen.body_changed = 0; r[i].seen.deadline_passed = 0
+}
+
+inline free_locks(i) {
+    if :: advisory_lock == i -> advisory_lock = NOBODY :: else fi;
+    if :: row_lock == i -> row_lock = NOBODY :: else fi
+}
+
+/* A claim is over; nothing of it is remembered. */
+inline forget_claim(i) {
+    free_locks(i);
+    clear_seen(i);
+    r[i].scanned = none; r[i].scanned_attempt = 0; r[i].scanned_run = 0; r[i].recoverable = 0;
+    r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0; r[i].too_old = 0; r[i].lost = 0;
+    r[i].outcome = none; r[i].next = none
+}
+
+/* --- Decide (decide.go) ------------------------------------------------------ */
+#ifdef M_AGE_IGNORED
+#define young(d) 1
+#else
+#define young(d) (!d.key_old)
+#endif
+/* doubt: can an unknown outcome not be cleared by the same request again? */
+#define doubt(d) (!IDEMPOTENT || d.body_changed || !young(d))
+#ifdef M_EARLY_LOOKUP
+#define waits(d) (!d.deadline_passed && !HAS_LOOKUP)
+#else
+#define waits(d) (!d.deadline_passed)
+#endif
+
+/* of a reply (attempt.settlement): next state, and the doubtful flag */
+mtype next; bit next_doubtful;      /* used within one atomic step only */
+inline decide(i) {
+    next_doubtful = r[i].doubtful;
+    if
+    :: r[i].outcome == accepted -> next = sent
+    :: r[i].outcome == refused ->
+#ifdef FOUND_REFUSED
+        next = failed
+#else
+        if
+        :: r[i].doubtful -> next = in_doubt
+        :: else -> next = failed
+        fi
+#endif
+    :: r[i].outcome == not_sent || r[i].outcome == not_asked -> next = retry
+    :: r[i].outcome == reused ->
+        next_doubtful = 1;
+#ifdef FOUND_REUSED
+        if
+        :: HAS_LOOKUP -> next = sending
+        :: else -> next = in_doubt
+        fi
+#else
+        next = in_doubt
+#endif
+    :: r[i].outcome == unknown ->
+        if
+        :: IDEMPOTENT && !(r[i].doubtful && !young(ledger)) -> next = retry
+        :: else ->
+            if
+            :: HAS_LOOKUP -> next = sending
+            :: else -> next = in_doubt
+            fi
+        fi;
+        next_doubtful = 1
+    fi
+}
+
+/* --- settle.sql -------------------------------------------------------------- */
+#ifdef M_NO_GUARD
+#define guard(n, a, to) (ledger.state != none)
+#else
+#define guard(n, a, to) (ledger.run_id == n && ledger.attempt == a && (ledger.state == sending || \
+                         ((ledger.state == retry || ledger.state == in_doubt) && to != sending)))
+#endif
+inline settle(n, a, to, dbt) {
+    if
+    :: guard(n, a, to) ->
+        ledger.state = to; ledger.doubtful = dbt;
+        if
+        :: to == sent ->
+#ifndef M_MARK_APART
+            marked = 1;
+#endif
+            check()
+        :: else -> check()
+        fi
+    :: else     /* taken over by another run: its record stands */
+    fi
+}
+/* Marking the invoice waits for its row, which a `row` claim may hold. */
+#define may_mark(i) (row_lock == NOBODY || row_lock == i)
+
+/* --- intend_new.sql, intend_again.sql ------------------------------------------ */
+#ifdef M_NO_FENCE
+#define fence(i) 1
+#else
+#define fence(i) ((r[i].seen.state == none && ledger.state == none) || \
+                  (r[i].seen.state != none && ledger.state == r[i].seen.state && \
+                   ledger.attempt == r[i].seen.attempt && ledger.run_id == r[i].seen.run_id))
+#endif
+inline intend(i) {
+    if
+    :: fence(i) ->
+        P2_holds(ledger.attempt < ATTEMPTS);
+        if :: ledger.doubtful || ledger.state == sending -> ledger.doubtful = 1
+           :: else -> ledger.key_old = 0; ledger.body_changed = 0; ledger.doubtful = 0
+        fi;
+        ledger.state = sending;
+        ledger.attempt = r[i].attempt;
+        ledger.run_id = r[i].run_id;
+        ledger.deadline_passed = 0;
+        check();
+        r[i].ours = 1
+    :: else
+    fi
+}
+/* intended.sql: after a commit whose fate is unknown */
+inline read_back(i) {
+    if
+    :: !r[i].ours && ledger.state == sending && ledger.attempt == r[i].attempt && ledger.run_id == r[i].run_id -> r[i].ours = 1
+    :: else
+    fi
+}
+inline after_intend(i) {
+    clear_seen(i);
+    r[i].scanned = none; r[i].scanned_attempt = 0; r[i].scanned_run = 0; r[i].recoverable = 0;
+    if
+    :: r[i].ours ->
+#ifdef M_LATE_INTENT
+        r[i].at = REPLY
+#else
+        r[i].at = SEND
+#endif
+    :: else ->      /* the fence held: another run is at it */
+#ifdef M_LATE_INTENT
+        if :: request[i] == flying -> request[i] = none; orphans++ :: else -> request[i] = none fi;
+#endif
+        r[i].at = RELEASE
+    fi
+}
+
+/* --- one runner: run after run, a crash begins a new one -------------------------- */
+inline write(i) {
+    printf("runner %d: writes its request, attempt %d\n", i, r[i].attempt);
+#ifdef NOKEYS
+    P1_holds(uncertain == 0);
+    if :: uncertain < 2 -> uncertain++ :: else fi;
+#endif
+    request[i] = flying;
+    r[i].too_old = 0;
+#ifdef M_LATE_INTENT
+    r[i].at = INTEND
+#else
+    r[i].at = REPLY
+#endif
+}
+
+proctype runner(byte i) {
+end_runner:
+    do
+    /* Scan: no lock, stale at once. sift keeps what a claim could do something for. */
+    :: atomic { r[i].at == SCAN && worth ->
+        r[i].scanned = ledger.state;
+        if
+        :: ledger.state == sending -> r[i].scanned_attempt = ledger.attempt; r[i].scanned_run = ledger.run_id
+        :: else
+        fi;
+#ifdef M_NO_LOOK
+        r[i].seen.state = ledger.state; r[i].seen.attempt = ledger.attempt; r[i].seen.run_id = ledger.run_id;
+        r[i].seen.doubtful = ledger.doubtful; r[i].seen.key_old = ledger.key_old;
+        r[i].seen.body_changed = ledger.body_changed; r[i].seen.deadline_passed = ledger.deadline_passed;
+#endif
+        printf("runner %d: scan\n", i);
+        r[i].at = LOCK }
+
+    /* Lock: the strategy's own lock. */
+    :: atomic { r[i].at == LOCK ->
+        if
+        :: r[i].strategy == advisory && advisory_lock == NOBODY ->
+            advisory_lock = i; printf("runner %d: lock (advisory)\n", i);
+            r[i].at = (r[i].scanned == sending -> SECOND_LOCK : LOOK)
+        :: r[i].strategy == row && row_lock == NOBODY && !marked ->
+            row_lock = i; printf("runner %d: lock (row)\n", i);
+            r[i].at = (r[i].scanned == sending -> SECOND_LOCK : LOOK)
+        :: else -> forget_claim(i); r[i].at = LINGER
+        fi }
+
+    /* A `sending` delivery is recoverable only with the other strategy's lock, too. */
+    :: atomic { r[i].at == SECOND_LOCK ->
+        if
+#ifdef M_ONE_LOCK
+        :: true -> r[i].recoverable = 1; r[i].at = LOOK
+#else
+        :: r[i].strategy == advisory ->     /* rowsFree: a probe, on the writer's connection */
+            r[i].recoverable = (row_lock == NOBODY && !marked); r[i].at = LOOK
+        :: r[i].strategy == row && !r[i].lost ->    /* keysHeld */
+            if
+            :: advisory_lock == NOBODY -> advisory_lock = i; r[i].recoverable = 1
+            :: else
+            fi;
+            r[i].at = LOOK
+        :: r[i].strategy == row && r[i].lost -> forget_claim(i); r[i].at = LINGER
+#endif
+        fi }
+
+    /* Look again, and plan (planOne, mayTry, Decide of a recovered delivery). */
+    :: atomic { r[i].at == LOOK ->
+#ifndef M_NO_LOOK
+        r[i].seen.state = ledger.state; r[i].seen.attempt = ledger.attempt; r[i].seen.run_id = ledger.run_id;
+        r[i].seen.doubtful = ledger.doubtful; r[i].seen.key_old = ledger.key_old;
+        r[i].seen.body_changed = ledger.body_changed; r[i].seen.deadline_passed = ledger.deadline_passed;
+#endif
+        printf("runner %d: look\n", i);
+#ifndef FOUND_RECOVERABLE
+        /* Both locks were free for the `sending` that was scanned, and for no other. */
+        r[i].recoverable = r[i].recoverable && r[i].seen.attempt == r[i].scanned_attempt && r[i].seen.run_id == r[i].scanned_run;
+#endif
+        r[i].attempt = r[i].seen.attempt + 1;
+        if
+#ifndef M_NO_LOOK
+        :: marked -> r[i].at = RELEASE
+        :: else ->
+#else
+        :: true ->
+#endif
+            if
+            :: r[i].seen.state == none || (r[i].seen.state == retry && !r[i].seen.doubtful) ->
+                r[i].at = INTEND
+            :: r[i].seen.state == sending && !r[i].recoverable -> r[i].at = RELEASE     /* held by another */
+            :: (r[i].seen.state == retry && r[i].seen.doubtful) || (r[i].seen.state == sending && r[i].recoverable) ->
+                if
+                :: r[i].seen.state == sending ->
+                    L_holds(lock_was_lost || !alive(1-i, r[i].seen.run_id, r[i].seen.attempt))
+                :: else
+                fi;
+                if
+                :: !doubt(r[i].seen) -> r[i].doubtful = 1; r[i].at = INTEND
+                :: doubt(r[i].seen) && waits(r[i].seen) -> r[i].at = RELEASE
+                :: doubt(r[i].seen) && !waits(r[i].seen) && HAS_LOOKUP -> r[i].at = LOOK_UP
+                :: doubt(r[i].seen) && !waits(r[i].seen) && !HAS_LOOKUP ->
+                    r[i].next = in_doubt; r[i].at = SETTLE_RECOVERED
+                fi
+            :: else -> r[i].at = RELEASE
+            fi
+        fi;
+#ifdef M_LATE_INTENT
+        if :: r[i].at == INTEND -> r[i].at = SEND :: else fi;
+#endif
+        if :: r[i].at == RELEASE || r[i].at == SETTLE_RECOVERED || r[i].at == LOOK_UP -> r[i].attempt = 0 :: else fi }
+
+    /* Reconcile: ask the API. Its answer is settled under the former sender's guard. */
+    :: atomic { r[i].at == LOOK_UP ->
+        if
+        :: effects > 0 -> r[i].next = sent
+        :: effects == 0 -> r[i].next = retry; uncertain = 0
+        :: faults > 0 -> faults--; r[i].next = in_doubt
+        fi;
+        printf("runner %d: look-up says %e\n", i, r[i].next);
+        r[i].at = SETTLE_RECOVERED }
+
+    :: atomic { r[i].at == SETTLE_RECOVERED && (r[i].next != sent || may_mark(i)) ->
+        printf("runner %d: settle what was recovered: %e\n", i, r[i].next);
+        settle(r[i].seen.run_id, r[i].seen.attempt, r[i].next, (r[i].next == in_doubt));
+#ifdef M_MARK_APART
+        r[i].at = (ledger.state == sent -> MARK : RELEASE)
+#else
+        r[i].at = RELEASE
+#endif
+        }
+
+    /* Intent: committed before the first byte. */
+    :: atomic { r[i].at == INTEND ->
+        if
+        :: intend(i); printf("runner %d: intend attempt %d (ours: %d)\n", i, r[i].attempt, r[i].ours); after_intend(i)
+        :: commits > 0 ->       /* committed, but the answer was lost */
+            commits--; intend(i); printf("runner %d: intend attempt %d, committed (%d), but it is not told\n", i, r[i].attempt, r[i].ours);
+#ifndef FOUND_OURS
+            r[i].ours = 0;
+#endif
+            r[i].at = INTEND_AGAIN
+        :: commits > 0 && fence(i) ->       /* RETURNING was read, then the transaction was rolled back */
+            commits--; printf("runner %d: intend attempt %d, rolled back after RETURNING\n", i, r[i].attempt);
+#ifdef FOUND_OURS
+            r[i].ours = 1;
+#endif
+            r[i].at = INTEND_AGAIN
+        fi }
+    :: atomic { r[i].at == INTEND_AGAIN ->
+        intend(i); read_back(i); printf("runner %d: intend attempt %d again (ours: %d)\n", i, r[i].attempt, r[i].ours);
+        after_intend(i) }
+
+    /* Send: the permit, and the first byte. */
+    :: atomic { r[i].at == SEND && !r[i].too_old ->
+#ifdef X_PAUSE
+        r[i].at = WRITE }       /* the process stands still between the two */
+    :: atomic { r[i].at == WRITE ->
+#endif
+        write(i) }
+    :: atomic { r[i].at == SEND && (r[i].too_old || r[i].lost) ->
+        printf("runner %d: permit refused\n", i);
+        r[i].outcome = not_asked; r[i].too_old = 0; r[i].at = SETTLE }
+    :: atomic { r[i].at == SEND && faults > 0 ->    /* too old, stopping: permit refused; or no byte left: DNS, TLS */
+        faults--;
+        if :: r[i].outcome = not_asked :: r[i].outcome = not_sent fi;
+        printf("runner %d: %e\n", i, r[i].outcome);
+        r[i].too_old = 0; r[i].at = SETTLE }
+
+    /* Reply, or its loss while the request is still on its way. */
+    :: atomic { r[i].at == REPLY && request[i] != flying ->
+        r[i].outcome = request[i]; request[i] = none;
+        if :: (r[i].outcome == refused || r[i].outcome == not_sent) && uncertain > 0 -> uncertain-- :: else fi;
+        printf("runner %d: %e\n", i, r[i].outcome);
+        r[i].at = SETTLE }
+    :: atomic { r[i].at == REPLY && request[i] == flying && faults > 0 ->
+        faults--; request[i] = none; orphans++;
+        r[i].outcome = unknown; printf("runner %d: time-out\n", i);
+        r[i].at = SETTLE }
+
+    /* Settle: ledger and invoice in one transaction; `row`: with the locks' end. */
+    :: atomic { r[i].at == SETTLE && (r[i].outcome != accepted || may_mark(i)) ->
+        decide(i);
+        settle(r[i].run_id, r[i].attempt, next, next_doubtful);
+        printf("runner %d: settle %e; the ledger says %e, attempt %d\n", i, next, ledger.state, ledger.attempt);
+        if
+        :: next == sent && !marked -> r[i].at = MARK        /* M_MARK_APART, or the guard held */
+        :: r[i].strategy == row && !r[i].lost -> forget_claim(i); r[i].at = SCAN
+        :: else -> r[i].at = RELEASE; r[i].outcome = none; r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0
+        fi;
+        next = none; next_doubtful = 0 }
+    :: atomic { r[i].at == SETTLE && commits > 0 && (r[i].outcome != accepted || may_mark(i)) ->
+        commits--; decide(i);
+        settle(r[i].run_id, r[i].attempt, next, next_doubtful);
+        printf("runner %d: settle %e, but it is not told\n", i, next);
+        next = none; next_doubtful = 0 }        /* and settles again */
+    :: atomic { r[i].at == MARK ->
+#ifdef M_MARK_APART
+        if :: ledger.state == sent -> marked = 1 :: else fi;
+#endif
+        r[i].outcome = none; r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0;
+        r[i].at = RELEASE }
+
+    :: atomic { r[i].at == RELEASE ->
+        printf("runner %d: release\n", i);
+        forget_claim(i); r[i].at = SCAN }
+
+    /* Linger: look again. For P2 it waits for a reason to, so that whoever is stuck stands still. */
+    :: atomic { r[i].at == LINGER
+#ifdef P2
+        && (!worth || ((r[i].strategy == advisory || row_lock == NOBODY) && (r[i].strategy == row || advisory_lock == NOBODY)))
+#endif
+        -> r[i].at = SCAN }
+
+    /* Faults: the process dies; the claim's connection goes. */
+    :: atomic { crashes > 0 && r[i].at != SCAN && r[i].at != LINGER ->
+        crashes--; printf("runner %d: dies\n", i);
+        if :: request[i] == flying -> orphans++ :: else fi;
+        request[i] = none;
+        forget_claim(i); r[i].run_id = r[i].run_id + 2; r[i].at = SCAN }
+    :: atomic { losses > 0 && (advisory_lock == i || row_lock == i) ->
+        losses--; printf("runner %d: its claim's connection is gone, unnoticed\n", i);
+        lock_was_lost = 1; free_locks(i); r[i].lost = 1 }
+    od
+}
+
+/* --- the API ------------------------------------------------------------------- */
+inline act() {
+    if
+#ifndef M_NEW_KEY
+    :: API_KEYS && key_known        /* the first reply again */
+#endif
+    :: else ->
+        if :: effects < 2 -> effects++ :: else fi;
+        key_known = API_KEYS;
+        printf("API: acts (effects: %d)\n", effects);
+        check()
+    fi
+}
+
+inline arrive(i) {
+    if
+    :: API_KEYS && foreign_key_use -> request[i] = reused
+    :: else ->
+        if
+        :: act(); request[i] = accepted
+        :: faults > 0 -> faults--; act(); request[i] = unknown        /* acts, then 5xx or a reset */
+        :: faults > 0 -> faults--; request[i] = unknown               /* dropped, or 5xx instead */
+        :: faults > 0 -> faults--; request[i] = not_sent              /* 429 */
+        :: !key_known || faults > 0 ->      /* 4xx; of what it has done already only by a fault in front: 401 … */
+            if :: key_known -> faults-- :: else fi;
+            request[i] = refused
+        fi
+    fi;
+    printf("API: to runner %d: %e\n", i, request[i])
+}
+
+active proctype api() {
+#ifdef REUSED
+    if :: foreign_key_use = 1 :: skip fi;
+#endif
+end_api:
+    do
+    :: atomic { request[0] == flying -> arrive(0) }
+    :: atomic { request[1] == flying -> arrive(1) }
+    :: atomic { orphans > 0 ->
+        orphans--;
+        if
+        :: !foreign_key_use -> act()
+        :: true -> printf("API: a request nobody waits for is lost or refused\n")
+        fi }
+    od
+}
+
+/* --- the clock, and the user's application ---------------------------------------- */
+active proctype clock() {
+end_clock:
+    do
+#ifndef NOCLOCK
+    /* deadline_at: later than every sendBy before it plus the request's own time-out */
+    :: atomic { (ledger.state == sending || ledger.state == retry || ledger.state == in_doubt) && !ledger.deadline_passed && !in_flight ->
+        ledger.deadline_passed = 1; printf("clock: the deadline has passed\n");
+        if :: r[0].at == SEND || r[0].at == INTEND_AGAIN -> r[0].too_old = 1 :: else fi;
+        if :: r[1].at == SEND || r[1].at == INTEND_AGAIN -> r[1].too_old = 1 :: else fi }
+#endif
+#ifdef FORGETS
+    :: atomic { !key_aged && ledger.state != none && ledger.state != sent ->
+        key_aged = 1; ledger.key_old = 1; printf("clock: the key's age nears its time to live\n") }
+    /* The margin: whoever judged the key young has been heard by now. */
+    :: atomic { key_known && ledger.key_old
+#ifndef FOUND_MARGIN
+        && !judged(0) && !judged(1) && !in_flight
+#endif
+        -> key_known = 0; printf("API: forgets the key\n") }
+#endif
+#if API_KEYS
+    :: atomic { !edited && (ledger.state == sending || ledger.state == retry) ->
+        edited = 1; ledger.body_changed = 1; printf("user: changes the invoice\n") }
+#endif
+    od
+}
+
+/* --- the person: batch resolve ------------------------------------------------------ */
+active proctype person() {
+    byte attempt;       /* which one the person has looked up in the API's books */
+    bit acted;
+    do
+    :: atomic { ledger.state == in_doubt && decisions > 0
+#ifndef M_EARLY_RESOLVE
+        && ledger.deadline_passed
+#endif
+        -> attempt = ledger.attempt; acted = (effects > 0) };
+        atomic { !acted || row_lock == NOBODY ->
+            decisions--;
+            if
+            :: ledger.state == in_doubt
+#ifndef M_BLIND_RESOLVE
+                && ledger.attempt == attempt
+#endif
+                ->
+                if
+                :: acted -> ledger.state = sent; marked = 1
+                :: !acted -> ledger.state = retry; ledger.doubtful = 0; uncertain = 0
+                :: !acted -> ledger.state = cancelled
+                fi;
+                printf("person: resolves as %e\n", ledger.state);
+                check()
+            :: else
+            fi;
+            attempt = 0; acted = 0 }
+    :: atomic { ledger.state == failed && decisions > 0 ->
+        decisions--; ledger.state = retry; printf("person: tries the failed one again\n"); check() }
+    :: break        /* goes home */
+    od
+}
+
+#ifdef P2
+/* Nothing can move any more: is the invoice forgotten? */
+active proctype stillness() {
+end_stillness:
+    timeout -> assert(at_rest)
+}
+#endif
+
+init {
+    atomic {
+        if
+        :: r[0].strategy = advisory; r[1].strategy = advisory
+        :: r[0].strategy = advisory; r[1].strategy = row
+        :: r[0].strategy = row; r[1].strategy = row
+        fi;
+        r[1].run_id = 1;
+        run runner(0); run runner(1)
+    }
+}
+
+#ifdef LIVE
+ltl live { <>[] at_rest }
+#endif

@@ -1,0 +1,166 @@
+package billinghttp
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"billonce/internal/billing"
+)
+
+func TestNewListsAllFaults(t *testing.T) {
+	const secret = "s3cr3t-value"
+	_, err := New(Config{
+		URL: "https://api.example/{id}}?key=" + secret, LookupURL: "ftp://u:" + secret + "@api.example/{id}",
+		Method: "GET", Body: "{{.id", Token: secret + "\n",
+		Header: http.Header{"Authorization": {secret}, "X-Key": {secret + "\x00"}, "Idempotency-Key": {secret}, "A b": {"x"}},
+	})
+	if err == nil {
+		t.Fatal("no fault")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, want := range []string{
+		"BILLING_METHOD is GET", "BILLING_URL has a } without its {", "BILLING_LOOKUP_URL is not a URL",
+		"BILLING_BODY is no template", `BILLING_HEADERS has the name "A b"`, "BILLING_HEADERS sets Authorization",
+		"BILLING_HEADERS sets Idempotency-Key", "BILLING_HEADERS has a character in the value of X-Key",
+		"BILLING_TOKEN has a character", "BILLING_TIMEOUT is not above 0",
+	} {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d is not %q of\n%s", i, want, err)
+			break
+		}
+	}
+	if strings.Contains(err.Error(), secret) {
+		t.Errorf("a secret is in\n%s", err)
+	}
+}
+
+func TestURLTemplateFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "is not a URL",
+		"api.example/{id}":          "is not a URL",
+		"https:///{id}":             "is not a URL",
+		"https://{region}.example/": "before the path",
+		"{scheme}://api.example/":   "is not a URL",
+		"https://a.example/{id":     "{ without its }",
+		"https://a.example/id}":     "} without its {",
+		"https://a.example/{}":      "placeholder {}",
+		"https://a.example/{ id }":  "placeholder {id}",
+		`https://a.example/{"Id"}`:  "without quotes",
+		"https://a.example/{id}#x":  "#fragment",
+		"https://a.example/{id}?a#": "#fragment",
+		"https://a.example/%zz":     "is not a URL",
+	} {
+		if _, err := parseURLTemplate(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestBodyFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "is empty", "ROW": "is written row", " none": "is written none", "{{.id": "is no template", "{{cents .x}}": "is no template",
+	} {
+		if _, err := parseBody(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestMethods(t *testing.T) {
+	for method, allowed := range map[string]bool{
+		"POST": true, "PUT": true, "PATCH": true, "DELETE": true,
+		"GET": false, "HEAD": false, "CONNECT": false, "post": false, "BILL ME": false,
+	} {
+		if err := checkMethod(method); (err == nil) != allowed {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
+// What a request carries, as the server sees it.
+func TestHeaders(t *testing.T) {
+	got := make(chan *http.Request, 1)
+	s := serveRaw(t, func(c *rawConn) {
+		got <- c.request()
+		c.write(ok)
+	})
+	user := strings.Replace(s.url, "//", "//me:p4ss@", 1)
+	for name, f := range map[string]struct {
+		change func(*Config)
+		host   string
+		want   http.Header
+	}{
+		"usual": {
+			func(*Config) {}, strings.TrimPrefix(s.url, "http://"),
+			http.Header{
+				"User-Agent": {"billonce/test"}, "Authorization": {"Bearer " + canary}, "Content-Type": {"application/json"},
+				"Idempotency-Key": {key}, "Accept-Encoding": {"gzip"}, "Content-Length": {"8"},
+			},
+		},
+		"own": {
+			func(cfg *Config) {
+				cfg.Token, cfg.URL = "", user+"/{id}"
+				cfg.Header = http.Header{"content-type": {"text/plain"}, "Host": {"api.example"}, "User-Agent": {"me"}, "X-A": {"1", "2"}}
+			}, "api.example",
+			http.Header{
+				"User-Agent": {"me"}, "Authorization": {"Basic bWU6cDRzcw=="}, "Content-Type": {"text/plain"}, "X-A": {"1", "2"},
+				"Idempotency-Key": {key}, "Accept-Encoding": {"gzip"}, "Content-Length": {"8"},
+			},
+		},
+		"no_body": {
+			func(cfg *Config) { cfg.Body, cfg.Token = "none", "" }, strings.TrimPrefix(s.url, "http://"),
+			http.Header{"User-Agent": {"billonce/test"}, "Idempotency-Key": {key}, "Accept-Encoding": {"gzip"}, "Content-Length": {"0"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, s.url, f.change)
+			m := message(t, c)
+			if strings.Contains(m.URL, "p4ss") {
+				t.Errorf("the message's URL holds the password: %s", m.URL)
+			}
+			wantOutcome(t, c.Send(context.Background(), m, allow), billing.Accepted, "")
+			req := <-got
+			if req.Host != f.host {
+				t.Errorf("host %s, want %s", req.Host, f.host)
+			}
+			for name, want := range f.want {
+				if !slices.Equal(req.Header[name], want) {
+					t.Errorf("%s: %q, want %q", name, req.Header[name], want)
+				}
+			}
+			if len(req.Header) != len(f.want) {
+				t.Errorf("%v", req.Header)
+			}
+		})
+	}
+}
+
+func TestRedaction(t *testing.T) {
+	c, err := New(Config{
+		URL: "https://me:passw0rd@api.example/{id}?api_key=query-s3cret", Body: "row", Timeout: time.Second,
+		Header: http.Header{"X-Auth": {"Digest a-longer-s3cret"}, "X-Shop": {"eu"}, "Accept": {"application/json"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	for text, want := range map[string]string{
+		"passw0rd and query-s3cret in the eu":        "*** and *** in the eu",
+		"Digest a-longer-s3cret, or a-longer-s3cret": "***, or ***",
+		"Basic bWU6cGFzc3cwcmQ=":                     "Basic ***",
+		"want application/json":                      "want application/json",
+		"cut off in query-s3c":                       "cut off in ***",
+		"a\tb\r\n\x1b[31mc":                          "a b [31mc",
+	} {
+		if got := c.redactor.clean(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got := c.redactor.clean(strings.Repeat("ü", 500)); len(got) > excerptMax || !strings.HasSuffix(got, "ü…") {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
