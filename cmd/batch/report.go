@@ -38,7 +38,8 @@ func (a app) report(view *terminal, c config, log zerolog.Logger, s billing.Summ
 		log.Warn().Err(err).Msg("writing " + terminationLog)
 	}
 	// The summary is said at every LOG_LEVEL.
-	line := log.Level(zerolog.InfoLevel).Info()
+	summary := log.Level(zerolog.InfoLevel)
+	line := summary.Info()
 	if !view.console {
 		line = line.Int("exit_code", code).RawJSON("summary", text)
 	}

@@ -121,7 +121,8 @@ typedef Runner {
     bit too_old;            /* its intent's sendBy has certainly passed */
     bit lost;               /* the claim's locks are gone; it need not have noticed */
     mtype outcome;
-    mtype next              /* a recovered delivery's next state */
+    mtype next;             /* a recovered delivery's next state */
+    bit fruitless           /* the claim found nothing it could do: held, or waiting */
 }
 Runner r[2];
 
@@ -227,12 +228,12 @@ inline decide(i) {
 #define guard(n, a, to) (ledger.run_id == n && ledger.attempt == a && (ledger.state == sending || \
                          ((ledger.state == retry || ledger.state == in_doubt) && to != sending)))
 #endif
-inline settle(n, a, to, dbt) {
+inline settle(whose, which, onto, dbt) {
     if
-    :: guard(n, a, to) ->
-        ledger.state = to; ledger.doubtful = dbt;
+    :: guard(whose, which, onto) ->
+        ledger.state = onto; ledger.doubtful = dbt;
         if
-        :: to == sent ->
+        :: onto == sent ->
 #ifndef M_MARK_APART
             marked = 1;
 #endif
@@ -310,6 +311,16 @@ inline write(i) {
 #endif
 }
 
+#ifdef P2
+/* Something a pass could do: the locks are free, and Decide would not wait. */
+#define mine_free(i)  (r[i].strategy == advisory -> advisory_lock == NOBODY : row_lock == NOBODY)
+#define both_free     (advisory_lock == NOBODY && row_lock == NOBODY)
+#define would_wait    ((ledger.state == sending || ledger.doubtful) && doubt(ledger) && waits(ledger))
+#define reason_to_look(i) (!worth || (mine_free(i) && (ledger.state != sending || both_free) && !would_wait))
+#else
+#define reason_to_look(i) 1
+#endif
+
 proctype runner(byte i) {
 end_runner:
     do
@@ -381,7 +392,8 @@ end_runner:
             if
             :: r[i].seen.state == none || (r[i].seen.state == retry && !r[i].seen.doubtful) ->
                 r[i].at = INTEND
-            :: r[i].seen.state == sending && !r[i].recoverable -> r[i].at = RELEASE     /* held by another */
+            :: r[i].seen.state == sending && !r[i].recoverable ->   /* held by another */
+                r[i].fruitless = 1; r[i].at = RELEASE
             :: (r[i].seen.state == retry && r[i].seen.doubtful) || (r[i].seen.state == sending && r[i].recoverable) ->
                 if
                 :: r[i].seen.state == sending ->
@@ -390,7 +402,7 @@ end_runner:
                 fi;
                 if
                 :: !doubt(r[i].seen) -> r[i].doubtful = 1; r[i].at = INTEND
-                :: doubt(r[i].seen) && waits(r[i].seen) -> r[i].at = RELEASE
+                :: doubt(r[i].seen) && waits(r[i].seen) -> r[i].fruitless = 1; r[i].at = RELEASE
                 :: doubt(r[i].seen) && !waits(r[i].seen) && HAS_LOOKUP -> r[i].at = LOOK_UP
                 :: doubt(r[i].seen) && !waits(r[i].seen) && !HAS_LOOKUP ->
                     r[i].next = in_doubt; r[i].at = SETTLE_RECOVERED
@@ -496,21 +508,18 @@ end_runner:
 
     :: atomic { r[i].at == RELEASE ->
         printf("runner %d: release\n", i);
-        forget_claim(i); r[i].at = SCAN }
+        forget_claim(i);
+        r[i].at = (r[i].fruitless -> LINGER : SCAN); r[i].fruitless = 0 }
 
     /* Linger: look again. For P2 it waits for a reason to, so that whoever is stuck stands still. */
-    :: atomic { r[i].at == LINGER
-#ifdef P2
-        && (!worth || ((r[i].strategy == advisory || row_lock == NOBODY) && (r[i].strategy == row || advisory_lock == NOBODY)))
-#endif
-        -> r[i].at = SCAN }
+    :: atomic { r[i].at == LINGER && reason_to_look(i) -> r[i].at = SCAN }
 
     /* Faults: the process dies; the claim's connection goes. */
     :: atomic { crashes > 0 && r[i].at != SCAN && r[i].at != LINGER ->
         crashes--; printf("runner %d: dies\n", i);
         if :: request[i] == flying -> orphans++ :: else fi;
         request[i] = none;
-        forget_claim(i); r[i].run_id = r[i].run_id + 2; r[i].at = SCAN }
+        forget_claim(i); r[i].fruitless = 0; r[i].run_id = r[i].run_id + 2; r[i].at = SCAN }
     :: atomic { losses > 0 && (advisory_lock == i || row_lock == i) ->
         losses--; printf("runner %d: its claim's connection is gone, unnoticed\n", i);
         lock_was_lost = 1; free_locks(i); r[i].lost = 1 }
@@ -566,6 +575,12 @@ end_api:
 }
 
 /* --- the clock, and the user's application ---------------------------------------- */
+#ifdef FOUND_MARGIN
+#define margin_is_over 1
+#else
+#define margin_is_over (!judged(0) && !judged(1) && !in_flight)
+#endif
+
 active proctype clock() {
 end_clock:
     do
@@ -580,11 +595,7 @@ end_clock:
     :: atomic { !key_aged && ledger.state != none && ledger.state != sent ->
         key_aged = 1; ledger.key_old = 1; printf("clock: the key's age nears its time to live\n") }
     /* The margin: whoever judged the key young has been heard by now. */
-    :: atomic { key_known && ledger.key_old
-#ifndef FOUND_MARGIN
-        && !judged(0) && !judged(1) && !in_flight
-#endif
-        -> key_known = 0; printf("API: forgets the key\n") }
+    :: atomic { key_known && ledger.key_old && margin_is_over -> key_known = 0; printf("API: forgets the key\n") }
 #endif
 #if API_KEYS
     :: atomic { !edited && (ledger.state == sending || ledger.state == retry) ->
@@ -594,23 +605,25 @@ end_clock:
 }
 
 /* --- the person: batch resolve ------------------------------------------------------ */
+#ifdef M_EARLY_RESOLVE
+#define books_are_final 1
+#else
+#define books_are_final ledger.deadline_passed
+#endif
+#ifdef M_BLIND_RESOLVE
+#define as_looked_up 1
+#else
+#define as_looked_up (ledger.attempt == attempt)
+#endif
 active proctype person() {
     byte attempt;       /* which one the person has looked up in the API's books */
     bit acted;
     do
-    :: atomic { ledger.state == in_doubt && decisions > 0
-#ifndef M_EARLY_RESOLVE
-        && ledger.deadline_passed
-#endif
-        -> attempt = ledger.attempt; acted = (effects > 0) };
+    :: atomic { ledger.state == in_doubt && decisions > 0 && books_are_final -> attempt = ledger.attempt; acted = (effects > 0) };
         atomic { !acted || row_lock == NOBODY ->
             decisions--;
             if
-            :: ledger.state == in_doubt
-#ifndef M_BLIND_RESOLVE
-                && ledger.attempt == attempt
-#endif
-                ->
+            :: ledger.state == in_doubt && as_looked_up ->
                 if
                 :: acted -> ledger.state = sent; marked = 1
                 :: !acted -> ledger.state = retry; ledger.doubtful = 0; uncertain = 0

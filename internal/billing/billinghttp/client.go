@@ -20,6 +20,7 @@ const (
 	// request with it until the kernel gives up (golang/go#36026).
 	pingAfter, pingTimeout = 10 * time.Second, 5 * time.Second
 
+	dialMargin     = time.Second
 	maxReplyHeader = 1 << 20
 )
 
@@ -37,7 +38,7 @@ type Client struct {
 	redactor     redactor
 
 	transport *http.Transport
-	hangUp    context.CancelFunc // ends dials that nobody waits for any more
+	hangUp    context.CancelFunc // ends all connections, and dials that nobody waits for any more
 }
 
 var (
@@ -58,7 +59,10 @@ func newTransport(timeout time.Duration, concurrency int) (*http.Transport, cont
 	// net/http lets a dial go on when its request has gone: someone else may want
 	// the connection. At the end nobody does.
 	open, hangUp := context.WithCancel(context.Background())
-	dialer := &net.Dialer{Timeout: timeout}
+	// For the same reason the attempt's deadline does not bound a dial; but it
+	// should be over first, since its reason has a name.
+	bound := timeout + dialMargin
+	dialer := &net.Dialer{Timeout: bound}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -69,9 +73,9 @@ func newTransport(timeout time.Duration, concurrency int) (*http.Transport, cont
 			if err != nil {
 				return nil, err
 			}
-			return &gatedConn{Conn: conn}, nil
+			return &gatedConn{Conn: conn, forget: context.AfterFunc(open, func() { _ = conn.Close() })}, nil
 		},
-		TLSHandshakeTimeout:    timeout,
+		TLSHandshakeTimeout:    bound,
 		ForceAttemptHTTP2:      true, // a DialContext of one's own turns it off
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		MaxIdleConnsPerHost:    concurrency,

@@ -106,7 +106,13 @@ func (g *gate) seal() passage {
 // gatedConn is a connection whose next write has to pass a gate.
 type gatedConn struct {
 	net.Conn
-	gate atomic.Pointer[gate] // nil: open; while dialling, and once the request has begun
+	gate   atomic.Pointer[gate] // nil: open; while dialling, and once the request has begun
+	forget func() bool          // by the client, which closes what is left at its end
+}
+
+func (c *gatedConn) Close() error {
+	c.forget()
+	return c.Conn.Close()
 }
 
 func (c *gatedConn) Write(p []byte) (int, error) {
