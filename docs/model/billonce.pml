@@ -29,18 +29,14 @@
 #define HAS_LOOKUP 0
 #endif
 
-/* How many of each fault; when they are spent, faults have stopped. */
-#ifndef CRASHES
-#define CRASHES 2               /* a runner dies, at any step */
-#endif
-#ifndef LOSSES
-#define LOSSES 1                /* a claim's connection vanishes, unnoticed at first */
-#endif
+/*
+ * How many faults, of any kinds, in any order: a runner dies; a claim's connection
+ * vanishes, unnoticed at first; a commit is answered by an error, made or not; a
+ * reply is lost; 5xx; 429; a request is dropped; a permit is withdrawn; a look-up
+ * does not tell. When they are spent, faults have stopped.
+ */
 #ifndef FAULTS
-#define FAULTS 2                /* replies lost, 5xx, 429, requests dropped, permits withdrawn … */
-#endif
-#ifndef COMMITS
-#define COMMITS 1               /* a commit whose answer is an error: it was made, or it was not */
+#define FAULTS 3
 #endif
 #ifndef DECISIONS
 #define DECISIONS 2             /* of the person */
@@ -127,7 +123,7 @@ typedef Runner {
 Runner r[2];
 
 /* --- faults left, and what only the judge knows ------------------------------ */
-byte crashes = CRASHES, losses = LOSSES, faults = FAULTS, commits = COMMITS, decisions = DECISIONS;
+byte faults = FAULTS, decisions = DECISIONS;
 bit key_aged, edited, lock_was_lost;
 byte uncertain;             /* requests written whose effect nobody has excluded since */
 
@@ -279,9 +275,9 @@ inline read_back(i) {
 }
 inline after_intend(i) {
     clear_seen(i);
-    r[i].scanned = none; r[i].scanned_attempt = 0; r[i].scanned_run = 0; r[i].recoverable = 0;
     if
     :: r[i].ours ->
+        r[i].ours = 0;
 #ifdef M_LATE_INTENT
         r[i].at = REPLY
 #else
@@ -312,13 +308,14 @@ inline write(i) {
 }
 
 #ifdef P2
+#define NOTHING_DONE LINGER
 /* Something a pass could do: the locks are free, and Decide would not wait. */
 #define mine_free(i)  (r[i].strategy == advisory -> advisory_lock == NOBODY : row_lock == NOBODY)
 #define both_free     (advisory_lock == NOBODY && row_lock == NOBODY)
 #define would_wait    ((ledger.state == sending || ledger.doubtful) && doubt(ledger) && waits(ledger))
 #define reason_to_look(i) (!worth || (mine_free(i) && (ledger.state != sending || both_free) && !would_wait))
 #else
-#define reason_to_look(i) 1
+#define NOTHING_DONE SCAN       /* polling */
 #endif
 
 proctype runner(byte i) {
@@ -348,7 +345,7 @@ end_runner:
         :: r[i].strategy == row && row_lock == NOBODY && !marked ->
             row_lock = i; printf("runner %d: lock (row)\n", i);
             r[i].at = (r[i].scanned == sending -> SECOND_LOCK : LOOK)
-        :: else -> forget_claim(i); r[i].at = LINGER
+        :: else -> forget_claim(i); r[i].at = NOTHING_DONE
         fi }
 
     /* A `sending` delivery is recoverable only with the other strategy's lock, too. */
@@ -365,7 +362,7 @@ end_runner:
             :: else
             fi;
             r[i].at = LOOK
-        :: r[i].strategy == row && r[i].lost -> forget_claim(i); r[i].at = LINGER
+        :: r[i].strategy == row && r[i].lost -> forget_claim(i); r[i].at = NOTHING_DONE
 #endif
         fi }
 
@@ -413,7 +410,11 @@ end_runner:
 #ifdef M_LATE_INTENT
         if :: r[i].at == INTEND -> r[i].at = SEND :: else fi;
 #endif
-        if :: r[i].at == RELEASE || r[i].at == SETTLE_RECOVERED || r[i].at == LOOK_UP -> r[i].attempt = 0 :: else fi }
+        /* What is not needed any more is forgotten: fewer states to visit. */
+        if :: r[i].at != INTEND && r[i].at != SEND -> r[i].attempt = 0 :: else fi;
+        if :: r[i].at == RELEASE -> clear_seen(i) :: else fi;
+        r[i].seen.doubtful = 0; r[i].seen.key_old = 0; r[i].seen.body_changed = 0; r[i].seen.deadline_passed = 0;
+        r[i].scanned = none; r[i].scanned_attempt = 0; r[i].scanned_run = 0; r[i].recoverable = 0 }
 
     /* Reconcile: ask the API. Its answer is settled under the former sender's guard. */
     :: atomic { r[i].at == LOOK_UP ->
@@ -439,14 +440,14 @@ end_runner:
     :: atomic { r[i].at == INTEND ->
         if
         :: intend(i); printf("runner %d: intend attempt %d (ours: %d)\n", i, r[i].attempt, r[i].ours); after_intend(i)
-        :: commits > 0 ->       /* committed, but the answer was lost */
-            commits--; intend(i); printf("runner %d: intend attempt %d, committed (%d), but it is not told\n", i, r[i].attempt, r[i].ours);
+        :: faults > 0 ->       /* committed, but the answer was lost */
+            faults--; intend(i); printf("runner %d: intend attempt %d, committed (%d), but it is not told\n", i, r[i].attempt, r[i].ours);
 #ifndef FOUND_OURS
             r[i].ours = 0;
 #endif
             r[i].at = INTEND_AGAIN
-        :: commits > 0 && fence(i) ->       /* RETURNING was read, then the transaction was rolled back */
-            commits--; printf("runner %d: intend attempt %d, rolled back after RETURNING\n", i, r[i].attempt);
+        :: faults > 0 && fence(i) ->       /* RETURNING was read, then the transaction was rolled back */
+            faults--; printf("runner %d: intend attempt %d, rolled back after RETURNING\n", i, r[i].attempt);
 #ifdef FOUND_OURS
             r[i].ours = 1;
 #endif
@@ -494,8 +495,8 @@ end_runner:
         :: else -> r[i].at = RELEASE; r[i].outcome = none; r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0
         fi;
         next = none; next_doubtful = 0 }
-    :: atomic { r[i].at == SETTLE && commits > 0 && (r[i].outcome != accepted || may_mark(i)) ->
-        commits--; decide(i);
+    :: atomic { r[i].at == SETTLE && faults > 0 && (r[i].outcome != accepted || may_mark(i)) ->
+        faults--; decide(i);
         settle(r[i].run_id, r[i].attempt, next, next_doubtful);
         printf("runner %d: settle %e, but it is not told\n", i, next);
         next = none; next_doubtful = 0 }        /* and settles again */
@@ -509,19 +510,21 @@ end_runner:
     :: atomic { r[i].at == RELEASE ->
         printf("runner %d: release\n", i);
         forget_claim(i);
-        r[i].at = (r[i].fruitless -> LINGER : SCAN); r[i].fruitless = 0 }
+        r[i].at = (r[i].fruitless -> NOTHING_DONE : SCAN); r[i].fruitless = 0 }
 
     /* Linger: look again. For P2 it waits for a reason to, so that whoever is stuck stands still. */
+#ifdef P2
     :: atomic { r[i].at == LINGER && reason_to_look(i) -> r[i].at = SCAN }
+#endif
 
     /* Faults: the process dies; the claim's connection goes. */
-    :: atomic { crashes > 0 && r[i].at != SCAN && r[i].at != LINGER ->
-        crashes--; printf("runner %d: dies\n", i);
+    :: atomic { faults > 0 && r[i].at != SCAN && r[i].at != LINGER ->
+        faults--; printf("runner %d: dies\n", i);
         if :: request[i] == flying -> orphans++ :: else fi;
         request[i] = none;
         forget_claim(i); r[i].fruitless = 0; r[i].run_id = r[i].run_id + 2; r[i].at = SCAN }
-    :: atomic { losses > 0 && (advisory_lock == i || row_lock == i) ->
-        losses--; printf("runner %d: its claim's connection is gone, unnoticed\n", i);
+    :: atomic { faults > 0 && (advisory_lock == i || row_lock == i) ->
+        faults--; printf("runner %d: its claim's connection is gone, unnoticed\n", i);
         lock_was_lost = 1; free_locks(i); r[i].lost = 1 }
     od
 }
@@ -618,6 +621,7 @@ end_clock:
 active proctype person() {
     byte attempt;       /* which one the person has looked up in the API's books */
     bit acted;
+end_person:
     do
     :: atomic { ledger.state == in_doubt && decisions > 0 && books_are_final -> attempt = ledger.attempt; acted = (effects > 0) };
         atomic { !acted || row_lock == NOBODY ->
@@ -636,7 +640,9 @@ active proctype person() {
             attempt = 0; acted = 0 }
     :: atomic { ledger.state == failed && decisions > 0 ->
         decisions--; ledger.state = retry; printf("person: tries the failed one again\n"); check() }
-    :: break        /* goes home */
+#if defined(P2) || defined(LIVE)
+    :: atomic { decisions > 0 -> decisions = 0 }        /* goes home */
+#endif
     od
 }
 

@@ -4,5 +4,6 @@
 // in time, and a proof at start that locks lock here at all.
 //
 // It knows nothing of what is locked. PostgreSQL's manual: 13.3.5 (Advisory
-// Locks) and 9.28.10 (Advisory Lock Functions).
+// Locks) and 9.28.10 (Advisory Lock Functions). Sections whose number changes
+// with every version are cited by their title.
 package advisory

@@ -7,21 +7,31 @@ import (
 	"strconv"
 )
 
-// Key is a key in PostgreSQL's one-bigint key space.
+// Key is a key in PostgreSQL's one-bigint advisory key space (manual, 9.28.10).
 type Key int64
 
-// ObjectKey forms the key of an object. Without a namespace, an id that is an
-// integer is its own key. Everything else is hashed, so that two ids with one
-// hash only wait for each other. A DBA computes the same by
+// ObjectKey forms the key of an object from the text of its id.
 //
-//	select ('x' || encode(substr(sha256(convert_to($namespace, 'UTF8') || '\x00' || convert_to($id, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint
+// Without a namespace, an integer is its own key. Everything else is hashed to
+// 64 bits; two ids with one hash only wait for each other. A DBA computes the
+// same by
+//
+//	select ('x' || encode(substr(sha256(convert_to($namespace, 'UTF8') || '\x00'::bytea || convert_to($id, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint
+//
+// An integer must be written as PostgreSQL writes it: with two spellings, one
+// object would have two keys, and its lock would lock nothing.
 func ObjectKey(namespace, id string, integer bool) (Key, error) {
-	if integer && namespace == "" {
+	if integer {
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil {
 			return 0, fmt.Errorf("read %q as an integer key: %w", id, err)
 		}
-		return Key(n), nil
+		if canonical := strconv.FormatInt(n, 10); canonical != id {
+			return 0, fmt.Errorf("read %q as an integer key: it is written %s", id, canonical)
+		}
+		if namespace == "" {
+			return Key(n), nil
+		}
 	}
 	sum := sha256.Sum256([]byte(namespace + "\x00" + id))
 	return Key(binary.BigEndian.Uint64(sum[:8])), nil
@@ -31,12 +41,15 @@ func ObjectKey(namespace, id string, integer bool) (Key, error) {
 const runClass = 0x62696c6c
 
 // RunKey is a key in the two-integer key space, which is disjoint from the
-// one-bigint space of objects. pg_locks shows it as classid and objid, with
-// objsubid 2 (manual, 54.13).
+// one-bigint space of objects (manual, 9.28.10). pg_locks shows it as classid
+// and objid, with objsubid 2 (manual, System Views, pg_locks).
 type RunKey struct{ Class, Object int32 }
 
 // NewRunKey forms the key of the runs of one name: a constant, and the first
-// four bytes of the name's SHA-256.
+// four bytes of the name's SHA-256. A DBA computes the same, as pg_locks shows
+// it, by
+//
+//	select x'62696c6c'::int as classid, ('x' || encode(substr(sha256(convert_to($name, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint as objid
 func NewRunKey(name string) RunKey {
 	sum := sha256.Sum256([]byte(name))
 	return RunKey{Class: runClass, Object: int32(binary.BigEndian.Uint32(sum[:4]))}
@@ -44,3 +57,7 @@ func NewRunKey(name string) RunKey {
 
 // String is the key as pg_locks shows it: classid,objid, both unsigned.
 func (k RunKey) String() string { return fmt.Sprintf("%d,%d", uint32(k.Class), uint32(k.Object)) }
+
+// args is the key as the arguments of a lock function. Quoted: -2147483648 is
+// read as the negative of a bigint, for which there is no such function.
+func (k RunKey) args() string { return fmt.Sprintf("'%d'::integer, '%d'::integer", k.Class, k.Object) }

@@ -2,47 +2,82 @@ package advisory
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// tryLockAll takes locks from exactly the keys of its parameter. Beside other
-// conditions in a WHERE, a lock function locks what the query never returns: as
-// many rows as the planner pleases (manual, 13.3.5).
-const tryLockAll = `select pg_try_advisory_xact_lock(key) from unnest($1::bigint[]) with ordinality as k (key, n) order by n`
+// tryLockKeys locks exactly the keys of its array. Beside other conditions in a
+// WHERE, or under a LIMIT, a lock function locks what the query never returns:
+// as many rows as the planner pleases (manual, 13.3.5). Here every key is a row
+// of the only set there is.
+const tryLockKeys = `select pg_try_advisory_xact_lock(key) from unnest('{%s}'::bigint[]) with ordinality as k (key, n) order by n`
 
-// TryLockAll takes the transaction locks of these keys inside the transaction
-// that is open on conn, without waiting, and says which it got, in their order.
-// Locks got before an error stay until that transaction ends.
-func TryLockAll(ctx context.Context, conn *pgx.Conn, keys []Key) ([]bool, error) {
-	values := make([]int64, len(keys))
-	for i, k := range keys {
-		values[i] = int64(k)
+// ErrNoTransaction says that transaction locks were asked for outside of a
+// transaction, or in one that has failed: they would be free again at once.
+var ErrNoTransaction = errors.New("no transaction is open to hold the locks")
+
+// TryLockAll takes the transaction locks of these keys inside the open
+// transaction on conn, without waiting, and tells which it got, in their order.
+// It takes one round trip. A key that occurs twice is got twice, or not at all.
+//
+// The caller has begun the transaction, READ COMMITTED, so that its next
+// statement sees what was committed before these locks were got (manual,
+// 13.2.1). After an error, that transaction is to be ended: it may hold some.
+//
+// No statement with arguments runs here. pgx would leave its portal open, and
+// the portal a snapshot, which holds vacuum back for as long as the transaction
+// lasts: backend_xmin in pg_stat_activity. A simple query ends with its own
+// portal, and ends one that was left by an earlier statement (manual,
+// Message Flow, Extended Query).
+func TryLockAll(ctx context.Context, conn *pgx.Conn, keys []Key) (got []bool, err error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("try advisory locks: %w", context.Cause(ctx))
 	}
-	rows, err := conn.Query(ctx, tryLockAll, values)
+	if conn.PgConn().TxStatus() != 'T' {
+		return nil, fmt.Errorf("try advisory locks: %w", ErrNoTransaction)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	rows, err := simple(ctx, conn, fmt.Sprintf(tryLockKeys, list(keys)))
 	if err != nil {
 		return nil, fmt.Errorf("try advisory locks: %w", err)
 	}
-	got, err := pgx.CollectRows(rows, pgx.RowTo[bool])
-	if err != nil {
-		return nil, fmt.Errorf("try advisory locks: %w", err)
+	if len(rows) != len(keys) {
+		return nil, fmt.Errorf("try advisory locks: %d answers to %d keys", len(rows), len(keys))
 	}
-	// The extended protocol leaves the last statement's portal open, and with it
-	// a snapshot that holds vacuum back for as long as the transaction lasts. A
-	// simple query closes it (manual, 55.2.3).
-	if err := conn.PgConn().Exec(ctx, "select").Close(); err != nil {
-		return nil, fmt.Errorf("end the locking: %w", err)
+	got = make([]bool, len(rows))
+	for i, row := range rows {
+		got[i] = string(row[0]) == "t"
 	}
 	return got, nil
 }
 
-// CountObjectLocks counts the advisory locks that are held in the one-bigint
-// key space of this database.
-func CountObjectLocks(ctx context.Context, conn *pgx.Conn) (n int, err error) {
-	err = conn.QueryRow(ctx, `select count(*) from pg_locks
+func list(keys []Key) string {
+	var b strings.Builder
+	for i, key := range keys {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatInt(int64(key), 10))
+	}
+	return b.String()
+}
+
+// CountObjectLocks counts the advisory locks that anybody holds in the
+// one-bigint key space of this database: objsubid 1 (manual, System Views, pg_locks).
+func CountObjectLocks(ctx context.Context, conn *pgx.Conn) (int, error) {
+	answer, err := ask(ctx, conn, `select count(*) from pg_locks
 		where locktype = 'advisory' and objsubid = 1 and granted
-		  and database = (select oid from pg_database where datname = current_database())`).Scan(&n)
+		  and database = (select oid from pg_database where datname = current_database())`)
+	if err != nil {
+		return 0, fmt.Errorf("count advisory locks: %w", err)
+	}
+	n, err := strconv.Atoi(answer)
 	if err != nil {
 		return 0, fmt.Errorf("count advisory locks: %w", err)
 	}

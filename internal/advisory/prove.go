@@ -2,62 +2,38 @@ package advisory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// UnsafeError says that locks don't lock here, or that nothing can be relied on.
-type UnsafeError struct{ Seen, Why, Remedy string }
-
-func (e *UnsafeError) Error() string {
-	return fmt.Sprintf("refused, nothing was touched: %s. %s. %s", e.Seen, e.Why, e.Remedy)
-}
-
-// proofClass is "prov" in ASCII: proofs use the two-integer key space under a
-// class of their own, with a random second half, so that they meet neither
-// objects nor runs nor each other.
+// proofClass is "prov" in ASCII. Proofs use the two-integer key space under a
+// class of their own, with a random second half: so they meet neither objects,
+// which are bigints, nor runs, nor each other.
 const proofClass = 0x70726f76
 
-const whyItBillsTwice = "Two runners would both believe that they alone have an invoice"
-
-// RefuseStandby refuses a server in recovery: its advisory locks are its own,
-// while the primary's runners hold others.
-func RefuseStandby(ctx context.Context, conn *pgx.Conn) error {
-	var recovery bool
-	if err := conn.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&recovery); err != nil {
-		return fmt.Errorf("ask whether the server is a standby: %w", err)
-	}
-	if recovery {
-		return &UnsafeError{
-			Seen:   "the server is a standby (pg_is_in_recovery() is true)",
-			Why:    "Locks taken here do not exclude runners on the primary, and nothing can be written",
-			Remedy: "Let DATABASE_URL lead to the primary, for example with target_session_attrs=read-write",
-		}
-	}
-	return nil
-}
-
-// ProveTransactionLocks shows that a transaction lock taken by a keeps b out,
-// and that it is free once a's transaction has ended.
+// ProveTransactionLocks shows that a transaction lock which a holds keeps b
+// out, and that it is free once a's transaction has ended. Both are connections
+// over the very path that will be used, without an open transaction. It returns
+// an *UnsafeError if the lock did not lock.
 func ProveTransactionLocks(ctx context.Context, a, b *pgx.Conn) error {
 	p := proof{
-		a: a, b: b, key: rand.Int32(),
-		begin: "begin isolation level read committed read write", lock: "pg_try_advisory_xact_lock", end: "commit",
-		what:   "a transaction advisory lock",
-		remedy: "Let DATABASE_URL lead to PostgreSQL itself, or through a pooler in session or transaction mode",
+		a: a, b: b, key: RunKey{proofClass, int32(rand.Uint32())},
+		what: "a transaction advisory lock", try: "pg_try_advisory_xact_lock",
+		remedy: "Let DATABASE_URL lead to PostgreSQL itself, or through a pooler in transaction or session mode",
 	}
 	return p.run(ctx)
 }
 
-// ProveSessionLocks shows the same for session locks, and that a's statements
-// stay on one backend. It leaves no lock behind.
+// ProveSessionLocks shows the same of a session lock, and that a's statements
+// stay in one server process, also while b is in a transaction. A pooler in
+// transaction or statement mode fails it. It leaves no lock behind.
 func ProveSessionLocks(ctx context.Context, a, b *pgx.Conn) error {
 	p := proof{
-		a: a, b: b, key: rand.Int32(),
-		lock: "pg_try_advisory_lock", end: "select pg_advisory_unlock_all()",
-		what:   "a session advisory lock",
+		a: a, b: b, key: RunKey{proofClass, int32(rand.Uint32())},
+		what: "a session advisory lock", try: "pg_try_advisory_lock", session: true,
 		remedy: "Let LOCK_DATABASE_URL lead past the pooler to PostgreSQL itself, or set RUN_LOCK=off",
 	}
 	return p.run(ctx)
@@ -65,101 +41,163 @@ func ProveSessionLocks(ctx context.Context, a, b *pgx.Conn) error {
 
 type proof struct {
 	a, b             *pgx.Conn
-	key              int32
-	begin, lock, end string
-	what, remedy     string
+	key              RunKey
+	session          bool
+	what, try        string
+	remedy           string
+	home             string // the server process in which a took the lock
+	aLocked, bLocked bool   // what is to be undone
 }
 
-func (p *proof) run(ctx context.Context) (err error) {
-	for _, step := range []func(context.Context) error{p.locks, p.keepsOut, p.frees} {
-		if err := step(ctx); err != nil {
+func (p *proof) run(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("prove that %s locks: %w", p.what, context.Cause(ctx))
+	}
+	for _, step := range []func(context.Context) error{p.lockByA, p.keepOutB, p.freeByA, p.lockByB} {
+		err := step(ctx)
+		var unsafe *UnsafeError
+		switch {
+		case errors.As(err, &unsafe):
+			p.undo(ctx)
 			return err
+		case err != nil:
+			p.undo(ctx)
+			return fmt.Errorf("prove that %s locks: %w", p.what, err)
 		}
 	}
 	return nil
 }
 
-func (p *proof) locks(ctx context.Context) error {
-	if err := p.exec(ctx, p.a, p.begin); err != nil {
+func (p *proof) lockByA(ctx context.Context) (err error) {
+	if !p.session {
+		if _, err := simple(ctx, p.a, beginProof); err != nil {
+			return err
+		}
+	}
+	if p.home, err = ask(ctx, p.a, backend); err != nil {
 		return err
 	}
-	before := p.backend(ctx, p.a)
-	got, err := p.try(ctx, p.a)
-	if err != nil {
+	if p.aLocked, err = p.tryLock(ctx, p.a); err != nil {
 		return err
 	}
-	if !got {
-		return p.unsafe("a free lock could not be taken")
+	if !p.aLocked {
+		return p.unsafe("a lock that nobody holds could not be taken")
 	}
-	if after := p.backend(ctx, p.a); before != after {
-		return p.unsafe(fmt.Sprintf("the statements of one connection ran in two server processes (%d and %d)", before, after))
-	}
-	return nil
+	return p.stayed(ctx)
 }
 
-func (p *proof) keepsOut(ctx context.Context) error {
-	if err := p.exec(ctx, p.b, p.begin); err != nil {
+// keepOutB asks inside a transaction, which keeps b's server process to b: a
+// pooler must give another one to a meanwhile, or show that it gave a's to b.
+func (p *proof) keepOutB(ctx context.Context) (err error) {
+	if _, err := simple(ctx, p.b, beginProof); err != nil {
 		return err
 	}
-	got, err := p.try(ctx, p.b)
-	if err != nil {
+	if p.bLocked, err = p.tryLock(ctx, p.b); err != nil {
 		return err
 	}
-	if err := p.exec(ctx, p.b, p.end); err != nil {
-		return err
-	}
-	if got {
+	if p.bLocked {
 		return p.unsafe("a second connection got the lock that the first one held")
 	}
-	return nil
-}
-
-func (p *proof) frees(ctx context.Context) error {
-	if err := p.exec(ctx, p.a, p.end); err != nil {
-		return err
-	}
-	if err := p.exec(ctx, p.b, p.begin); err != nil {
-		return err
-	}
-	got, err := p.try(ctx, p.b)
+	other, err := ask(ctx, p.b, backend)
 	if err != nil {
 		return err
 	}
-	if err := p.exec(ctx, p.b, p.end); err != nil {
+	if other == p.home {
+		return p.unsafe(fmt.Sprintf("two connections were served by one server process (%s)", other))
+	}
+	if err := p.stayed(ctx); err != nil {
 		return err
 	}
-	if !got {
+	if _, err := simple(ctx, p.b, "commit"); err != nil {
+		return err
+	}
+	return p.stayed(ctx)
+}
+
+func (p *proof) freeByA(ctx context.Context) error {
+	if !p.session {
+		_, err := simple(ctx, p.a, "commit")
+		p.aLocked = false
+		return err
+	}
+	freed, err := p.unlock(ctx, p.a)
+	if err == nil && !freed {
+		return p.unsafe("the connection that had taken the lock could not free it")
+	}
+	p.aLocked = false
+	return err
+}
+
+func (p *proof) lockByB(ctx context.Context) (err error) {
+	if _, err := simple(ctx, p.b, beginProof); err != nil {
+		return err
+	}
+	if p.bLocked, err = p.tryLock(ctx, p.b); err != nil {
+		return err
+	}
+	if !p.bLocked {
 		return p.unsafe("the lock was still held after the connection that held it had freed it")
 	}
-	return nil
+	if p.session {
+		freed, err := p.unlock(ctx, p.b)
+		if err != nil {
+			return err
+		}
+		if !freed {
+			return p.unsafe("the connection that had taken the lock could not free it")
+		}
+	}
+	p.bLocked = false
+	_, err = simple(ctx, p.b, "commit")
+	return err
 }
 
-func (p *proof) exec(ctx context.Context, conn *pgx.Conn, sql string) error {
-	if sql == "" {
-		return nil
+// stayed says whether a is still served by the process that took its lock.
+func (p *proof) stayed(ctx context.Context) error {
+	now, err := ask(ctx, p.a, backend)
+	if err == nil && now != p.home {
+		return p.unsafe(fmt.Sprintf("the statements of one connection ran in two server processes (%s and %s)", p.home, now))
 	}
-	if err := conn.PgConn().Exec(ctx, sql).Close(); err != nil {
-		return fmt.Errorf("prove that %s locks: %s: %w", p.what, sql, err)
-	}
-	return nil
+	return err
 }
 
-func (p *proof) try(ctx context.Context, conn *pgx.Conn) (got bool, err error) {
-	// The simple protocol: a pooler that can't keep prepared statements must not
-	// hide behind an error what the proof is about.
-	err = conn.QueryRow(ctx, fmt.Sprintf("select %s($1, $2)", p.lock), pgx.QueryExecModeSimpleProtocol, int32(proofClass), p.key).Scan(&got)
-	if err != nil {
-		return false, fmt.Errorf("prove that %s locks: %w", p.what, err)
-	}
-	return got, nil
+const (
+	backend    = "select pg_backend_pid()"
+	beginProof = "begin isolation level read committed"
+)
+
+func (p *proof) tryLock(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	return askBool(ctx, conn, fmt.Sprintf("select %s(%s)", p.try, p.key.args()))
 }
 
-// backend is the server process behind a connection, 0 if it can't be told.
-func (p *proof) backend(ctx context.Context, conn *pgx.Conn) (pid int32) {
-	_ = conn.QueryRow(ctx, "select pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
-	return pid
+// unlock frees this proof's key alone: pg_advisory_unlock_all, behind a pooler,
+// would free the locks of whoever else was served by that process.
+func (p *proof) unlock(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	return askBool(ctx, conn, fmt.Sprintf("select pg_advisory_unlock(%s)", p.key.args()))
+}
+
+// undo cleans up as well as it can after a proof that failed: behind a pooler
+// that moves us, a session lock on this random key may stay with a process that
+// we can't reach; it is in nobody's way. A failure here has nothing to add to
+// the proof's own.
+func (p *proof) undo(ctx context.Context) {
+	for _, c := range []struct {
+		conn   *pgx.Conn
+		locked bool
+	}{{p.b, p.bLocked}, {p.a, p.aLocked}} {
+		if p.session && c.locked && c.conn.PgConn().TxStatus() != 'E' {
+			_, _ = p.unlock(ctx, c.conn)
+		}
+		if c.conn.PgConn().TxStatus() != 'I' {
+			_, _ = simple(ctx, c.conn, "rollback")
+		}
+	}
 }
 
 func (p *proof) unsafe(seen string) error {
-	return &UnsafeError{Seen: fmt.Sprintf("%s does not lock here: %s", p.what, seen), Why: whyItBillsTwice, Remedy: p.remedy}
+	return &UnsafeError{
+		Seen:   fmt.Sprintf("There is no relying on %s here: %s", p.what, seen),
+		Why:    "Two programs would each believe that it alone holds the lock",
+		Remedy: p.remedy,
+	}
 }

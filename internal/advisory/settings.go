@@ -9,68 +9,95 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A lost connection must be noticed here before the server frees its locks:
+// A lost connection must be noticed here before the server frees its locks for
+// others:
 //
 //	time to detect + longest request + margin < time until the server frees
 //
-// We detect within HeartbeatInterval + HeartbeatTimeout. The server frees after
-// idle + interval × count seconds without an answer to its keepalives.
+// We detect within HeartbeatTimeout. The server frees after idle + interval ×
+// count without an answer to its keepalives (manual, 19.3.2). With the values
+// below, a longest request of 30 s makes 10 + 30 + 10 = 50 < 60 = 30 + 10 × 3.
+// For longer ones, idle is raised, so that the difference stays.
+//
+// To tighten the server alone makes a split brain: it frees before the client
+// knows. To leave it alone makes a dead client keep its locks for two hours.
 const (
-	// HeartbeatInterval is how often a connection that says nothing is asked.
-	HeartbeatInterval = 5 * time.Second
-	// HeartbeatTimeout is how long an answer may take.
-	HeartbeatTimeout = 5 * time.Second
-
 	keepaliveIdle     = 30 * time.Second
 	keepaliveInterval = 10 * time.Second
 	keepaliveCount    = 3
 	freeMargin        = 10 * time.Second
+	freeSlack         = 10 * time.Second // what makes it "less than", for clocks and scheduling
+
+	checkInterval = 10 * time.Second
 )
 
 // SessionSettings is the SQL that prepares a dedicated lock connection: the
-// server notices a dead client in time, and no time-out of the DBA's ends it
-// while it is rightly idle. To be run after connecting, since poolers refuse
-// unknown start-up parameters. longestRequest is how long work that relies on
-// the lock may take.
+// server notices a dead client, though not too early, and no time-out of the
+// DBA's ends the connection while it is rightly idle. longestRequest is how
+// long work that relies on the lock may take once it has begun.
+//
+// It is to be run after connecting: poolers refuse unknown start-up parameters.
 func SessionSettings(conn *pgx.Conn, longestRequest time.Duration) string {
-	return settings("set", conn, longestRequest)
+	return settings("set", majorVersion(conn.PgConn().ParameterStatus("server_version")), longestRequest)
 }
 
 // TransactionSettings is the same for the inside of a transaction that holds
-// locks: a plain SET through a transaction pooler would stay behind for the
-// next client.
+// locks, and ends with it: a plain SET through a transaction pooler would stay
+// behind for the next client.
 func TransactionSettings(conn *pgx.Conn, longestRequest time.Duration) string {
-	return settings("set local", conn, longestRequest)
+	return settings("set local", majorVersion(conn.PgConn().ParameterStatus("server_version")), longestRequest)
 }
 
-func settings(set string, conn *pgx.Conn, longestRequest time.Duration) string {
-	idle := max(keepaliveIdle,
-		HeartbeatInterval+HeartbeatTimeout+longestRequest+freeMargin-keepaliveInterval*keepaliveCount)
+func settings(set string, version int, longestRequest time.Duration) string {
+	idle := keepaliveIdleFor(longestRequest)
 	all := []string{
-		fmt.Sprintf("tcp_keepalives_idle = %d", int(idle.Seconds())),
-		fmt.Sprintf("tcp_keepalives_interval = %d", int(keepaliveInterval.Seconds())),
+		fmt.Sprintf("tcp_keepalives_idle = %d", seconds(idle)),
+		fmt.Sprintf("tcp_keepalives_interval = %d", seconds(keepaliveInterval)),
 		fmt.Sprintf("tcp_keepalives_count = %d", keepaliveCount),
 		"statement_timeout = 0",
 		"lock_timeout = 0",
 		"idle_in_transaction_session_timeout = 0",
 	}
-	version := serverVersion(conn)
+	if version >= 12 {
+		// On Linux it overrules the keepalives: a DBA's lower value would free
+		// too early. It also bounds what they don't: a partition that begins
+		// while an answer is on its way, which the kernel repeats for 15 minutes.
+		all = append(all, fmt.Sprintf("tcp_user_timeout = %d", (idle+keepaliveInterval*keepaliveCount).Milliseconds()))
+	}
 	if version >= 14 {
-		all = append(all, "client_connection_check_interval = '10s'", "idle_session_timeout = 0")
+		all = append(all, "idle_session_timeout = 0")
 	}
 	if version >= 17 {
 		all = append(all, "transaction_timeout = 0")
 	}
-	return set + " " + strings.Join(all, "; "+set+" ")
+	sql := set + " " + strings.Join(all, "; "+set+" ")
+	if version >= 14 {
+		// A platform without POLLRDHUP refuses it (manual, 19.3.2), as do some
+		// hosted servers; it must not cost the claim then.
+		sql += fmt.Sprintf("; do $$ begin %s client_connection_check_interval = %d; exception when others then null; end $$",
+			set, checkInterval.Milliseconds())
+	}
+	return sql
 }
 
-// serverVersion is the server's major version, 0 if it does not tell.
-func serverVersion(conn *pgx.Conn) int {
-	major, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), ".")
-	digits := strings.IndexFunc(major, func(r rune) bool { return r < '0' || r > '9' })
-	if digits >= 0 {
-		major = major[:digits]
+// keepaliveIdleFor solves the rule above for idle, in whole seconds.
+func keepaliveIdleFor(longestRequest time.Duration) time.Duration {
+	idle := HeartbeatTimeout + longestRequest + freeMargin + freeSlack - keepaliveInterval*keepaliveCount
+	return max(keepaliveIdle, time.Duration(seconds(idle))*time.Second)
+}
+
+// seconds rounds up: less would free too early.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// majorVersion reads the first number of a server_version such as "15.14
+// (Debian 15.14-0+deb12u1)" or "18beta1"; 0 if there is none.
+func majorVersion(version string) int {
+	if end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
+		version = version[:end]
 	}
-	n, _ := strconv.Atoi(major)
+	n, err := strconv.Atoi(version)
+	if err != nil {
+		return 0
+	}
 	return n
 }

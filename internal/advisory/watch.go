@@ -2,45 +2,55 @@ package advisory
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Watch knows of a lock connection's loss in time. An idle connection says that
-// it is open long after its backend has gone; a parked reader hears of a
-// termination at once, and a heartbeat of a silent partition.
-type Watch struct {
-	conn           *pgx.Conn
-	every, timeout time.Duration
+const (
+	// HeartbeatInterval is how often a silent connection is asked for a sign of
+	// life.
+	HeartbeatInterval = 5 * time.Second
+	// HeartbeatTimeout is how long after its last sign of life a connection is
+	// taken for lost, the interval included.
+	HeartbeatTimeout = 10 * time.Second
+)
 
-	stop   context.CancelFunc
-	lost   chan struct{}
-	ended  chan struct{}
-	err    error // written before lost is closed
-	stopMu sync.Once
+// Watch knows of a connection's loss in time. An idle pgx connection says that
+// it is open long after its backend has gone; a parked reader hears of a
+// termination within milliseconds, and a heartbeat of a silent partition.
+type Watch struct {
+	conn          *pgx.Conn
+	every, answer time.Duration
+
+	stop  context.CancelFunc
+	lost  chan struct{}
+	ended chan struct{}
+	err   error // written before lost is closed
 }
 
-// StartWatch parks a reader on conn, which nobody else may use until Stop.
-// Every `every` without news the server is asked, and has timeout to answer.
-// The watch outlives ctx: it ends by Stop alone.
+// StartWatch parks a reader on conn, which nobody else may use until Stop. It
+// asks the server every `every`, and declares the connection lost when timeout
+// has passed since its last sign of life; timeout includes every. The watch
+// outlives ctx: it ends by Stop or by the loss alone.
 func StartWatch(ctx context.Context, conn *pgx.Conn, every, timeout time.Duration) *Watch {
+	if every >= timeout {
+		every = timeout / 2 // else no time would be left for an answer
+	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := &Watch{
-		conn: conn, every: every, timeout: timeout,
+		conn: conn, every: every, answer: timeout - every,
 		stop: stop, lost: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go w.run(ctx)
 	return w
 }
 
-// Lost is closed when the connection is known to be gone.
+// Lost is closed as soon as the connection is known to be gone.
 func (w *Watch) Lost() <-chan struct{} { return w.lost }
 
-// Err is why the connection is lost, once it is.
+// Err is why the connection is lost, once it is; nil until then.
 func (w *Watch) Err() error {
 	select {
 	case <-w.lost:
@@ -50,22 +60,22 @@ func (w *Watch) Err() error {
 	}
 }
 
-// Stop ends the watch and gives the connection back, its transaction and locks
-// untouched. It returns the loss, if there was one. It may be called again.
+// Stop ends the watch and gives the connection back as it was, open, with its
+// transaction and its locks. It returns the loss, if there was one: what the
+// connection held is gone then. It may be called again. While a heartbeat is
+// out, Stop waits for its answer: to interrupt it would close the connection.
 func (w *Watch) Stop() error {
-	w.stopMu.Do(w.stop)
+	w.stop()
 	<-w.ended
 	return w.Err()
 }
 
 func (w *Watch) run(ctx context.Context) {
 	defer close(w.ended)
+	defer w.stop()
 	for {
 		err := w.park(ctx)
-		if ctx.Err() != nil && !w.conn.IsClosed() {
-			return
-		}
-		if err == nil {
+		if err == nil && ctx.Err() == nil {
 			err = w.beat(ctx)
 		}
 		if err != nil {
@@ -73,29 +83,34 @@ func (w *Watch) run(ctx context.Context) {
 			close(w.lost)
 			return
 		}
+		if ctx.Err() != nil {
+			return
+		}
 	}
 }
 
-// park reads until something ends the connection, or it is time for a
-// heartbeat. A read that times out leaves a pgx connection open.
+// park reads until the connection ends, the watch is stopped, or it is time for
+// a heartbeat. A read that is interrupted while it waits leaves a pgx
+// connection open, unlike a statement.
 func (w *Watch) park(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.every)
 	defer cancel()
 	_, err := w.conn.WaitForNotification(ctx)
-	if err != nil && ctx.Err() != nil && !w.conn.IsClosed() {
+	if ctx.Err() != nil && !w.conn.IsClosed() {
 		return nil
 	}
 	return err
 }
 
-// beat sends an empty simple query. It can't fail on the server: any error
-// there would end the transaction and free its locks.
+// beat sends a simple query that is empty but for a comment. The server answers
+// without executing anything (manual, Message Flow, Simple Query), so that it can't fail there: an
+// error would end the transaction and free its locks.
 func (w *Watch) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), w.timeout,
-		fmt.Errorf("no answer to a heartbeat within %s", w.timeout))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), w.answer,
+		fmt.Errorf("no sign of life for %s", w.every+w.answer))
 	defer cancel()
 	if err := w.conn.Ping(ctx); err != nil {
-		return errors.Join(err, context.Cause(ctx))
+		return withCause(ctx, err)
 	}
 	return nil
 }

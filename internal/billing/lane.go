@@ -115,15 +115,8 @@ func (d *delivering) deliver(ctx context.Context) (err error) {
 		}
 	}()
 	for rest := d.claim.IDs; len(rest) > 0 && d.live(); {
-		n := d.reserve(ctx, len(rest))
-		if n == 0 {
-			return nil
-		}
-		begun, err := d.group(ctx, rest[:n])
-		if unused := n - begun; !d.runner.Idempotent {
-			d.runner.free(unused)
-		}
-		if err != nil {
+		n, err := d.next(ctx, rest)
+		if n == 0 || err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -131,58 +124,61 @@ func (d *delivering) deliver(ctx context.Context) (err error) {
 	return nil
 }
 
+// next takes a group from rest to its senders, and returns its size.
+func (d *delivering) next(ctx context.Context, rest []InvoiceID) (int, error) {
+	r := d.runner
+	if r.Idempotent {
+		n := d.ahead(len(rest))
+		attempts, err := d.group(ctx, rest[:n])
+		d.begin(ctx, attempts)
+		return n, err
+	}
+	// One group at a time: the senders that become free while it is being
+	// committed are the next group. Else each freed sender would make a group,
+	// and a commit, of its own.
+	r.turn.Lock()
+	n := r.reserveSlots(ctx, len(rest))
+	attempts, err := d.group(ctx, rest[:n])
+	r.turn.Unlock()
+	r.free(n - len(attempts))
+	d.begin(ctx, attempts)
+	return n, err
+}
+
 func (d *delivering) live() bool {
 	return !d.runner.stop.stopped() && !isClosed(d.claim.Lost)
 }
 
-// reserve says how many intents may be committed now. Where the API is not
-// idempotent no more than there are free senders, which it reserves: what a
-// kill can leave in doubt is what was in flight, not what was claimed.
-func (d *delivering) reserve(ctx context.Context, wanted int) int {
+// ahead is how many intents are committed at once where a repeat is harmless.
+func (d *delivering) ahead(wanted int) int {
 	r := d.runner
-	if r.Idempotent {
-		ahead := aheadFactor * r.Concurrency
-		if r.Rate > 0 {
-			ahead = min(ahead, max(1, int(r.Rate*intentLifeIdempotent.Seconds()/4)))
-		}
-		return min(wanted, ahead)
+	ahead := aheadFactor * r.Concurrency
+	if r.Rate > 0 {
+		ahead = min(ahead, max(1, int(r.Rate*intentLifeIdempotent.Seconds()/4)))
 	}
-	if !r.reserveSlot(ctx) {
-		return 0
-	}
-	n := 1
-	for n < wanted {
-		select {
-		case <-r.slots:
-		default:
-			return n
-		}
-		if !r.pace.ready() {
-			r.free(1)
-			return n
-		}
-		n++
-	}
-	return n
+	return min(wanted, ahead)
 }
 
-// group looks again, commits the intents of those that are to be sent, and
-// hands them to the senders. It returns how many it handed over.
-func (d *delivering) group(ctx context.Context, ids []InvoiceID) (int, error) {
+// group looks again and commits the intents of those invoices that are to be
+// sent. It returns their attempts.
+func (d *delivering) group(ctx context.Context, ids []InvoiceID) ([]*attempt, error) {
 	r := d.runner
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	invoices, err := r.Looker.Look(ctx, ids)
 	if err != nil {
-		return 0, fmt.Errorf("look at claimed invoices again: %w", err)
+		return nil, fmt.Errorf("look at claimed invoices again: %w", err)
 	}
 	plan := d.plan(invoices)
 	if err := d.lookUp(ctx, plan.lookUps); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, s := range plan.settle {
 		d.settle(s)
 	}
 	if len(plan.attempts) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	intents := make([]Intent, len(plan.attempts))
 	for i, a := range plan.attempts {
@@ -195,9 +191,9 @@ func (d *delivering) group(ctx context.Context, ids []InvoiceID) (int, error) {
 	sendBy := time.Now().Add(life)
 	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, life+r.Timeout+deadlineMargin)
 	if err != nil {
-		return 0, fmt.Errorf("record intents: %w", err)
+		return nil, fmt.Errorf("record intents: %w", err)
 	}
-	begun := 0
+	begun := plan.attempts[:0]
 	for _, a := range plan.attempts {
 		if _, ok := committed[a.intent.InvoiceID]; !ok {
 			// The fence held: another run is at it, whatever the locks say.
@@ -214,22 +210,24 @@ func (d *delivering) group(ctx context.Context, ids []InvoiceID) (int, error) {
 			r.Log.Info().Str("invoice_id", string(a.intent.InvoiceID)).Int("attempt", a.intent.Attempt).
 				Msg("recovered: its sender is gone; sending again under the same key")
 		}
-		d.begin(ctx, a)
-		begun++
+		begun = append(begun, a)
 	}
+	d.begun += len(begun)
+	d.pass.progress.Add(int64(len(begun)))
+	d.open.Add(len(begun))
 	return begun, nil
 }
 
-func (d *delivering) begin(ctx context.Context, a *attempt) {
+// begin hands attempts to the senders.
+func (d *delivering) begin(ctx context.Context, attempts []*attempt) {
 	r := d.runner
-	d.begun++
-	d.pass.progress.Add(1)
-	d.open.Add(1)
-	if r.Idempotent && !r.reserveSlot(ctx) {
-		d.settle(a.unasked())
-		return
+	for _, a := range attempts {
+		if r.Idempotent && !r.reserveSlot(ctx) {
+			d.settle(a.unasked())
+			continue
+		}
+		r.work <- a
 	}
-	r.work <- a
 }
 
 // plan is what to do about each invoice that is still pending.

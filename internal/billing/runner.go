@@ -62,6 +62,7 @@ type Runner struct {
 	group   *groupSettler
 	lost    <-chan struct{}
 
+	turn  sync.Mutex // held while a group of intents is being committed
 	work  chan *attempt
 	slots chan struct{} // a token for each sender that is free
 

@@ -124,6 +124,27 @@ func (r *Runner) reserveSlot(ctx context.Context) bool {
 	return true
 }
 
+// reserveSlots waits for one sender and takes those that are free beside it, up
+// to wanted: what a kill can leave in doubt is what was in flight, not what was
+// claimed. It returns 0 when the run is stopping.
+func (r *Runner) reserveSlots(ctx context.Context, wanted int) int {
+	if !r.reserveSlot(ctx) {
+		return 0
+	}
+	for n := 1; n < wanted; n++ {
+		select {
+		case <-r.slots:
+		default:
+			return n
+		}
+		if !r.pace.ready() {
+			r.free(1)
+			return n
+		}
+	}
+	return wanted
+}
+
 func (r *Runner) free(n int) {
 	for range n {
 		r.slots <- struct{}{}

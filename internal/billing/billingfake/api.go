@@ -1,10 +1,7 @@
-// Package billingfake is a fake billing API: a real HTTP server that keeps its
-// own ledger of what it was asked and what it did, and so is the judge of tests,
-// demos and benchmarks. It honours idempotency keys or not, and misbehaves on
-// request.
 package billingfake
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -14,208 +11,129 @@ import (
 	"time"
 )
 
-// Config of a fake API. The zero value answers at once, without keys or faults.
+// maxBody is far above any invoice; it keeps a mistake from filling memory.
+const maxBody = 8 << 20
+
+// Config says how the API behaves. The zero value has no idempotency keys, no
+// latency and no faults.
 type Config struct {
-	Idempotent bool          // honours Idempotency-Key
-	KeyTTL     time.Duration // forgets a key after this; 0: never
-	Latency    time.Duration // that a request takes; its effect happens before, whether or not the client waits
-	Before     func(Received)
-	Fault      func(Received) Fault // which fault a request meets; nil: none
-	Now        func() time.Time     // nil: time.Now
+	// Idempotent honours Idempotency-Key: a repeat gets the stored reply, with
+	// Idempotent-Replayed: true, and has no effect; the same key with another
+	// invoice or body gets 422; one whose first request is still at work, 409.
+	Idempotent bool
+	// KeyTTL is how long after its first request a key is forgotten; 0: never.
+	KeyTTL time.Duration
+	// Latency is the time that an effect takes. It does not end when the client
+	// leaves: no billing API stops half-way because somebody hung up.
+	Latency time.Duration
+	// KeepBodies keeps every request's body in its Record, not the hash alone.
+	KeepBodies bool
+
+	// Before is called when a request has arrived, before anything is done about
+	// it. Not for look-ups.
+	Before func(Received)
+	// Fault chooses the fault that a request meets; nil: none.
+	Fault func(Received) Fault
+	// LookupFault does the same for look-ups, whose Attempt is counted apart.
+	// They never have effects, whatever the fault's name promises.
+	LookupFault func(Received) Fault
+	// Now is the API's clock; nil: time.Now.
+	Now func() time.Time
 }
 
-// Received is a request as the API got it.
+// Received is a request as it arrived.
 type Received struct {
 	Invoice string
 	Key     string // Idempotency-Key
-	Attempt int    // the how manieth request for this invoice, from 1
+	Attempt int    // the nth request for this invoice, from 1
 	Method  string
 	Path    string
 	Header  http.Header
 	Body    []byte
+	At      time.Time
 }
 
-// API is a fake billing API. It implements http.Handler.
+// API is the fake billing API, an http.Handler. It is safe for concurrent use.
 type API struct {
-	config Config
-
-	mu       sync.Mutex
-	records  map[string]*record
-	keys     map[string]*keyed
-	requests int
-	effects  int
-	replays  int
-	inFlight int
-	peak     int
+	config   Config
+	ledger   ledger
+	jsonType []string // shared by all replies: a header value without allocation
+	closing  chan struct{}
+	close    sync.Once
 }
 
-// record is what the API knows of one invoice.
-type record struct {
-	requests, effects int
-	keys, bodies      []string // distinct; bodies by their SHA-256
-	first, last       time.Time
-}
-
-// keyed is a key that the API remembers.
-type keyed struct {
-	body   [sha256.Size]byte
-	status int // 0: in progress
-	reply  string
-	made   time.Time
-}
-
-// New returns a fake API.
+// New returns an API with an empty ledger.
 func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &API{config: c, records: map[string]*record{}, keys: map[string]*keyed{}}
+	a := &API{config: c, jsonType: []string{"application/json"}, closing: make(chan struct{})}
+	a.ledger.reset()
+	return a
 }
 
-// invoiceOf finds the invoice in /v1/invoices/{id} and /v1/invoices/{id}/send.
-func invoiceOf(path string) (id string, send, ok bool) {
-	rest, ok := strings.CutPrefix(path, "/v1/invoices/")
-	if !ok || rest == "" {
-		return "", false, false
-	}
-	id, tail, nested := strings.Cut(rest, "/")
-	return id, nested && tail == "send", id != "" && (!nested || tail == "send")
+// Close ends every wait: hanging requests are cut, latencies are over (their
+// effects happen), drips stop. The API goes on answering, and the ledger stays.
+// Call it before httptest's Server.Close, which waits for handlers.
+func (a *API) Close() {
+	a.close.Do(func() { close(a.closing) })
 }
 
-// ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if a.serveLedger(w, req) {
-		return
-	}
-	id, send, ok := invoiceOf(req.URL.Path)
-	switch {
-	case !ok:
-		reply(w, http.StatusNotFound, `{"error":"there is no such path"}`)
-	case req.Method == http.MethodGet && !send:
-		a.lookUp(w, id)
-	default:
-		a.charge(w, req, id)
-	}
-}
-
-func (a *API) lookUp(w http.ResponseWriter, id string) {
-	if a.Invoice(id).Effects == 0 {
-		reply(w, http.StatusNotFound, `{"error":"no such charge"}`)
-		return
-	}
-	reply(w, http.StatusOK, fmt.Sprintf(`{"id":%q,"state":"sent"}`, id))
-}
-
-func (a *API) charge(w http.ResponseWriter, req *http.Request, id string) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return // the client went away in the middle of its request
-	}
-	r := Received{
-		Invoice: id, Key: req.Header.Get("Idempotency-Key"), Method: req.Method, Path: req.URL.Path,
-		Header: req.Header, Body: body,
-	}
-	r.Attempt = a.arrive(r)
-	defer a.leave()
-	if a.config.Before != nil {
-		a.config.Before(r)
-	}
-	var fault Fault
-	if a.config.Fault != nil {
-		fault = a.config.Fault(r)
-	}
-	status, text, replayed := 0, "", false
-	if fault == nil || fault.applies() {
-		status, text, replayed = a.apply(r)
-	}
-	a.wait(req)
-	if fault != nil {
-		fault.answer(w, req, status, text)
-		return
-	}
-	if replayed {
-		w.Header().Set("Idempotent-Replayed", "true")
-	}
-	reply(w, status, text)
-}
-
-func (a *API) wait(req *http.Request) {
-	if a.config.Latency <= 0 {
-		return
-	}
-	t := time.NewTimer(a.config.Latency)
-	defer t.Stop()
+// Idle waits until no request is in flight. After it, what had arrived before
+// has had its effects.
+func (a *API) Idle(ctx context.Context) error {
 	select {
-	case <-t.C:
-	case <-req.Context().Done(): // nobody is left to wait for; the effect stands
+	case <-a.ledger.idle():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the API's requests in flight: %w", context.Cause(ctx))
 	}
 }
 
-// arrive counts a request and returns its number within its invoice.
-func (a *API) arrive(r Received) int {
-	hash := fmt.Sprintf("%x", sha256.Sum256(r.Body))
-	now := a.config.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.requests++
-	a.inFlight++
-	a.peak = max(a.peak, a.inFlight)
-	rec := a.records[r.Invoice]
-	if rec == nil {
-		rec = &record{first: now}
-		a.records[r.Invoice] = rec
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange{api: a, w: w, ctx: r.Context()}
+	path := rawPath(r)
+	if path == "/ledger" || strings.HasPrefix(path, "/ledger/") {
+		x.send(a.serveLedger(r, strings.TrimPrefix(path, "/ledger")))
+		return
 	}
-	rec.requests++
-	rec.last = now
-	rec.keys = addDistinct(rec.keys, r.Key)
-	rec.bodies = addDistinct(rec.bodies, hash)
-	return rec.requests
-}
-
-func (a *API) leave() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.inFlight--
-}
-
-// apply has the effect that the request asks for, unless the API remembers its
-// key: then the first request's reply is given again (as Stripe does; IETF
-// draft-ietf-httpapi-idempotency-key-header, section 2.6).
-func (a *API) apply(r Received) (status int, text string, replayed bool) {
-	hash := sha256.Sum256(r.Body)
-	now := a.config.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.config.Idempotent && r.Key != "" {
-		k := a.keys[r.Key]
-		if k != nil && (a.config.KeyTTL == 0 || now.Sub(k.made) < a.config.KeyTTL) {
-			if k.body != hash {
-				return http.StatusUnprocessableEntity, `{"error":"the key was used for another request"}`, false
-			}
-			a.replays++
-			return k.status, k.reply, true
-		}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		a.ledger.count(func(c *Counts) { c.Incomplete++ })
+		x.send(failure(http.StatusBadRequest, "the request's body broke off"))
+		return
 	}
-	a.effects++
-	a.records[r.Invoice].effects++
-	status, text = http.StatusOK, fmt.Sprintf(`{"id":"ch_%s","object":"charge","invoice":%q}`, r.Invoice, r.Invoice)
-	if a.config.Idempotent && r.Key != "" {
-		a.keys[r.Key] = &keyed{body: hash, status: status, reply: text, made: now}
+	if len(body) > maxBody {
+		x.send(failure(http.StatusRequestEntityTooLarge, "the request's body is too large"))
+		return
 	}
-	return status, text, false
-}
-
-func addDistinct(all []string, s string) []string {
-	for _, have := range all {
-		if have == s {
-			return all
-		}
+	if id, found := strings.CutPrefix(path, followedPath); found {
+		id = unescape(r, id)
+		a.ledger.follow(id)
+		x.send(success(id)) // as a real one's: who follows it is fooled
+		return
 	}
-	return append(all, s)
-}
-
-func reply(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text)
+	id := invoiceOf(r, path, body)
+	if id == "" {
+		a.ledger.count(func(c *Counts) { c.Unrouted++ })
+		x.send(failure(http.StatusNotFound, "no invoice's id in the request"))
+		return
+	}
+	x.in = Received{
+		Invoice: id, Key: r.Header.Get("Idempotency-Key"),
+		Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body, At: a.config.Now(),
+	}
+	if isLookup(r, path) {
+		x.lookup = true
+		x.in.Attempt = a.ledger.look(id)
+		x.meet(a.config.LookupFault)
+		return
+	}
+	x.hash = sha256.Sum256(body)
+	x.entry = a.ledger.arrive(&x.in, x.hash, a.config.KeepBodies)
+	defer x.leave()
+	if a.config.Before != nil {
+		a.config.Before(x.in)
+	}
+	x.meet(a.config.Fault)
 }

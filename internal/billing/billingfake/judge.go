@@ -1,121 +1,151 @@
 package billingfake
 
 import (
-	"encoding/json"
-	"net/http"
-	"sort"
-	"strings"
+	"cmp"
+	"encoding/hex"
+	"maps"
+	"slices"
 	"time"
 )
 
-// Record is the API's own account of one invoice.
-type Record struct {
-	Invoice  string    `json:"invoice"`
-	Requests int       `json:"requests"`
-	Effects  int       `json:"effects"`
-	Keys     []string  `json:"keys"`   // distinct
-	Bodies   []string  `json:"bodies"` // distinct, as SHA-256
-	First    time.Time `json:"first"`
-	Last     time.Time `json:"last"`
+// Counts are the judge's totals.
+type Counts struct {
+	Requests    int `json:"requests"`      // complete ones, for an effect: no look-ups
+	Effects     int `json:"effects"`       // invoices billed, each time they were
+	Replays     int `json:"replays"`       // repeats of a key: the stored reply, no effect
+	Conflicts   int `json:"conflicts"`     // repeats while the first was at work (409)
+	Mismatches  int `json:"mismatches"`    // repeats with another invoice or body (422)
+	Lookups     int `json:"lookups"`       //
+	Followed    int `json:"followed"`      // requests that a redirect led to
+	Incomplete  int `json:"incomplete"`    // broke off before the body's end: not in requests
+	Unrouted    int `json:"unrouted"`      // without an invoice's id: not in requests
+	MaxInFlight int `json:"max_in_flight"` // at the same time
 }
 
-// Summary is the API's own account of everything.
+// Summary is the judge's view as JSON shows it.
 type Summary struct {
-	Invoices   int      `json:"invoices"`
-	Requests   int      `json:"requests"`
-	Effects    int      `json:"effects"`
-	Replays    int      `json:"replays"`
-	MaxFlight  int      `json:"max_in_flight"`
-	Duplicates []Record `json:"billed_more_than_once"`
+	Counts
+	Invoices   int            `json:"invoices"` // with at least one request
+	Billed     int            `json:"billed"`   // with at least one effect
+	Duplicates []Duplicate    `json:"duplicates"`
+	Faults     map[string]int `json:"faults"`
 }
 
-// Requests is how many requests came.
-func (a *API) Requests() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.requests
+// Duplicate is an invoice that was billed more than once.
+type Duplicate struct {
+	Invoice string `json:"invoice"`
+	Effects int    `json:"effects"`
 }
 
-// Effects is how many charges were made.
-func (a *API) Effects() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.effects
+// Record is what the judge knows about one invoice.
+type Record struct {
+	Invoice  string `json:"invoice"`
+	Requests int    `json:"requests"`
+	Effects  int    `json:"effects"`
+	Lookups  int    `json:"lookups"`
+	Replays  int    `json:"replays"`
+	Followed int    `json:"followed"`
+	// Overlaps counts requests that came while another one for the same invoice
+	// was in flight. One whose client has left is in flight until it is done.
+	Overlaps int       `json:"overlaps"`
+	Keys     []string  `json:"keys"`   // distinct, as they came
+	Bodies   []string  `json:"bodies"` // distinct, as they came: SHA-256 in hex
+	Kept     [][]byte  `json:"-"`      // each request's body, with Config.KeepBodies
+	First    time.Time `json:"first,omitzero"`
+	Last     time.Time `json:"last,omitzero"`
 }
 
-// MaxInFlight is how many requests were open at the same time, at most.
-func (a *API) MaxInFlight() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.peak
+// Counts returns all totals, of one instant.
+func (a *API) Counts() Counts {
+	a.ledger.mu.Lock()
+	defer a.ledger.mu.Unlock()
+	return a.ledger.counts
 }
 
-// Invoice returns the account of one invoice.
+// Requests is how many requests for an effect have arrived.
+func (a *API) Requests() int { return a.Counts().Requests }
+
+// Effects is how many times any invoice was billed.
+func (a *API) Effects() int { return a.Counts().Effects }
+
+// MaxInFlight is how many requests were in flight at the same time. One whose
+// client has left counts until it is done: compare it with a runner's
+// concurrency only where no request times out.
+func (a *API) MaxInFlight() int { return a.Counts().MaxInFlight }
+
+// Invoice returns the record of an invoice, a zero one if it was never seen.
 func (a *API) Invoice(id string) Record {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if r := a.records[id]; r != nil {
-		return r.public(id)
+	a.ledger.mu.Lock()
+	defer a.ledger.mu.Unlock()
+	if e := a.ledger.invoices[id]; e != nil {
+		return e.record()
 	}
-	return Record{Invoice: id}
+	return Record{Invoice: id, Keys: []string{}, Bodies: []string{}}
 }
 
-// Invoices returns the account of every invoice that was asked for, by id.
-func (a *API) Invoices() []Record {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	all := make([]Record, 0, len(a.records))
-	for id, r := range a.records {
-		all = append(all, r.public(id))
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Invoice < all[j].Invoice })
-	return all
+// Records returns all records, sorted by invoice.
+func (a *API) Records() []Record {
+	return a.ledger.records(func(*entry) bool { return true })
 }
 
-// Duplicates returns the invoices that were billed more than once.
+// Duplicates returns the records of invoices that were billed more than once.
 func (a *API) Duplicates() []Record {
-	twice := []Record{}
-	for _, r := range a.Invoices() {
-		if r.Effects > 1 {
-			twice = append(twice, r)
+	return a.ledger.records(func(e *entry) bool { return e.effects > 1 })
+}
+
+// Summary returns the totals and the duplicates, of one instant.
+func (a *API) Summary() Summary {
+	l := &a.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Summary{Counts: l.counts, Duplicates: []Duplicate{}, Faults: maps.Clone(l.faults)}
+	for _, e := range l.invoices {
+		if e.requests > 0 {
+			s.Invoices++
+		}
+		if e.effects > 0 {
+			s.Billed++
+		}
+		if e.effects > 1 {
+			s.Duplicates = append(s.Duplicates, Duplicate{Invoice: e.id, Effects: int(e.effects)})
 		}
 	}
-	return twice
+	slices.SortFunc(s.Duplicates, func(a, b Duplicate) int { return cmp.Compare(a.Invoice, b.Invoice) })
+	return s
 }
 
-// Summary returns the API's account.
-func (a *API) Summary() Summary {
-	twice := a.Duplicates()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return Summary{
-		Invoices: len(a.records), Requests: a.requests, Effects: a.effects, Replays: a.replays, MaxFlight: a.peak,
-		Duplicates: twice,
+// Reset forgets everything, keys too. The effects of requests in flight are
+// counted afterwards.
+func (a *API) Reset() { a.ledger.reset() }
+
+func (l *ledger) records(want func(*entry) bool) []Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var records []Record
+	for _, e := range l.invoices {
+		if want(e) {
+			records = append(records, e.record())
+		}
 	}
+	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Invoice, b.Invoice) })
+	return records
 }
 
-func (r *record) public(id string) Record {
-	return Record{
-		Invoice: id, Requests: r.requests, Effects: r.effects,
-		Keys: append([]string{}, r.keys...), Bodies: append([]string{}, r.bodies...), First: r.first, Last: r.last,
+// record copies the entry: what is given out must not change later.
+func (e *entry) record() Record {
+	r := Record{
+		Invoice: e.id, Requests: int(e.requests), Effects: int(e.effects), Lookups: int(e.lookups),
+		Replays: int(e.replays), Followed: int(e.followed), Overlaps: int(e.overlaps),
+		Keys: append([]string{}, e.keys...), Bodies: make([]string, 0, len(e.hashes)),
 	}
-}
-
-// serveLedger answers GET /ledger and GET /ledger/{id}.
-func (a *API) serveLedger(w http.ResponseWriter, req *http.Request) bool {
-	rest, ok := strings.CutPrefix(req.URL.Path, "/ledger")
-	if !ok {
-		return false
+	for _, hash := range e.hashes {
+		r.Bodies = append(r.Bodies, hex.EncodeToString(hash[:]))
 	}
-	var account any = a.Summary()
-	if id := strings.TrimPrefix(rest, "/"); id != "" {
-		account = a.Invoice(id)
+	if e.kept != nil {
+		r.Kept = slices.Clone(*e.kept)
 	}
-	text, err := json.Marshal(account)
-	if err != nil {
-		reply(w, http.StatusInternalServerError, `{"error":"the ledger can't be written as JSON"}`)
-		return true
+	if e.requests > 0 {
+		r.First, r.Last = time.Unix(0, e.firstNano).UTC(), time.Unix(0, e.lastNano).UTC()
 	}
-	reply(w, http.StatusOK, string(text))
-	return true
+	return r
 }

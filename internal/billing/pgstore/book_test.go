@@ -212,4 +212,3 @@ func TestMigrateBeforeTheTable(t *testing.T) {
 		t.Errorf("a used ledger of another type: %v", err)
 	}
 }
-

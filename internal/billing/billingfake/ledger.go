@@ -1,0 +1,203 @@
+package billingfake
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ledger is what the judge has seen. One mutex, held for well under a
+// microsecond a request, keeps all counts consistent with each other.
+type ledger struct {
+	mu       sync.Mutex
+	counts   Counts
+	inFlight int
+	quiet    chan struct{} // closed when inFlight comes to 0; nil: nobody waits
+	faults   map[string]int
+	invoices map[string]*entry
+	keys     map[string]storedKey
+}
+
+// entry is kept for each invoice, so it is small.
+type entry struct {
+	id                         string
+	requests, effects          int32
+	lookups, replays, followed int32
+	inFlight, overlaps         int32
+	firstNano, lastNano        int64
+	keys                       []string
+	hashes                     [][sha256.Size]byte
+	kept                       *[][]byte // only with Config.KeepBodies
+}
+
+// storedKey is an idempotency key that was seen. A key belongs to an invoice
+// and a body.
+type storedKey struct {
+	invoice string
+	hash    [sha256.Size]byte
+	nano    int64 // of its first request
+	status  int   // of the stored reply; 0: in progress
+}
+
+func (l *ledger) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts = Counts{MaxInFlight: l.inFlight}
+	l.faults = map[string]int{}
+	l.invoices = map[string]*entry{}
+	l.keys = map[string]storedKey{}
+}
+
+func (l *ledger) count(add func(*Counts)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	add(&l.counts)
+}
+
+func (l *ledger) fault(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults[name]++
+}
+
+// of returns the entry of an invoice, a new one if need be. The caller holds mu.
+func (l *ledger) of(id string) *entry {
+	e := l.invoices[id]
+	if e == nil {
+		id = strings.Clone(id) // it is cut from the request line, which need not stay
+		e = &entry{id: id}
+		l.invoices[id] = e
+	}
+	return e
+}
+
+// arrive notes a request and fills in its attempt.
+func (l *ledger) arrive(in *Received, hash [sha256.Size]byte, keep bool) *entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.of(in.Invoice)
+	e.lastNano = in.At.UnixNano()
+	if e.requests == 0 {
+		e.firstNano = e.lastNano
+	}
+	e.requests++
+	in.Attempt = int(e.requests)
+	if in.Key != "" && !slices.Contains(e.keys, in.Key) {
+		e.keys = append(e.keys, in.Key)
+	}
+	if !slices.Contains(e.hashes, hash) {
+		e.hashes = append(e.hashes, hash)
+	}
+	if keep {
+		if e.kept == nil {
+			e.kept = new([][]byte)
+		}
+		*e.kept = append(*e.kept, in.Body)
+	}
+	if e.inFlight > 0 {
+		e.overlaps++
+	}
+	e.inFlight++
+	l.inFlight++
+	l.counts.Requests++
+	l.counts.MaxInFlight = max(l.counts.MaxInFlight, l.inFlight)
+	return e
+}
+
+// leave takes the entry and not the id: after a reset it must not touch the
+// new entry of the same invoice.
+func (l *ledger) leave(e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.inFlight--
+	l.inFlight--
+	if l.inFlight == 0 && l.quiet != nil {
+		close(l.quiet)
+		l.quiet = nil
+	}
+}
+
+// idle returns a channel that is closed once nothing is in flight.
+func (l *ledger) idle() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.inFlight == 0 {
+		now := make(chan struct{})
+		close(now)
+		return now
+	}
+	if l.quiet == nil {
+		l.quiet = make(chan struct{})
+	}
+	return l.quiet
+}
+
+// begin looks a key up. If there is none, or it is forgotten, the key is the
+// caller's from now on, in progress until its effect.
+func (l *ledger) begin(x *exchange, ttl time.Duration) (_ storedKey, found bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k, found := l.keys[x.in.Key]
+	nano := x.in.At.UnixNano()
+	if found && ttl > 0 && k.status != 0 && nano-k.nano >= int64(ttl) {
+		found = false
+	}
+	switch {
+	case !found:
+		l.keys[x.in.Key] = storedKey{invoice: l.of(x.in.Invoice).id, hash: x.hash, nano: nano}
+	case k.invoice != x.in.Invoice || k.hash != x.hash:
+		l.counts.Mismatches++
+	case k.status == 0:
+		l.counts.Conflicts++
+	default:
+		l.counts.Replays++
+		l.of(x.in.Invoice).replays++
+	}
+	return k, found
+}
+
+// effect bills the invoice; a key's reply is stored in the same instant.
+func (l *ledger) effect(x *exchange, keyed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(x.in.Invoice).effects++
+	l.counts.Effects++
+	if !keyed {
+		return
+	}
+	if k, found := l.keys[x.in.Key]; found { // not after a reset
+		k.status = 200
+		if x.stored != 0 {
+			k.status = x.stored
+		}
+		l.keys[x.in.Key] = k
+	}
+}
+
+func (l *ledger) look(id string) (nth int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.of(id)
+	e.lookups++
+	l.counts.Lookups++
+	return int(e.lookups)
+}
+
+func (l *ledger) follow(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(id).followed++
+	l.counts.Followed++
+}
+
+// state answers a look-up.
+func (l *ledger) state(id string) reply {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.invoices[id]; e != nil && e.effects > 0 {
+		return found(id)
+	}
+	return failure(404, "nothing was done about this invoice")
+}

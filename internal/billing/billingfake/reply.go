@@ -1,0 +1,87 @@
+package billingfake
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+type reply struct {
+	status int
+	header http.Header // besides Content-Type; mostly nil
+	body   []byte
+}
+
+// success is written by hand: encoding/json would be the dearest step of the
+// plain path.
+func success(invoice string) reply {
+	b := make([]byte, 0, 64+2*len(invoice))
+	if isPlain(invoice) {
+		b = append(b, `{"id":"ch_`...)
+		b = append(b, invoice...)
+		b = append(b, `","object":"charge","invoice":"`...)
+		b = append(b, invoice...)
+		b = append(b, `"}`...)
+	} else {
+		b = fmt.Appendf(b, `{"id":%s,"object":"charge","invoice":%s}`, quoted("ch_"+invoice), quoted(invoice))
+	}
+	return reply{status: http.StatusOK, body: b}
+}
+
+func replay(status int, invoice string) reply {
+	r := success(invoice)
+	if status != http.StatusOK {
+		r = failure(status, "this is the stored reply")
+	}
+	r.header = http.Header{"Idempotent-Replayed": {"true"}}
+	return r
+}
+
+func failure(status int, message string) reply {
+	return reply{status: status, body: errorBody(message)}
+}
+
+func errorBody(message string) []byte {
+	return fmt.Appendf(nil, `{"error":{"message":%s}}`, quoted(message))
+}
+
+func found(invoice string) reply {
+	return reply{status: http.StatusOK, body: fmt.Appendf(nil, `{"id":%s,"state":"sent"}`, quoted(invoice))}
+}
+
+func marshalled(v any) reply {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return failure(http.StatusInternalServerError, err.Error())
+	}
+	return reply{status: http.StatusOK, body: append(b, '\n')}
+}
+
+// raw is the reply as bytes, for faults that write them on their own.
+func (r reply) raw() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", r.status, http.StatusText(r.status))
+	_ = r.header.Write(&b) // a buffer takes everything
+	fmt.Fprintf(&b, "Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", len(r.body))
+	b.Write(r.body)
+	return b.Bytes()
+}
+
+// isPlain says that a string stands in JSON as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func quoted(s string) []byte {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return []byte(`""`) // can't be: every string has a JSON form
+	}
+	return b
+}
