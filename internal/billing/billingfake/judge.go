@@ -83,8 +83,8 @@ func (a *API) Invoice(id string) Record {
 	return Record{Invoice: id, Keys: []string{}, Bodies: []string{}}
 }
 
-// Records returns all records, sorted by invoice.
-func (a *API) Records() []Record {
+// Invoices returns the record of every invoice that was seen, sorted by id.
+func (a *API) Invoices() []Record {
 	return a.ledger.records(func(*entry) bool { return true })
 }
 

@@ -101,12 +101,19 @@ func (s *Store) readBackIntents(ctx context.Context, conn *pgx.Conn, intents []b
 }
 
 func collectIDs(rows pgx.Rows, into map[billing.InvoiceID]struct{}) error {
-	var id string
-	_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-		into[billing.InvoiceID(id)] = struct{}{}
-		return nil
-	})
-	return err
+	return eachID(func(id string) { into[billing.InvoiceID(id)] = struct{}{} })(rows)
+}
+
+// eachID calls f for each row of a result that is one id a row.
+func eachID(f func(id string)) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var id string
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			f(id)
+			return nil
+		})
+		return err
+	}
 }
 
 // writing is a transaction in one round trip.

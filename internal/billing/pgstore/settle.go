@@ -70,19 +70,26 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 		at[ids[i]] = i
 		came[i] = unseen
 	}
-	w.query(func(rows pgx.Rows) error {
-		var id string
-		var gone bool
-		_, err := pgx.ForEachRow(rows, []any{&id, &gone}, func() error {
-			came[at[id]] = billing.SettledFully
-			if gone {
-				came[at[id]] = billing.SettledInvoiceGone
-			}
-			return nil
-		})
-		return err
-	}, s.sql.settle, ids, runs, attempts, runAttempts, states, doubtful, retryIn, status, reasons)
+	w.query(eachID(func(id string) {
+		came[at[id]] = billing.SettledFully
+		if group[at[id]].State == billing.Sent {
+			came[at[id]] = billing.SettledInvoiceGone // unless it is marked, next
+		}
+	}), s.sql.settle, ids, runs, attempts, runAttempts, states, doubtful, retryIn, status, reasons)
+	if sent := sentIDs(group); len(sent) > 0 {
+		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, sent)
+	}
 	return w.commit(ctx, conn)
+}
+
+func sentIDs(group []billing.Settlement) []string {
+	var sent []string
+	for _, g := range group {
+		if g.State == billing.Sent {
+			sent = append(sent, string(g.InvoiceID))
+		}
+	}
+	return sent
 }
 
 // readBackSettled tells what the guard stopped: done already by an earlier try
@@ -108,12 +115,7 @@ func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, group []bil
 	for _, i := range at {
 		came[i] = billing.SettledByAnother
 	}
-	var id string
-	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
-		came[at[id]] = billing.SettledFully
-		return nil
-	})
-	return err
+	return eachID(func(id string) { came[at[id]] = billing.SettledFully })(rows)
 }
 
 // printable makes a reason fit for PostgreSQL's text: valid UTF-8 without zero bytes.

@@ -16,7 +16,7 @@ type statements struct {
 	scan, scanAfter, scanUpTo, scanAfterUpTo string
 	look, lockRows, bounds, pendingCount     string
 	intendNew, intendAgain, intended         string
-	settle, settled                          string
+	settle, mark, settled                    string
 	runStart, runFinish                      string
 }
 
@@ -39,6 +39,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.intendAgain, "intend_again", nil},
 		{&s.intended, "intended", nil},
 		{&s.settle, "settle", nil},
+		{&s.mark, "mark", nil},
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runFinish, "run_finish", nil},
@@ -59,7 +60,7 @@ func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 		{"INVOICES_PENDING", s.book.Pending, s.sql.pendingCount},
 		{"BILLING_URL", "its {column} placeholders", s.sql.look},
 		{"INVOICES_TABLE", s.book.Invoices, s.sql.lockRows},
-		{"INVOICES_MARK_SENT", s.book.MarkSent, s.sql.settle},
+		{"INVOICES_MARK_SENT", s.book.MarkSent, s.sql.mark},
 	} {
 		_, err := conn.Prepare(ctx, "", c.statement)
 		var pg *pgconn.PgError

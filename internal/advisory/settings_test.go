@@ -1,0 +1,124 @@
+package advisory
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// time to detect + longest request + margin < time until the server frees
+func TestTheServerFreesLaterThanWeKnow(t *testing.T) {
+	t.Parallel()
+	for _, longest := range []time.Duration{0, time.Second, 30 * time.Second, 30*time.Second + 1, 31 * time.Second, 2 * time.Minute, 90*time.Minute + 500*time.Millisecond} {
+		sql := settings("set", 15, longest)
+		idle, interval, count := number(t, sql, "tcp_keepalives_idle"), number(t, sql, "tcp_keepalives_interval"), number(t, sql, "tcp_keepalives_count")
+		frees := time.Duration(idle+interval*count) * time.Second
+		if needs := HeartbeatTimeout + longest + freeMargin; needs >= frees {
+			t.Errorf("longest request %s: the server frees after %s, we need more than %s", longest, frees, needs)
+		}
+		if user := time.Duration(number(t, sql, "tcp_user_timeout")) * time.Millisecond; user != frees {
+			t.Errorf("longest request %s: tcp_user_timeout frees after %s, keepalives after %s", longest, user, frees)
+		}
+	}
+	if sql := settings("set", 15, 30*time.Second); number(t, sql, "tcp_keepalives_idle") != 30 {
+		t.Errorf("the default is not 30/10/3: %s", sql)
+	}
+}
+
+func number(t testing.TB, sql, name string) int {
+	t.Helper()
+	_, rest, _ := strings.Cut(sql, name+" = ")
+	value, _, _ := strings.Cut(rest, ";")
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		t.Fatalf("%s in %q: %v", name, sql, err)
+	}
+	return n
+}
+
+func TestSettingsFollowTheVersion(t *testing.T) {
+	t.Parallel()
+	for name, since := range map[string]int{
+		"statement_timeout": 0, "lock_timeout": 0, "idle_in_transaction_session_timeout": 0, "tcp_keepalives_idle": 0,
+		"tcp_user_timeout": 12, "idle_session_timeout": 14, "client_connection_check_interval": 14, "transaction_timeout": 17,
+	} {
+		for _, version := range []int{0, 11, 12, 13, 14, 16, 17, 18} {
+			if has := strings.Contains(settings("set", version, 0), " "+name+" = "); has != (version >= since) {
+				t.Errorf("version %d sets %s: %t", version, name, has)
+			}
+		}
+	}
+	for version, want := range map[string]int{"15.14 (Debian 15.14-0+deb12u1)": 15, "18beta1": 18, "9.6.24": 9, "17": 17, "": 0, "x": 0} {
+		if got := majorVersion(version); got != want {
+			t.Errorf("majorVersion(%q) = %d, want %d", version, got, want)
+		}
+	}
+}
+
+// A DBA's time-outs would end a lock connection in mid-flight.
+const dba = `set statement_timeout = 60000; set lock_timeout = 60000; set idle_in_transaction_session_timeout = 60000;
+	set idle_session_timeout = 60000; set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 2;
+	set tcp_user_timeout = 9000; set client_connection_check_interval = 0`
+
+func shown(t testing.TB, conn *pgx.Conn) string {
+	t.Helper()
+	return query[string](t, conn, `select string_agg(current_setting(name), ' ' order by n) from unnest(array[
+		'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
+		'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', 'tcp_user_timeout',
+		'client_connection_check_interval']) with ordinality as s (name, n)`)
+}
+
+const (
+	dbas = "1min 1min 1min 1min 3 2 2 9000 0"
+	ours = "0 0 0 0 90 10 3 120000 10s" // for a longest request of 90 s
+)
+
+func TestSessionSettingsOverrideTheDBAs(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, newDB(t))
+	exec(t, conn, dba)
+	if got := shown(t, conn); got != dbas {
+		t.Fatalf("the test's own settings: %s", got)
+	}
+	exec(t, conn, SessionSettings(conn, 90*time.Second))
+	if got := shown(t, conn); got != ours {
+		t.Errorf("got %s, want %s", got, ours)
+	}
+}
+
+func TestTransactionSettingsEndWithTheTransaction(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, newDB(t))
+	for _, end := range []string{"commit", "rollback"} {
+		exec(t, conn, dba)
+		exec(t, conn, "begin isolation level read committed read write; "+TransactionSettings(conn, 90*time.Second))
+		if got := shown(t, conn); got != ours {
+			t.Errorf("inside: got %s, want %s", got, ours)
+		}
+		exec(t, conn, end)
+		if got := shown(t, conn); got != dbas {
+			t.Errorf("after %s: got %s, want %s", end, got, dbas)
+		}
+	}
+}
+
+// Some servers refuse a setting: hosted ones, or a platform without POLLRDHUP.
+// The transaction must survive that.
+func TestARefusedCheckIntervalCostsNothing(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, newDB(t))
+	begin(t, conn)
+	sql := TransactionSettings(conn, 0)
+	refused := strings.Replace(sql, "client_connection_check_interval = 10000", "client_connection_check_interval = -5", 1)
+	if refused == sql {
+		t.Fatalf("no check interval in %q", sql)
+	}
+	exec(t, conn, refused)
+	if status := conn.PgConn().TxStatus(); status != 'T' {
+		t.Errorf("transaction state %c", status)
+	}
+	tryLockAll(t, conn, 1)
+}

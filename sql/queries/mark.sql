@@ -1,0 +1,22 @@
+-- Purpose: mark the invoices whose deliveries were settled as sent in this very
+--   transaction: ledger and invoice change together or not at all.
+-- Locks: those of an UPDATE on each invoice that is marked. The user's
+--   application may hold an invoice; lock_timeout bounds the wait. In the `row`
+--   strategy the claim itself holds the invoices, so there this runs on the
+--   claim's own connection.
+-- Shape: "in this very transaction" is updated_at = now(), which is the
+--   transaction's start (manual, 9.9.5). An invoice that was deleted or taken
+--   back meanwhile is not marked, and reported. The table has no alias, so that
+--   the user's fragments may name it.
+update {{.Invoices}}
+set {{.MarkSent}}
+where {{.ID}} = any ($1::text[]::{{.KeyType}}[])
+  and ({{.Pending}}
+  )
+  and exists (
+      select from {{.Schema}}.deliveries as billonce_delivery
+      where billonce_delivery.invoice_id = {{.Invoices}}.{{.ID}}
+        and billonce_delivery.state = 'sent'
+        and billonce_delivery.updated_at = now()
+  )
+returning {{.ID}}::text
