@@ -584,15 +584,19 @@ end_api:
 #define margin_is_over (!judged(0) && !judged(1) && !in_flight)
 #endif
 
+#define about_to_send(i) ((r[i].at == SEND || r[i].at == INTEND_AGAIN) && !r[i].too_old)
+
 active proctype clock() {
 end_clock:
     do
 #ifndef NOCLOCK
     /* deadline_at: later than every sendBy before it plus the request's own time-out */
-    :: atomic { (ledger.state == sending || ledger.state == retry || ledger.state == in_doubt) && !ledger.deadline_passed && !in_flight ->
+    :: atomic { (ledger.state == sending || ledger.state == retry || ledger.state == in_doubt) && !ledger.deadline_passed && !in_flight &&
+               (faults > 0 || (!about_to_send(0) && !about_to_send(1))) ->
         ledger.deadline_passed = 1; printf("clock: the deadline has passed\n");
-        if :: r[0].at == SEND || r[0].at == INTEND_AGAIN -> r[0].too_old = 1 :: else fi;
-        if :: r[1].at == SEND || r[1].at == INTEND_AGAIN -> r[1].too_old = 1 :: else fi }
+        if :: about_to_send(0) || about_to_send(1) -> faults-- :: else fi;      /* a runner stood still for so long */
+        if :: about_to_send(0) -> r[0].too_old = 1 :: else fi;
+        if :: about_to_send(1) -> r[1].too_old = 1 :: else fi }
 #endif
 #ifdef FORGETS
     :: atomic { !key_aged && ledger.state != none && ledger.state != sent ->

@@ -57,8 +57,8 @@ func newPooler(t testing.TB, server string, processes int, roundRobin bool) *poo
 			p.clients = append(p.clients, client)
 			p.mu.Unlock()
 			p.wg.Go(func() {
-				defer client.Close()
 				_ = p.serve(client)
+				_ = client.Close()
 			})
 		}
 	})

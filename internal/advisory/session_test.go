@@ -242,6 +242,31 @@ func TestLossOfTheSessionLock(t *testing.T) {
 	release(t, acquire(t, config(t, db, "b", Exclusive)))
 }
 
+// A program that was cut off learns it, and is not held up by the silence.
+func TestPartitionOfTheSessionLock(t *testing.T) {
+	t.Parallel()
+	db := newDB(t)
+	network := newPartition(t, db)
+	c := config(t, network.url, "a", Exclusive)
+	c.HeartbeatInterval, c.HeartbeatTimeout = 20*time.Millisecond, 500*time.Millisecond
+	l := acquire(t, c)
+	network.silent.Store(true)
+	closes(t, "Lost", l.Lost())
+	start := time.Now()
+	if err := l.Release(t.Context()); err == nil || !strings.Contains(err.Error(), "no sign of life") {
+		t.Errorf("Release = %v, want the loss", err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("Release took %s", took)
+	}
+	// For others nothing has changed: the server has not noticed yet.
+	_, err := Acquire(t.Context(), config(t, db, "b", Exclusive))
+	var held *HeldError
+	if !errors.As(err, &held) {
+		t.Errorf("another one: %v, want a *HeldError", err)
+	}
+}
+
 func TestReleaseOfALockThatIsGoneIsAFault(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []Mode{Exclusive, Shared} {

@@ -65,18 +65,13 @@ func askBool(ctx context.Context, conn *pgx.Conn, sql string) (bool, error) {
 	return false, fmt.Errorf("%s: answered %q instead of a boolean", sql, answer)
 }
 
-// closeConn closes a connection and waits until its socket is closed, too: pgx
-// closes in the background what failed, and until then the server keeps the
-// locks.
+// closeConn closes a connection, also when ctx is cancelled. One that failed is
+// closed already, its farewell under way in the background: there is no waiting
+// for a server that may be out of reach.
 func closeConn(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	err := conn.Close(ctx)
-	select {
-	case <-conn.PgConn().CleanupDone():
-	case <-ctx.Done():
-	}
-	return err
+	return conn.Close(ctx)
 }
 
 // withCause names the time-out that made err.

@@ -136,13 +136,15 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 		r.stop.stop(StoppedByDeadline, nil)
 	case <-r.stop.done:
 	}
+	reason, _ := r.stop.cause()
+	r.Log.Warn().Str("stopped", string(reason)).Msg("stopping: nothing new is claimed or sent; requests in flight are awaited and settled")
 	stopClaiming()
 	drain := time.NewTimer(r.Drain)
 	defer drain.Stop()
 	select {
 	case <-finished:
 	case <-drain.C:
-		if reason, _ := r.stop.cause(); reason == StoppedBySignal {
+		if reason == StoppedBySignal {
 			r.Log.Warn().Dur("drain_timeout", r.Drain).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
 			giveUp()
 		}

@@ -3,16 +3,13 @@ package billingfake
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 )
-
-// maxBody is far above any invoice; it keeps a mistake from filling memory.
-const maxBody = 8 << 20
 
 // Config says how the API behaves. The zero value has no idempotency keys, no
 // latency and no faults.
@@ -97,14 +94,14 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.send(a.serveLedger(r, strings.TrimPrefix(path, "/ledger")))
 		return
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
+	body, err := readBody(r)
+	switch {
+	case errors.Is(err, errTooLarge):
+		x.send(failure(http.StatusRequestEntityTooLarge, err.Error()))
+		return
+	case err != nil:
 		a.ledger.count(func(c *Counts) { c.Incomplete++ })
 		x.send(failure(http.StatusBadRequest, "the request's body broke off"))
-		return
-	}
-	if len(body) > maxBody {
-		x.send(failure(http.StatusRequestEntityTooLarge, "the request's body is too large"))
 		return
 	}
 	if id, found := strings.CutPrefix(path, followedPath); found {

@@ -94,3 +94,13 @@ func readReply(t *testing.T, from io.Reader) (*http.Response, string, error) {
 	body, err := io.ReadAll(resp.Body)
 	return resp, string(body), err
 }
+
+func dialQuick(url string) (net.Conn, error) {
+	return net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+}
+
+// skipReply reads past one plain success, whose body ends in the only }.
+func skipReply(from *bufio.Reader) error {
+	_, err := from.ReadSlice('}')
+	return err
+}

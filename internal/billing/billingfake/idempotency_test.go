@@ -59,9 +59,9 @@ func TestKeyIsForgotten(t *testing.T) {
 // What lies under the key after the effect, whatever the client was told.
 func TestStoredReply(t *testing.T) {
 	for fault, want := range map[Fault]int{
-		ApplyThen500{}:                         200,
-		ApplyThen500{Stored: true}:             500,
-		ReplyStatus{Status: 500}:               200, // had no effect: the repeat is the first
+		ApplyThen500{}:                           200,
+		ApplyThen500{Stored: true}:               500,
+		ReplyStatus{Status: 500}:                 200, // had no effect: the repeat is the first
 		ReplyStatus{Status: http.StatusConflict}: 200,
 	} {
 		a := New(Config{Idempotent: true, Fault: func(r Received) Fault {

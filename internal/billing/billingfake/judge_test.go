@@ -1,7 +1,6 @@
 package billingfake
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -193,16 +192,13 @@ func TestMaxInFlightOfOneClient(t *testing.T) {
 			return f
 		}
 	}})
-	for range 20 * len(faults) {
+	for range 10 * len(faults) {
 		conn := dial(t, url, rawSend)
-		_, _ = bufio.NewReader(conn).ReadByte() // a reply has begun, or the connection is gone
-		if _, _, err := readReply(t, conn); err == nil {
-			t.Fatal("a whole reply behind its first byte")
-		}
+		_, _, _ = readReply(t, conn) // fails with most of the faults
 		conn.Close()
 	}
-	if a.MaxInFlight() > 2 {
-		t.Errorf("%d in flight", a.MaxInFlight())
+	if a.MaxInFlight() != 1 || a.Invoice("7").Overlaps != 0 {
+		t.Errorf("%+v", a.Counts())
 	}
 }
 
@@ -227,6 +223,18 @@ func TestIdle(t *testing.T) {
 	<-done
 }
 
+// A body in chunks has no length to know beforehand.
+func TestChunkedBody(t *testing.T) {
+	a, url := serve(t, Config{KeepBodies: true})
+	head, _, _ := strings.Cut(rawSend, "Content-Length")
+	if resp, _, err := readReply(t, dial(t, url, head+"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n")); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%v, %v", resp, err)
+	}
+	if kept := a.Invoice("7").Kept; len(kept) != 1 || string(kept[0]) != "{}" {
+		t.Errorf("%q", kept)
+	}
+}
+
 // A request of which only a part arrives is none: no real API acts on it.
 func TestBrokenOffRequest(t *testing.T) {
 	a, url := serve(t, Config{})
@@ -244,11 +252,14 @@ func TestBrokenOffRequest(t *testing.T) {
 
 func TestTooLargeBody(t *testing.T) {
 	a := New(Config{})
-	r := httptest.NewRequest("POST", sendPath("7"), io.LimitReader(zeros{}, maxBody+1))
-	w := httptest.NewRecorder()
-	a.ServeHTTP(w, r)
-	if w.Code != http.StatusRequestEntityTooLarge || a.Requests() != 0 {
-		t.Errorf("%d, %+v", w.Code, a.Counts())
+	for _, length := range []int64{-1, maxBody + 1} {
+		r := httptest.NewRequest("POST", sendPath("7"), io.LimitReader(zeros{}, maxBody+1))
+		r.ContentLength = length
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		if w.Code != http.StatusRequestEntityTooLarge || a.Requests() != 0 {
+			t.Errorf("length %d: %d, %+v", length, w.Code, a.Counts())
+		}
 	}
 }
 

@@ -86,8 +86,18 @@ func FaultNames() []string {
 
 func simpleFaults() []Fault {
 	return []Fault{
-		ResetBeforeApply{}, ApplyThenReset{}, ApplyThen500{}, ApplyThen500{Stored: true}, ApplyThenHang{}, SlowDrip{},
-		Garbage{}, Garbage{Applied: true}, EmptyReply{}, EmptyReply{Applied: true}, TruncatedBody{}, OKWithError{},
+		ResetBeforeApply{},
+		ApplyThenReset{},
+		ApplyThen500{},
+		ApplyThen500{Stored: true},
+		ApplyThenHang{},
+		SlowDrip{},
+		Garbage{},
+		Garbage{Applied: true},
+		EmptyReply{},
+		EmptyReply{Applied: true},
+		TruncatedBody{},
+		OKWithError{},
 	}
 }
 

@@ -3,6 +3,8 @@ package billingfake
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +14,29 @@ const (
 	invoicesPath = "/invoices/"
 	followedPath = "/followed/"
 )
+
+// maxBody is far above any invoice; it keeps a mistake from filling memory.
+const maxBody = 8 << 20
+
+var errTooLarge = errors.New("the request's body is too large")
+
+// readBody reads into a slice of the right size where the length is known:
+// growing one costs more than all else that is done with the body.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	if r.ContentLength >= 0 {
+		body := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err == nil && len(body) > maxBody {
+		err = errTooLarge
+	}
+	return body, err
+}
 
 // rawPath is the path as it was sent, so that an escaped slash in an id is
 // no separator.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"billonce/internal/billing"
@@ -109,6 +111,49 @@ func TestStaleConnectionMakesNoDoubt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The same in the moment between net/http's choosing a kept connection and its
+// write, of which the kernel then takes nothing.
+func TestFailedWriteOnKeptConnection(t *testing.T) {
+	for _, body := range []string{"row", "none"} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			s := serveRaw(t, answering(ok))
+			c := newClient(t, s.url, func(cfg *Config) { cfg.Body = body })
+			var broken atomic.Bool
+			dial := c.transport.DialContext
+			c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				if err != nil || s.accepted.Load() > 1 {
+					return conn, err
+				}
+				gated := conn.(*gatedConn)
+				gated.Conn = breakableConn{gated.Conn, &broken}
+				return gated, nil
+			}
+			wantOutcome(t, send(t, c), billing.Accepted, "")
+			broken.Store(true)
+			asked := 0
+			reply := c.Send(context.Background(), message(t, c), func() error { asked++; return nil })
+			wantOutcome(t, reply, billing.Accepted, "")
+			if asked != 2 || s.requests.Load() != 2 {
+				t.Errorf("asked %d times for %d requests", asked, s.requests.Load())
+			}
+		})
+	}
+}
+
+type breakableConn struct {
+	net.Conn
+	broken *atomic.Bool
+}
+
+func (c breakableConn) Write(p []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(p)
 }
 
 // TestHonestUnderFaults is the package's promise under load: at most one

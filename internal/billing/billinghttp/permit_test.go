@@ -99,12 +99,9 @@ func TestPermitIsAskedAfterTLS(t *testing.T) {
 // net/http's writer runs on after RoundTrip has returned for a cancelled
 // context. What `not_sent` says must stay true all the same.
 func TestSealedGateLetsNothingOut(t *testing.T) {
-	near, far := net.Pipe()
-	defer near.Close()
-	defer far.Close()
 	aborted := false
 	g := &gate{permit: allow, abort: func() { aborted = true }}
-	conn := &gatedConn{Conn: near}
+	conn := &gatedConn{Conn: brokenConn{taken: 4}}
 	conn.gate.Store(g)
 	if p := g.seal(); p.begun {
 		t.Fatal("begun")

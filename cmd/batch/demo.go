@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"billonce/internal/billing"
+	"billonce/internal/compare"
+	"billonce/internal/pgtemp"
+)
+
+const (
+	demoInvoices = 5
+	demoLatency  = 600 * time.Millisecond
+	naiveCommand = "naive-server"
+)
+
+func (a app) demoCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See two servers bill the same invoices twice, and Billonce prevent it",
+		Long: `demo shows, in less than a minute and with nothing to configure, what happens
+when two servers send the same invoices: first without a lock, then with
+Billonce. The servers are processes, PostgreSQL is a temporary one, and what was
+billed is counted by a fake billing API on loopback. Your own database and
+billing API are not touched. The exit code is 0 if all came out as told, else 1.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON, and nothing else")
+	cmd.AddCommand(&cobra.Command{
+		Use:    naiveCommand,
+		Short:  "A server of the demo's first act, which takes its orders from the demo",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return compare.RunNaive(cmd.Context(), cmd.InOrStdin()) },
+	})
+	return cmd
+}
+
+func (a app) demo(ctx context.Context, asJSON bool) error {
+	story := compare.Story{
+		Invoices: demoInvoices, Latency: demoLatency, Naive: []string{"demo", naiveCommand},
+		Out: a.stdout, Color: a.colors(a.stdout),
+	}
+	if asJSON {
+		story.Out = io.Discard
+	}
+	fmt.Fprintf(story.Out, "Starting a temporary PostgreSQL and a billing API on loopback …\n")
+	var told compare.Told
+	err := a.withTemporaryServer(ctx, nil, func(server *pgtemp.Server, program compare.Program) (err error) {
+		story.Server, story.Program = server, program
+		told, err = story.Tell(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		e := json.NewEncoder(a.stdout)
+		e.SetIndent("", "  ")
+		if err := e.Encode(told); err != nil {
+			return err
+		}
+	}
+	if !told.AsTold {
+		return &exitError{code: billing.ExitError}
+	}
+	return nil
+}
+
+// withTemporaryServer starts a PostgreSQL that is thrown away, and says what
+// processes can be made of.
+func (a app) withTemporaryServer(ctx context.Context, settings map[string]string, f func(*pgtemp.Server, compare.Program) error) (err error) {
+	path, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the program's own file: %w", err)
+	}
+	// Where PostgreSQL has to be fetched, it is kept for the next time.
+	bin, err := pgtemp.Find(ctx, a.getenv, filepath.Join(embeddedDir, "postgresql"))
+	if err != nil {
+		return fmt.Errorf("find PostgreSQL: %w", err)
+	}
+	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Bin: bin, Settings: settings, Getenv: a.getenv})
+	if err != nil {
+		return fmt.Errorf("start a temporary PostgreSQL: %w", err)
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	return f(server, compare.Program{Path: path, Name: os.Args[0]})
+}
+
+// colors says whether out shows them, and its reader wants them
+// (https://no-color.org).
+func (a app) colors(out io.Writer) bool {
+	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(out)
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

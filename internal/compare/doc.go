@@ -1,0 +1,7 @@
+// Package compare shows what keeping servers apart is worth. [Story] tells it
+// in two acts, for `batch demo`; [Comparison] measures the lock strategies
+// against each other, for `batch compare`.
+//
+// Both start real processes on databases of their own, and believe nobody but
+// the billing API about what was billed.
+package compare

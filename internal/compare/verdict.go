@@ -1,0 +1,34 @@
+package compare
+
+import "fmt"
+
+const openingNaive = `Two servers start the batch at the same moment. Each reads the pending invoices;
+for each of them it calls the billing API, then updates the row.`
+
+const openingBillonce = `The same two servers and invoices, but each runs "batch run" with RUN_LOCK=shared.`
+
+const whatNext = `
+What next
+  batch compare            measure the lock strategies against each other
+  batch help environment   what to set for invoices and a billing API of your own
+  batch migrate            make the ledger beside your invoices; then: batch run
+`
+
+func moral(a Act) string {
+	if a.BilledTwice == 0 {
+		return fmt.Sprintf("The API counts %d requests for %d invoices: nobody was billed twice.", a.Requests, a.Invoices)
+	}
+	return fmt.Sprintf("The API counts %d requests for %d invoices: %d customers were billed twice.", a.Requests, a.Invoices, a.BilledTwice)
+}
+
+func (s Story) writeVerdict(told Told) {
+	fmt.Fprintf(s.Out, "\n%-20s %10s %10s %14s\n", "by the API's count", "invoices", "requests", "billed twice")
+	for i, a := range told.Acts {
+		fmt.Fprintf(s.Out, "%d. %-17s %10d %10d %14d\n", i+1, a.Name, a.Invoices, a.Requests, a.BilledTwice)
+	}
+	if !told.AsTold {
+		fmt.Fprint(s.Out, "\nThis is not how the story should have come out. Please report it, with this output.\n")
+		return
+	}
+	fmt.Fprint(s.Out, whatNext)
+}
