@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -93,11 +92,14 @@ func (a app) runBeside(ctx context.Context, url string, command []string) error 
 	return nil
 }
 
+// printLedger says in words what the API's own account is.
 func (a app) printLedger(api *billingfake.API) error {
-	text, err := json.Marshal(api.Summary())
-	if err != nil {
-		return err
+	sum := api.Summary()
+	text := fmt.Sprintf("The billing API's own account: %s requests for %s invoices; %s billed, %s of them more than once.",
+		count(int64(sum.Requests)), count(int64(sum.Invoices)), count(int64(sum.Billed)), count(int64(len(sum.Duplicates))))
+	if sum.Replays > 0 {
+		text += fmt.Sprintf(" %s repeats were recognised by their keys.", count(int64(sum.Replays)))
 	}
-	_, err = fmt.Fprintf(a.stdout, "The billing API's own ledger: %s\n", text)
+	_, err := fmt.Fprintln(a.stdout, text)
 	return err
 }

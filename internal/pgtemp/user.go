@@ -67,7 +67,7 @@ func (a account) reaches(ctx context.Context, dir string) bool {
 }
 
 // place returns a folder for dir's server that the account can enter: dir, or
-// where a parent of it is closed to others (as root's home is), one in the
+// where a parent of it is closed to others (as root's home is), one in a
 // temporary folder that belongs to dir alone.
 func (a account) place(ctx context.Context, dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
@@ -81,17 +81,30 @@ func (a account) place(ctx context.Context, dir string) (string, error) {
 		return dir, nil
 	}
 	sum := sha256.Sum256([]byte(dir))
-	other := filepath.Join(os.TempDir(), "billonce-"+hex.EncodeToString(sum[:8]))
-	if err := os.Mkdir(other, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", err
+	// The environment's temporary folder may lie behind the same closed door.
+	for _, tmp := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+		if !a.reaches(ctx, tmp) {
+			continue
+		}
+		other := filepath.Join(tmp, "billonce-"+hex.EncodeToString(sum[:8]))
+		return other, makeOwn(other)
 	}
-	info, err := os.Lstat(other)
+	return "", fmt.Errorf("PostgreSQL can't run as root, and its user can enter neither %s nor a temporary folder: "+
+		"work in a folder that others may enter (chmod a+x)", dir)
+}
+
+// makeOwn makes a folder, or accepts it if it is ours: whoever else had made it
+// could read and change what we put there.
+func makeOwn(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(dir)
 	if err != nil {
-		return "", err
+		return err
 	}
-	// Whoever made it could read and change what we put there.
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(stat.Uid) != os.Geteuid() {
-		return "", fmt.Errorf("%s is not a folder of ours: remove it", other)
+		return fmt.Errorf("%s is not a folder of ours: remove it", dir)
 	}
-	return other, nil
+	return nil
 }
