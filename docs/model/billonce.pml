@@ -69,10 +69,11 @@ mtype = {
     sending, sent, failed, retry, in_doubt, cancelled,  /* states of a delivery */
     accepted, refused, not_sent, unknown,               /* outcomes */
     reused, not_asked,                                  /* Reply.KeyReused, Reply.NotAsked */
+    no_byte,                                            /* not_sent, since no byte of the request left */
     flying,                                             /* a request on its way */
     advisory, row,                                      /* lock strategies */
     /* where a runner is */
-    SCAN, LOCK, SECOND_LOCK, LOOK, LOOK_UP, INTEND, INTEND_AGAIN, SEND, WRITE, REPLY,
+    SCAN, LOCK, SECOND_LOCK, LOOK, LOOK_UP, INTEND, INTEND_AGAIN, SEND, WRITE,
     SETTLE, SETTLE_RECOVERED, MARK, RELEASE, LINGER
 };
 
@@ -106,9 +107,7 @@ typedef Runner {
     mtype at = SCAN;
     mtype strategy;
     byte run_id;
-    mtype scanned;          /* Candidate.State */
-    byte scanned_attempt;   /* with scanned_run: the `sending` that Recoverable is about */
-    byte scanned_run;
+    byte scanned;           /* the attempt that the scan found `sending`; 0: none */
     bit recoverable;        /* Claim.Recoverable */
     Delivery seen;          /* the second look */
     byte attempt;           /* of its own intent */
@@ -116,7 +115,6 @@ typedef Runner {
     bit ours;               /* what Intend has collected */
     bit too_old;            /* its intent's sendBy has certainly passed */
     bit lost;               /* the claim's locks are gone; it need not have noticed */
-    mtype outcome;
     mtype next;             /* a recovered delivery's next state */
     bit fruitless           /* the claim found nothing it could do: held, or waiting */
 }
@@ -133,7 +131,7 @@ byte uncertain;             /* requests written whose effect nobody has excluded
 /* A runner that decided to send while the key was young, and has not written yet. */
 #define judged(i)   (r[i].doubtful && (r[i].at == INTEND || r[i].at == INTEND_AGAIN || r[i].at == SEND || r[i].at == WRITE))
 #define alive(i, n, a) (r[i].run_id == n && r[i].attempt == a && \
-                     (r[i].at == SEND || r[i].at == WRITE || r[i].at == REPLY || r[i].at == SETTLE))
+                     (r[i].at == SEND || r[i].at == WRITE || r[i].at == SETTLE))
 
 /* What must hold at every instant; evaluated after everything that moves money or words. */
 inline check() {
@@ -159,9 +157,9 @@ inline free_locks(i) {
 inline forget_claim(i) {
     free_locks(i);
     clear_seen(i);
-    r[i].scanned = none; r[i].scanned_attempt = 0; r[i].scanned_run = 0; r[i].recoverable = 0;
+    r[i].scanned = 0; r[i].recoverable = 0;
     r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0; r[i].too_old = 0; r[i].lost = 0;
-    r[i].outcome = none; r[i].next = none
+    r[i].next = none
 }
 
 /* --- Decide (decide.go) ------------------------------------------------------ */
@@ -183,8 +181,8 @@ mtype next; bit next_doubtful;      /* used within one atomic step only */
 inline decide(i) {
     next_doubtful = r[i].doubtful;
     if
-    :: r[i].outcome == accepted -> next = sent
-    :: r[i].outcome == refused ->
+    :: request[i] == accepted -> next = sent
+    :: request[i] == refused ->
 #ifdef FOUND_REFUSED
         next = failed
 #else
@@ -193,8 +191,8 @@ inline decide(i) {
         :: else -> next = failed
         fi
 #endif
-    :: r[i].outcome == not_sent || r[i].outcome == not_asked -> next = retry
-    :: r[i].outcome == reused ->
+    :: request[i] == not_sent || request[i] == no_byte || request[i] == not_asked -> next = retry
+    :: request[i] == reused ->
         next_doubtful = 1;
 #ifdef FOUND_REUSED
         if
@@ -204,7 +202,7 @@ inline decide(i) {
 #else
         next = in_doubt
 #endif
-    :: r[i].outcome == unknown ->
+    :: request[i] == unknown ->
         if
         :: IDEMPOTENT && !(r[i].doubtful && !young(ledger)) -> next = retry
         :: else ->
@@ -279,7 +277,7 @@ inline after_intend(i) {
     :: r[i].ours ->
         r[i].ours = 0;
 #ifdef M_LATE_INTENT
-        r[i].at = REPLY
+        r[i].at = SETTLE
 #else
         r[i].at = SEND
 #endif
@@ -303,7 +301,7 @@ inline write(i) {
 #ifdef M_LATE_INTENT
     r[i].at = INTEND
 #else
-    r[i].at = REPLY
+    r[i].at = SETTLE
 #endif
 }
 
@@ -323,11 +321,7 @@ end_runner:
     do
     /* Scan: no lock, stale at once. sift keeps what a claim could do something for. */
     :: atomic { r[i].at == SCAN && worth ->
-        r[i].scanned = ledger.state;
-        if
-        :: ledger.state == sending -> r[i].scanned_attempt = ledger.attempt; r[i].scanned_run = ledger.run_id
-        :: else
-        fi;
+        r[i].scanned = (ledger.state == sending -> ledger.attempt : 0);
 #ifdef M_NO_LOOK
         r[i].seen.state = ledger.state; r[i].seen.attempt = ledger.attempt; r[i].seen.run_id = ledger.run_id;
         r[i].seen.doubtful = ledger.doubtful; r[i].seen.key_old = ledger.key_old;
@@ -341,10 +335,10 @@ end_runner:
         if
         :: r[i].strategy == advisory && advisory_lock == NOBODY ->
             advisory_lock = i; printf("runner %d: lock (advisory)\n", i);
-            r[i].at = (r[i].scanned == sending -> SECOND_LOCK : LOOK)
+            r[i].at = (r[i].scanned > 0 -> SECOND_LOCK : LOOK)
         :: r[i].strategy == row && row_lock == NOBODY && !marked ->
             row_lock = i; printf("runner %d: lock (row)\n", i);
-            r[i].at = (r[i].scanned == sending -> SECOND_LOCK : LOOK)
+            r[i].at = (r[i].scanned > 0 -> SECOND_LOCK : LOOK)
         :: else -> forget_claim(i); r[i].at = NOTHING_DONE
         fi }
 
@@ -376,7 +370,7 @@ end_runner:
         printf("runner %d: look\n", i);
 #ifndef FOUND_RECOVERABLE
         /* Both locks were free for the `sending` that was scanned, and for no other. */
-        r[i].recoverable = r[i].recoverable && r[i].seen.attempt == r[i].scanned_attempt && r[i].seen.run_id == r[i].scanned_run;
+        r[i].recoverable = r[i].recoverable && r[i].seen.attempt == r[i].scanned;
 #endif
         r[i].attempt = r[i].seen.attempt + 1;
         if
@@ -414,7 +408,7 @@ end_runner:
         if :: r[i].at != INTEND && r[i].at != SEND -> r[i].attempt = 0 :: else fi;
         if :: r[i].at == RELEASE -> clear_seen(i) :: else fi;
         r[i].seen.doubtful = 0; r[i].seen.key_old = 0; r[i].seen.body_changed = 0; r[i].seen.deadline_passed = 0;
-        r[i].scanned = none; r[i].scanned_attempt = 0; r[i].scanned_run = 0; r[i].recoverable = 0 }
+        r[i].scanned = 0; r[i].recoverable = 0 }
 
     /* Reconcile: ask the API. Its answer is settled under the former sender's guard. */
     :: atomic { r[i].at == LOOK_UP ->
@@ -466,46 +460,43 @@ end_runner:
         write(i) }
     :: atomic { r[i].at == SEND && (r[i].too_old || r[i].lost) ->
         printf("runner %d: permit refused\n", i);
-        r[i].outcome = not_asked; r[i].too_old = 0; r[i].at = SETTLE }
+        request[i] = not_asked; r[i].too_old = 0; r[i].at = SETTLE }
     :: atomic { r[i].at == SEND && faults > 0 ->    /* too old, stopping: permit refused; or no byte left: DNS, TLS */
-        faults--;
-        if :: r[i].outcome = not_asked :: r[i].outcome = not_sent fi;
-        printf("runner %d: %e\n", i, r[i].outcome);
-        r[i].too_old = 0; r[i].at = SETTLE }
+        faults--; r[i].too_old = 0; r[i].at = SETTLE;
+        if :: request[i] = not_asked :: request[i] = no_byte fi;
+        printf("runner %d: %e\n", i, request[i]) }
 
-    /* Reply, or its loss while the request is still on its way. */
-    :: atomic { r[i].at == REPLY && request[i] != flying ->
-        r[i].outcome = request[i]; request[i] = none;
-        if :: (r[i].outcome == refused || r[i].outcome == not_sent) && uncertain > 0 -> uncertain-- :: else fi;
-        printf("runner %d: %e\n", i, r[i].outcome);
-        r[i].at = SETTLE }
-    :: atomic { r[i].at == REPLY && request[i] == flying && faults > 0 ->
-        faults--; request[i] = none; orphans++;
-        r[i].outcome = unknown; printf("runner %d: time-out\n", i);
-        r[i].at = SETTLE }
+    /* The reply's loss, while the request is still on its way. */
+    :: atomic { r[i].at == SETTLE && request[i] == flying && faults > 0 ->
+        faults--; orphans++; request[i] = unknown; printf("runner %d: time-out\n", i) }
 
     /* Settle: ledger and invoice in one transaction; `row`: with the locks' end. */
-    :: atomic { r[i].at == SETTLE && (r[i].outcome != accepted || may_mark(i)) ->
+    :: atomic { r[i].at == SETTLE && request[i] != flying && (request[i] != accepted || may_mark(i)) ->
         decide(i);
         settle(r[i].run_id, r[i].attempt, next, next_doubtful);
-        printf("runner %d: settle %e; the ledger says %e, attempt %d\n", i, next, ledger.state, ledger.attempt);
+        printf("runner %d: %e, settle %e; the ledger says %e, attempt %d\n", i, request[i], next, ledger.state, ledger.attempt);
         if
-        :: next == sent && !marked -> r[i].at = MARK        /* M_MARK_APART, or the guard held */
-        :: r[i].strategy == row && !r[i].lost -> forget_claim(i); r[i].at = SCAN
-        :: else -> r[i].at = RELEASE; r[i].outcome = none; r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0
+#ifdef M_MARK_APART
+        :: ledger.state == sent && !marked -> r[i].at = MARK
+#endif
+        :: else ->
+            if
+            :: r[i].strategy == row && !r[i].lost -> forget_claim(i); r[i].at = SCAN
+            :: else -> r[i].at = RELEASE; r[i].attempt = 0; r[i].doubtful = 0
+            fi
         fi;
-        next = none; next_doubtful = 0 }
-    :: atomic { r[i].at == SETTLE && faults > 0 && (r[i].outcome != accepted || may_mark(i)) ->
+        request[i] = none; next = none; next_doubtful = 0 }
+    :: atomic { r[i].at == SETTLE && request[i] != flying && faults > 0 && (request[i] != accepted || may_mark(i)) ->
         faults--; decide(i);
         settle(r[i].run_id, r[i].attempt, next, next_doubtful);
-        printf("runner %d: settle %e, but it is not told\n", i, next);
+        printf("runner %d: %e, settle %e, but it is not told\n", i, request[i], next);
         next = none; next_doubtful = 0 }        /* and settles again */
-    :: atomic { r[i].at == MARK ->
 #ifdef M_MARK_APART
+    :: atomic { r[i].at == MARK ->
         if :: ledger.state == sent -> marked = 1 :: else fi;
-#endif
-        r[i].outcome = none; r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0;
+        r[i].attempt = 0; r[i].doubtful = 0;
         r[i].at = RELEASE }
+#endif
 
     :: atomic { r[i].at == RELEASE ->
         printf("runner %d: release\n", i);
@@ -518,9 +509,14 @@ end_runner:
 #endif
 
     /* Faults: the process dies; the claim's connection goes. */
-    :: atomic { faults > 0 && r[i].at != SCAN && r[i].at != LINGER ->
+    :: atomic { faults > 0 && r[i].at != SCAN && r[i].at != LOCK && r[i].at != LINGER ->
         faults--; printf("runner %d: dies\n", i);
-        if :: request[i] == flying -> orphans++ :: else fi;
+        if
+        :: request[i] == flying -> orphans++
+        :: (request[i] == refused || request[i] == not_sent) && ledger.state == sending && uncertain < 2 ->
+            uncertain++     /* it takes its knowledge with it */
+        :: else
+        fi;
         request[i] = none;
         forget_claim(i); r[i].fruitless = 0; r[i].run_id = r[i].run_id + 2; r[i].at = SCAN }
     :: atomic { faults > 0 && (advisory_lock == i || row_lock == i) ->
@@ -557,6 +553,7 @@ inline arrive(i) {
             request[i] = refused
         fi
     fi;
+    if :: (request[i] == refused || request[i] == not_sent) && uncertain > 0 -> uncertain-- :: else fi;
     printf("API: to runner %d: %e\n", i, request[i])
 }
 
@@ -591,7 +588,7 @@ end_clock:
     do
 #ifndef NOCLOCK
     /* deadline_at: later than every sendBy before it plus the request's own time-out */
-    :: atomic { (ledger.state == sending || ledger.state == retry || ledger.state == in_doubt) && !ledger.deadline_passed && !in_flight &&
+    :: atomic { (ledger.state == in_doubt || ((ledger.state == sending || ledger.state == retry) && doubt(ledger))) && !ledger.deadline_passed && !in_flight &&
                (faults > 0 || (!about_to_send(0) && !about_to_send(1))) ->
         ledger.deadline_passed = 1; printf("clock: the deadline has passed\n");
         if :: about_to_send(0) || about_to_send(1) -> faults-- :: else fi;      /* a runner stood still for so long */
@@ -599,14 +596,14 @@ end_clock:
         if :: about_to_send(1) -> r[1].too_old = 1 :: else fi }
 #endif
 #ifdef FORGETS
-    :: atomic { !key_aged && ledger.state != none && ledger.state != sent ->
-        key_aged = 1; ledger.key_old = 1; printf("clock: the key's age nears its time to live\n") }
+    :: atomic { faults > 0 && !key_aged && ledger.state != none && ledger.state != sent ->
+        faults--; key_aged = 1; ledger.key_old = 1; printf("clock: the key's age nears its time to live\n") }
     /* The margin: whoever judged the key young has been heard by now. */
     :: atomic { key_known && ledger.key_old && margin_is_over -> key_known = 0; printf("API: forgets the key\n") }
 #endif
 #if API_KEYS
-    :: atomic { !edited && (ledger.state == sending || ledger.state == retry) ->
-        edited = 1; ledger.body_changed = 1; printf("user: changes the invoice\n") }
+    :: atomic { faults > 0 && !edited && (ledger.state == sending || ledger.state == retry) ->
+        faults--; edited = 1; ledger.body_changed = 1; printf("user: changes the invoice\n") }
 #endif
     od
 }

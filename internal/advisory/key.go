@@ -58,6 +58,5 @@ func NewRunKey(name string) RunKey {
 // String is the key as pg_locks shows it: classid,objid, both unsigned.
 func (k RunKey) String() string { return fmt.Sprintf("%d,%d", uint32(k.Class), uint32(k.Object)) }
 
-// args is the key as the arguments of a lock function. Quoted: -2147483648 is
-// read as the negative of a bigint, for which there is no such function.
-func (k RunKey) args() string { return fmt.Sprintf("'%d'::integer, '%d'::integer", k.Class, k.Object) }
+// args is the key as the arguments of a lock function.
+func (k RunKey) args() string { return fmt.Sprintf("%d, %d", k.Class, k.Object) }

@@ -82,7 +82,7 @@ func TestKeysAreWhatADBAComputes(t *testing.T) {
 	}
 }
 
-// The least integer is read as the negative of a bigint, unless it is quoted.
+// Half of all names have a negative key, and pg_locks shows it unsigned.
 func TestRunKeysOfAnySignCanBeLocked(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, newDB(t))

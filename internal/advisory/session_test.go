@@ -81,7 +81,21 @@ func TestAnotherNameOrDatabaseIsAnotherLock(t *testing.T) {
 	other := config(t, db, "second", Exclusive)
 	other.Key = NewRunKey("other")
 	release(t, acquire(t, other))
-	release(t, acquire(t, config(t, newDB(t), "third", Exclusive)))
+
+	elsewhere := newDB(t)
+	third := acquire(t, config(t, elsewhere, "third", Exclusive))
+	inTransaction := connect(t, elsewhere)
+	begin(t, inTransaction)
+	tryLockAll(t, inTransaction, 1, 2, 3)
+	observer := connect(t, db)
+	holders, err := Holders(t.Context(), observer, NewRunKey("test"))
+	if err != nil || len(holders) != 1 || holders[0].ApplicationName != "first" {
+		t.Errorf("holders in this database: %v, %v", holders, err)
+	}
+	if n, err := CountObjectLocks(t.Context(), observer); err != nil || n != 0 {
+		t.Errorf("%d object locks in this database, %v", n, err)
+	}
+	release(t, third)
 	release(t, l)
 }
 
@@ -248,7 +262,7 @@ func TestPartitionOfTheSessionLock(t *testing.T) {
 	db := newDB(t)
 	network := newPartition(t, db)
 	c := config(t, network.url, "a", Exclusive)
-	c.HeartbeatInterval, c.HeartbeatTimeout = 20*time.Millisecond, 500*time.Millisecond
+	c.HeartbeatInterval, c.HeartbeatTimeout = 20*time.Millisecond, time.Second
 	l := acquire(t, c)
 	network.silent.Store(true)
 	closes(t, "Lost", l.Lost())

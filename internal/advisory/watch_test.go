@@ -49,7 +49,7 @@ func TestWatchNoticesASilentPartition(t *testing.T) {
 	network := newPartition(t, url)
 	conn, observer := connect(t, network.url), connect(t, url)
 	pid := conn.PgConn().PID()
-	w := StartWatch(t.Context(), conn, 20*time.Millisecond, 500*time.Millisecond)
+	w := StartWatch(t.Context(), conn, 20*time.Millisecond, time.Second)
 	heartbeat(t, observer, pid)
 	stillOpen(t, "lost though the server answers", w.Lost())
 
@@ -57,10 +57,10 @@ func TestWatchNoticesASilentPartition(t *testing.T) {
 	network.silent.Store(true)
 	closes(t, "Lost after the partition", w.Lost())
 	// The last sign of life came up to 20 ms and a round trip before.
-	if took := time.Since(start); took < 400*time.Millisecond || took > 2*time.Second {
-		t.Errorf("noticed after %s, want about 500ms", took)
+	if took := time.Since(start); took < 800*time.Millisecond || took > 4*time.Second {
+		t.Errorf("noticed after %s, want about a second", took)
 	}
-	if err := w.Stop(); err == nil || !strings.Contains(err.Error(), "no sign of life for 500ms") {
+	if err := w.Stop(); err == nil || !strings.Contains(err.Error(), "no sign of life for 1s") {
 		t.Errorf("Stop = %v, want the named time-out", err)
 	}
 }
@@ -153,7 +153,7 @@ func TestWatchLeavesTimeForAnAnswer(t *testing.T) {
 	t.Parallel()
 	url := newDB(t)
 	conn, observer := connect(t, url), connect(t, url)
-	w := StartWatch(t.Context(), conn, time.Hour, 200*time.Millisecond)
+	w := StartWatch(t.Context(), conn, time.Hour, 2*time.Second)
 	heartbeat(t, observer, conn.PgConn().PID())
 	if err := w.Stop(); err != nil {
 		t.Fatal(err)

@@ -2,8 +2,10 @@ package compare
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,9 +13,8 @@ import (
 )
 
 const (
-	adminDatabase    = "postgres"
-	templateDatabase = "compare_template"
-	application      = "billonce/compare"
+	adminDatabase = "postgres"
+	application   = "billonce/compare"
 )
 
 // PostgreSQL is a server that may be filled and emptied at will.
@@ -24,9 +25,10 @@ type PostgreSQL interface {
 // books makes databases that are all alike: copies of one template with a
 // ledger and a number of pending invoices.
 type books struct {
-	server PostgreSQL
-	admin  *pgx.Conn
-	made   int
+	server   PostgreSQL
+	admin    *pgx.Conn
+	template string
+	made     int
 }
 
 func openBooks(ctx context.Context, server PostgreSQL, invoices int) (_ *books, err error) {
@@ -34,7 +36,8 @@ func openBooks(ctx context.Context, server PostgreSQL, invoices int) (_ *books, 
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	b := &books{server: server, admin: admin}
+	// Others may be at work on the same server, with a template of their own.
+	b := &books{server: server, admin: admin, template: "compare_" + strings.ToLower(rand.Text())}
 	if err := b.fillTemplate(ctx, invoices); err != nil {
 		return nil, errors.Join(err, b.close(ctx))
 	}
@@ -46,10 +49,10 @@ func (b *books) close(ctx context.Context) error {
 }
 
 func (b *books) fillTemplate(ctx context.Context, invoices int) error {
-	if err := b.exec(ctx, "create database "+templateDatabase); err != nil {
+	if err := b.exec(ctx, "create database "+b.template); err != nil {
 		return err
 	}
-	cfg, err := pgstore.ParseURL(b.server.URL(templateDatabase), application)
+	cfg, err := pgstore.ParseURL(b.server.URL(b.template), application)
 	if err != nil {
 		return err
 	}
@@ -82,8 +85,8 @@ func vacuum(ctx context.Context, cfg *pgx.ConnConfig) (err error) {
 // add makes one more copy and returns its name.
 func (b *books) add(ctx context.Context) (string, error) {
 	b.made++
-	name := fmt.Sprintf("compare_%d", b.made)
-	return name, b.exec(ctx, fmt.Sprintf("create database %s template %s", name, templateDatabase))
+	name := fmt.Sprintf("%s_%d", b.template, b.made)
+	return name, b.exec(ctx, fmt.Sprintf("create database %s template %s", name, b.template))
 }
 
 func (b *books) remove(ctx context.Context, name string) error {

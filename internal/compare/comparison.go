@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"billonce/internal/billing/billingfake"
@@ -72,6 +73,7 @@ func (c Comparison) Run(ctx context.Context) (_ Report, err error) {
 			}
 		}
 	}
+	version, _, _ = strings.Cut(version, " ") // packagers add words of their own
 	return NewReport(c.Settings, version, cells), nil
 }
 

@@ -10,7 +10,7 @@ import (
 func (r Report) find() string {
 	switch {
 	case r.Duplicates() > 0:
-		return fmt.Sprintf("%s invoices were billed more than once: nothing else counts.", thousands(float64(r.Duplicates())))
+		return fmt.Sprintf("Invoices were billed more than once (%s of them): nothing else counts.", thousands(float64(r.Duplicates())))
 	case len(r.Strategies) != 2:
 		return "There are no two strategies to compare."
 	case r.Settings.Rounds < 2:

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// WriteText writes the report for a terminal of 100 columns, and for any number
-// of strategies that such a one has room for.
+const columns = 100 // of the terminal that the text is for
+
+// WriteText writes the report for people.
 func (r Report) WriteText(out io.Writer) error {
 	var b strings.Builder
 	s := r.Settings
@@ -33,7 +34,7 @@ func (r Report) WriteText(out io.Writer) error {
 	line("requests", func(t Totals) string { return t.Requests.text(thousands) })
 	line("billed more than once", func(t Totals) string { return thousands(float64(t.Duplicates)) })
 
-	fmt.Fprintf(&b, "\n%s\n", r.Finding)
+	fmt.Fprintf(&b, "\n%s\n", wrap(r.Finding))
 	_, err := io.WriteString(out, b.String())
 	return err
 }
@@ -55,4 +56,24 @@ func thousands(x float64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// wrap breaks a sentence into lines.
+func wrap(sentence string) string {
+	var b strings.Builder
+	width := 0
+	for i, word := range strings.Fields(sentence) {
+		switch {
+		case i == 0:
+		case width+1+len(word) > columns:
+			b.WriteByte('\n')
+			width = 0
+		default:
+			b.WriteByte(' ')
+			width++
+		}
+		b.WriteString(word)
+		width += len(word)
+	}
+	return b.String()
 }

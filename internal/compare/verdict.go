@@ -1,6 +1,9 @@
 package compare
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 const openingNaive = `Two servers start the batch at the same moment. Each reads the pending invoices;
 for each of them it calls the billing API, then updates the row.`
@@ -14,11 +17,17 @@ What next
   batch migrate            make the ledger beside your invoices; then: batch run
 `
 
+// moral says what the API has counted.
 func moral(a Act) string {
-	if a.BilledTwice == 0 {
-		return fmt.Sprintf("The API counts %d requests for %d invoices: nobody was billed twice.", a.Requests, a.Invoices)
+	var shares []string
+	for _, name := range serverNames() {
+		shares = append(shares, fmt.Sprintf("%s %d", name, a.Servers[name]))
 	}
-	return fmt.Sprintf("The API counts %d requests for %d invoices: %d customers were billed twice.", a.Requests, a.Invoices, a.BilledTwice)
+	text := fmt.Sprintf("The API counts %d requests for %d invoices (%s): ", a.Requests, a.Invoices, strings.Join(shares, ", "))
+	if a.BilledTwice == 0 {
+		return text + "nobody was billed twice."
+	}
+	return text + fmt.Sprintf("%d customers were billed twice.", a.BilledTwice)
 }
 
 func (s Story) writeVerdict(told Told) {

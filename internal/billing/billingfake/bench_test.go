@@ -45,7 +45,7 @@ func BenchmarkServer(b *testing.B) {
 			b.Error(err)
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		replies := bufio.NewReader(conn)
 		for n := 0; pb.Next(); n++ {
 			_, err := fmt.Fprintf(conn, "POST /v1/invoices/%s-%d/send HTTP/1.1\r\nHost: x\r\nIdempotency-Key: %s-%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",

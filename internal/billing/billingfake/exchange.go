@@ -105,7 +105,7 @@ func (x *exchange) hijack() net.Conn {
 // hangUp sends raw bytes, if any, and closes the connection in good order (FIN).
 func (x *exchange) hangUp(raw []byte) {
 	conn := x.hijack()
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	x.leave()
 	_, _ = conn.Write(raw) // fails if the client has left: its loss
 }
@@ -113,15 +113,12 @@ func (x *exchange) hangUp(raw []byte) {
 // reset closes the connection with a RST.
 func (x *exchange) reset() {
 	conn := x.hijack()
-	defer conn.Close()
 	x.leave()
-	under := conn
-	if c, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		under = c.NetConn() // TLS would say goodbye first
-		defer under.Close()
+	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = tls.NetConn() // TLS would say goodbye first
 	}
-	if tcp, ok := under.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // fails if the connection is reset already
-		tcp.Close()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // fails if the client has reset it already
 	}
+	_ = conn.Close()
 }

@@ -82,15 +82,15 @@ func TestReplies(t *testing.T) {
 	} {
 		t.Run(test.fault.String(), func(t *testing.T) {
 			a, url := serve(t, Config{Fault: always(test.fault), Now: func() time.Time { return now }})
-			resp, body, err := readReply(t, dial(t, url, rawSend))
+			got, err := readReply(dial(t, url, rawSend))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if resp.StatusCode != test.status || !strings.HasPrefix(body, `{"error":`) || resp.Header.Get("Content-Type") != "application/json" {
-				t.Errorf("%s %v %s", resp.Status, resp.Header, body)
+			if got.status != test.status || !strings.HasPrefix(got.body, `{"error":`) || got.header.Get("Content-Type") != "application/json" {
+				t.Errorf("%+v", got)
 			}
-			if test.header != "" && resp.Header.Get(test.header) != test.value {
-				t.Errorf("%s: %s", test.header, resp.Header.Get(test.header))
+			if test.header != "" && got.header.Get(test.header) != test.value {
+				t.Errorf("%+v", got)
 			}
 			if a.Effects() != test.effects {
 				t.Errorf("%d effects", a.Effects())
@@ -125,9 +125,9 @@ func TestFollowedRedirect(t *testing.T) {
 
 func TestTruncatedBody(t *testing.T) {
 	a, url := serve(t, Config{Fault: always(TruncatedBody{})})
-	resp, body, err := readReply(t, dial(t, url, rawSend))
-	if !errors.Is(err, io.ErrUnexpectedEOF) || resp.StatusCode != http.StatusOK || body == "" || int64(len(body)) >= resp.ContentLength {
-		t.Errorf("%v %q %v", resp, body, err)
+	got, err := readReply(dial(t, url, rawSend))
+	if !errors.Is(err, io.ErrUnexpectedEOF) || got.status != http.StatusOK || got.body == "" || int64(len(got.body)) >= got.length {
+		t.Errorf("%+v, %v", got, err)
 	}
 	if a.Effects() != 1 {
 		t.Errorf("%d effects", a.Effects())
@@ -137,12 +137,12 @@ func TestTruncatedBody(t *testing.T) {
 func TestSlowDrip(t *testing.T) {
 	a, url := serve(t, Config{Idempotent: true, Fault: always(SlowDrip{Every: time.Nanosecond})})
 	for _, replayed := range []string{"", "true"} {
-		resp, body, err := readReply(t, dial(t, url, rawSend))
-		if err != nil || resp.StatusCode != http.StatusOK || body != `{"id":"ch_7","object":"charge","invoice":"7"}` {
-			t.Fatalf("%v %q %v", resp, body, err)
+		got, err := readReply(dial(t, url, rawSend))
+		if err != nil || got.status != http.StatusOK || got.body != `{"id":"ch_7","object":"charge","invoice":"7"}` {
+			t.Fatalf("%+v, %v", got, err)
 		}
-		if got := resp.Header.Get("Idempotent-Replayed"); got != replayed {
-			t.Errorf("replayed: %q", got)
+		if got.header.Get("Idempotent-Replayed") != replayed {
+			t.Errorf("replayed: %+v", got)
 		}
 	}
 	if a.Effects() != 1 {
@@ -173,7 +173,7 @@ func TestApplyThenHangUntilClientLeaves(t *testing.T) {
 	}})
 	conn := dial(t, url, rawSend)
 	<-struck
-	conn.Close()
+	_ = conn.Close()
 	if err := a.Idle(t.Context()); err != nil {
 		t.Fatal(err)
 	}

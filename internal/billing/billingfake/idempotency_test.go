@@ -162,7 +162,7 @@ func TestEffectThoughClientLeft(t *testing.T) {
 	a, url := serve(t, Config{Latency: time.Hour, Before: func(Received) { close(arrived) }})
 	conn := dial(t, url, rawSend)
 	<-arrived
-	conn.Close()
+	_ = conn.Close()
 	a.Close()
 	if err := a.Idle(t.Context()); err != nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ func (f *freshConns) note(conn net.Conn, state http.ConnState) {
 		return
 	}
 	if f.closed {
-		conn.Close()
+		_ = conn.Close()
 		return
 	}
 	if f.conns == nil {
@@ -104,6 +104,6 @@ func (f *freshConns) closeAll() {
 	defer f.mu.Unlock()
 	f.closed = true
 	for conn := range f.conns {
-		conn.Close()
+		_ = conn.Close()
 	}
 }

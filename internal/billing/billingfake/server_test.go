@@ -64,7 +64,7 @@ func TestCloseWithFreshConnection(t *testing.T) {
 	}
 	conn := dial(t, s.URL(), "")
 	// Connections are accepted in order: once another one is served, this one is known.
-	if _, _, err := readReply(t, dial(t, s.URL(), rawSend)); err != nil {
+	if _, err := readReply(dial(t, s.URL(), rawSend)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)

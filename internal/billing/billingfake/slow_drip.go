@@ -24,7 +24,7 @@ func (f SlowDrip) strike(x *exchange) {
 	}
 	raw := x.apply().raw()
 	conn := x.hijack()
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	last := len(raw) - 1
 	for i := range raw {
 		if i == last {

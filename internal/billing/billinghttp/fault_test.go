@@ -79,7 +79,7 @@ func TestBeforeTheRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
+	_ = closed.Close()
 	hangsUp := serveRaw(t, func(c *rawConn) {})
 	garbage := serveRaw(t, func(c *rawConn) { c.write("220 ready\r\n"); _, _ = io.Copy(io.Discard, c) })
 	silent := serveRaw(t, func(c *rawConn) { _, _ = io.Copy(io.Discard, c) })

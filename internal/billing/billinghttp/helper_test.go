@@ -165,16 +165,16 @@ func serveRaw(t testing.TB, script func(c *rawConn)) *rawServer {
 			c := &rawConn{Conn: conn, n: s.accepted.Add(1), s: s}
 			c.r = bufio.NewReader(c)
 			wg.Go(func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				script(c)
 			})
 		}
 	})
 	s.close = sync.OnceFunc(func() {
-		l.Close()
+		_ = l.Close()
 		mu.Lock()
 		for _, conn := range open {
-			conn.Close()
+			_ = conn.Close()
 		}
 		mu.Unlock()
 		wg.Wait()

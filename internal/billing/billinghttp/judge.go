@@ -18,7 +18,7 @@ const (
 	drainMax   = 64 << 10 // bytes of a body that are read so that the connection can be kept
 	// skimTime bounds what follows a status line that says all there is to know:
 	// a body that drips must not hold the sender.
-	skimTime = 250 * time.Millisecond
+	skimTime = 500 * time.Millisecond
 )
 
 // judge makes the outcome of a reply.

@@ -99,7 +99,7 @@ func TestStaleConnectionMakesNoDoubt(t *testing.T) {
 				}
 				if c.request() != nil && c.write(ok) {
 					c.reset()
-					c.Close()
+					_ = c.Close()
 					closed <- struct{}{}
 				}
 			})
@@ -122,10 +122,11 @@ func TestFailedWriteOnKeptConnection(t *testing.T) {
 			s := serveRaw(t, answering(ok))
 			c := newClient(t, s.url, func(cfg *Config) { cfg.Body = body })
 			var broken atomic.Bool
+			var dials atomic.Int64
 			dial := c.transport.DialContext
 			c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := dial(ctx, network, address)
-				if err != nil || s.accepted.Load() > 1 {
+				if dials.Add(1) > 1 || err != nil {
 					return conn, err
 				}
 				gated := conn.(*gatedConn)

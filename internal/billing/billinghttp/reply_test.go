@@ -81,7 +81,7 @@ func TestSuccess(t *testing.T) {
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	_, _ = io.WriteString(z, `{"status":"done"}`)
-	z.Close()
+	_ = z.Close()
 	for name, f := range map[string]struct {
 		head, body string
 		outcome    billing.Outcome

@@ -1,0 +1,53 @@
+package compare_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"billonce/internal/compare"
+	"billonce/internal/pgtemp"
+	"billonce/internal/pgtemp/pgtest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := pgtest.Main(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// edges are what a story or a comparison needs. Making them takes longer than
+// using them, so all tests share them.
+type edges struct {
+	program compare.Program
+	server  *pgtemp.Server
+}
+
+func TestWithProcesses(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "batch")
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "billonce/cmd/batch").CombinedOutput(); err != nil {
+		t.Fatalf("build batch: %v\n%s", err, text)
+	}
+	e := edges{compare.Program{Path: path, Name: "batch"}, pgtest.Server(t, map[string]string{"autovacuum": "off"})}
+	for name, test := range map[string]func(*testing.T, edges){
+		"story": testStory, "story stops": testStoryStops,
+		"comparison": testComparison, "comparison stops": testComparisonStops,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, e)
+		})
+	}
+}
