@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,6 +18,9 @@ import (
 )
 
 func main() {
+	// net/http writes what a misbehaving server sent to the standard logger:
+	// bytes that could hold an echo of our token, in a format of its own.
+	log.SetOutput(io.Discard)
 	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal drains; with the handler gone, a second one ends the process.
 	context.AfterFunc(ctx, release)

@@ -129,7 +129,7 @@ byte uncertain;             /* requests written whose effect nobody has excluded
 #define at_rest     (ledger.state == sent || ledger.state == failed || ledger.state == in_doubt || ledger.state == cancelled)
 #define in_flight   (orphans > 0 || request[0] == flying || request[1] == flying)
 /* A runner that decided to send while the key was young, and has not written yet. */
-#define judged(i)   (r[i].doubtful && (r[i].at == INTEND || r[i].at == INTEND_AGAIN || r[i].at == SEND || r[i].at == WRITE))
+#define judged(i)   ((r[i].at == INTEND && r[i].doubtful) || r[i].at == INTEND_AGAIN || r[i].at == SEND || r[i].at == WRITE)
 #define alive(i, n, a) (r[i].run_id == n && r[i].attempt == a && \
                      (r[i].at == SEND || r[i].at == WRITE || r[i].at == SETTLE))
 
@@ -513,7 +513,7 @@ end_runner:
         faults--; printf("runner %d: dies\n", i);
         if
         :: request[i] == flying -> orphans++
-        :: (request[i] == refused || request[i] == not_sent) && ledger.state == sending && uncertain < 2 ->
+        :: (request[i] == refused || request[i] == not_sent) && alive(i, ledger.run_id, ledger.attempt) && ledger.state == sending && uncertain < 2 ->
             uncertain++     /* it takes its knowledge with it */
         :: else
         fi;

@@ -272,7 +272,6 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 		p.attempts = append(p.attempts, a)
 		return
 	}
-	a.message.Repeat = true
 	a.intent.Attempt = seen.Attempt + 1
 	if seen.RunID == r.RunID {
 		a.intent.RunAttempt = seen.RunAttempt + 1
@@ -281,6 +280,7 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 		p.attempts = append(p.attempts, a)
 		return
 	}
+	a.message.Repeat = true
 	a.doubtful, a.keyAge, a.looked = true, seen.KeyAge, time.Now()
 	decision := Decide(Known{
 		Outcome: Unknown, Idempotent: r.Idempotent, KeyAge: seen.KeyAge, KeyTTL: r.KeyTTL,

@@ -6,9 +6,11 @@ import (
 )
 
 // Sender makes one attempt. It calls permit immediately before the first byte
-// of the request is written, and writes nothing if permit returns an error
-// (Reply.NotAsked is then set). It never makes two requests of one call, and
-// its reply is Unknown unless it is sure.
+// of the request is written, on whatever goroutine that happens, again where a
+// connection proved stale before that byte, and not at all where it came to no
+// connection. It writes nothing if permit returns an error (Reply.NotAsked is
+// then set). It never makes two requests of one call, and its reply is Unknown
+// unless it is sure.
 type Sender interface {
 	Send(ctx context.Context, m Message, permit func() error) Reply
 }

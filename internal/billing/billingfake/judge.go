@@ -15,7 +15,7 @@ type Counts struct {
 	Replays     int `json:"replays"`       // repeats of a key: the stored reply, no effect
 	Conflicts   int `json:"conflicts"`     // repeats while the first was at work (409)
 	Mismatches  int `json:"mismatches"`    // repeats with another invoice or body (422)
-	Lookups     int `json:"lookups"`       //
+	Lookups     int `json:"lookups"`       // questions whether an invoice was billed
 	Followed    int `json:"followed"`      // requests that a redirect led to
 	Incomplete  int `json:"incomplete"`    // broke off before the body's end: not in requests
 	Unrouted    int `json:"unrouted"`      // without an invoice's id: not in requests

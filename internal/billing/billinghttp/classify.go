@@ -21,7 +21,7 @@ func classify(status int, repeat bool) billing.Reply {
 	case status == http.StatusTooManyRequests:
 		reply.Outcome, reply.Throttled = billing.NotSent, true
 	case status == http.StatusUnprocessableEntity && repeat:
-		// The Idempotency-Key draft, 2.7: the key was used with another payload. So
+		// The Idempotency-Key draft, "Error Scenarios": the key was used with another payload. So
 		// an earlier attempt has arrived, and its effect is not known.
 		reply.Outcome, reply.KeyReused = billing.Unknown, true
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly:

@@ -56,7 +56,7 @@ func TestSendsOnceThoughConnectionBreaks(t *testing.T) {
 				s := serveRaw(t, breakSecond)
 				c := newClient(t, s.url, func(cfg *Config) { cfg.Method, cfg.Body = method, body })
 				wantOutcome(t, send(t, c), billing.Accepted, "")
-				wantOutcome(t, send(t, c), billing.Unknown, "the request was written")
+				wantOutcome(t, send(t, c), billing.Unknown, "the request had begun")
 				if n := s.requests.Load(); n != 2 {
 					t.Errorf("%d requests for 2 calls", n)
 				}

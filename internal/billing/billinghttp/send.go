@@ -58,9 +58,9 @@ func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billi
 	case p.again:
 		// The first error is net/http's secret: it went on to another connection,
 		// where the gate stopped it.
-		return billing.Reply{Outcome: billing.Unknown, Reason: "the request was written, then the connection broke"}, false
+		return billing.Reply{Outcome: billing.Unknown, Reason: "the request had begun, then the connection broke"}, false
 	case err != nil:
-		return billing.Reply{Outcome: billing.Unknown, Reason: "the request was written, then no reply: " + c.explain(ctx, err)}, false
+		return billing.Reply{Outcome: billing.Unknown, Reason: "the request had begun, then no reply: " + c.explain(ctx, err)}, false
 	}
 	return c.judge(ctx, cancel, resp, m.Repeat), false
 }
@@ -74,7 +74,7 @@ func (c *Client) request(ctx context.Context, m billing.Message) (*http.Request,
 	}
 	header := maps.Clone(c.header)
 	if m.IdempotencyKey != "" {
-		// Bare, as Stripe, Adyen and most others have it; the IETF draft (2.1) wants
+		// Bare, as Stripe, Adyen and most others have it; the IETF draft ("Syntax") wants
 		// quotes, which those would take for a part of the key.
 		header["Idempotency-Key"] = []string{m.IdempotencyKey}
 	}
