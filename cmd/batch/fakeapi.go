@@ -42,8 +42,8 @@ and ends with it:  batch fake-api -- batch run`,
 	}
 	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:0", "address to listen on; port 0: any free one")
 	cmd.Flags().BoolVar(&f.idempotent, "idempotent", false, "honour Idempotency-Key")
-	cmd.Flags().DurationVar(&f.latency, "latency", 0, "time that each request takes")
-	cmd.Flags().StringVar(&f.faults, "faults", "", "faults and their probabilities, for example apply_then_500=0.05,reset_before_apply=0.01")
+	cmd.Flags().DurationVar(&f.latency, "latency", 0, "time that each charge takes")
+	cmd.Flags().StringVar(&f.faults, "faults", "", "faults and their probabilities, for example apply_then_500=0.05,reset_before_apply=0.01; names: "+strings.Join(billingfake.FaultNames(), ", "))
 	cmd.Flags().Int64Var(&f.seed, "seed", 1, "seed of the faults")
 	return cmd
 }
