@@ -42,7 +42,7 @@ func TestWithProcesses(t *testing.T) {
 	}
 	e := edges{compare.Program{Path: path, Name: "batch"}, pgtest.Server(t, map[string]string{"autovacuum": "off"})}
 	for name, test := range map[string]func(*testing.T, edges){
-		"story": testStory, "story stops": testStoryStops,
+		"story": testStory, "story stops": testStoryStops, "story not as told": testStoryNotAsTold,
 		"comparison": testComparison, "comparison stops": testComparisonStops,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -91,28 +91,34 @@ func TestFinding(t *testing.T) {
 		want   string
 	}{
 		{
-			"a difference outside the spread", 2, []compare.Cell{slow, fast, slower, faster},
+			"a difference outside the spread", 2,
+			[]compare.Cell{slow, fast, slower, faster},
 			"Compared with row, advisory had 4.1 times the invoices a second and 25% fewer commits; " +
 				"what differs in bytes of WAL is inside the spread of the rounds.",
 		},
 		{
-			"inside the spread", 2, []compare.Cell{slow, alike, slower, alike},
+			"inside the spread", 2,
+			[]compare.Cell{slow, alike, slower, alike},
 			"Between row and advisory, what differs in invoices a second, bytes of WAL and commits is inside the spread of the rounds.",
 		},
 		{
-			"one strategy", 2, []compare.Cell{slow, slower},
+			"one strategy", 2,
+			[]compare.Cell{slow, slower},
 			"There are no two strategies to compare.",
 		},
 		{
-			"everything outside", 2, []compare.Cell{slow, {Strategy: "advisory", Seconds: 3, WALBytes: 8000, Commits: 20}},
+			"everything outside", 2,
+			[]compare.Cell{slow, {Strategy: "advisory", Seconds: 3, WALBytes: 8000, Commits: 20}},
 			"Compared with row, advisory had 33% fewer invoices a second, 2.0 times the bytes of WAL and 50% fewer commits.",
 		},
 		{
-			"one round", 1, []compare.Cell{slow, fast},
+			"one round", 1,
+			[]compare.Cell{slow, fast},
 			"One round has no spread, so it says nothing about a difference: ask for more --rounds.",
 		},
 		{
-			"billed twice", 2, []compare.Cell{slow, twice, slower, faster},
+			"billed twice", 2,
+			[]compare.Cell{slow, twice, slower, faster},
 			"Invoices were billed more than once (1 of them): nothing else counts.",
 		},
 	} {

@@ -81,6 +81,21 @@ func testStoryStops(t *testing.T, e edges) {
 	}
 }
 
+// testStoryNotAsTold: servers that bill nobody make a bad first act.
+func testStoryNotAsTold(t *testing.T, e edges) {
+	s := newStory(e)
+	s.Naive = []string{"help"}
+	var text bytes.Buffer
+	s.Out = &text
+	told, err := s.Tell(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told.AsTold || told.Acts[0].Requests != 0 || !strings.Contains(text.String(), "not how the story should have come out") {
+		t.Errorf("want it to be said that nobody was billed in act 1, got %+v\n%s", told, text.String())
+	}
+}
+
 func TestNaiveServerNeedsOrders(t *testing.T) {
 	t.Parallel()
 	err := compare.RunNaive(t.Context(), strings.NewReader(""))
