@@ -30,8 +30,6 @@ type Left struct {
 	Exhausted int // this run's attempts are used up
 }
 
-func (l Left) total() int { return l.Held + l.Waiting + l.Exhausted }
-
 // Earlier counts pending invoices whose deliveries earlier runs have ended.
 type Earlier struct {
 	Sent, Failed, InDoubt, Cancelled int

@@ -73,6 +73,11 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			return nil, err
 		}
 	}
+	defer func() {
+		if err != nil && o.Temporary {
+			err = errors.Join(err, os.RemoveAll(s.options.Dir), os.RemoveAll(s.dir))
+		}
+	}()
 	if s.dir, err = s.account.place(ctx, o.Dir); err != nil {
 		return nil, fmt.Errorf("make a folder for PostgreSQL: %w", err)
 	}
@@ -170,16 +175,19 @@ func freePort(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	_, text, err := net.SplitHostPort(l.Addr().String())
+	if err = errors.Join(err, l.Close()); err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return strconv.Atoi(text)
 }
 
-func (s *Server) start(ctx context.Context) error {
+func (s *Server) start(ctx context.Context) (err error) {
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { err = errors.Join(err, log.Close()) }() // the server has its own descriptor of it
 	args := []string{"-D", s.dataDir(), "-p", strconv.Itoa(s.port)}
 	for name, value := range s.settings() {
 		args = append(args, "-c", name+"="+value)

@@ -75,7 +75,7 @@ func TestRunRefusesAnotherSchema(t *testing.T) {
 			t.Parallel()
 			cfg := newDB(t)
 			execute(t, cfg, c.change)
-			_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: demoBook, RunID: uuid.New(), Strategy: "advisory"})
+			_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory"})
 			var fault *pgstore.SchemaError
 			if !errors.As(err, &fault) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v; want a SchemaError with %q", err, c.want)
@@ -100,7 +100,7 @@ func TestFragmentsAreCheckedBeforeAnything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := newDB(t)
-			book := demoBook
+			book := demoBook()
 			c.change(&book)
 			_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: book, RunID: uuid.New(), Strategy: "advisory"})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -124,7 +124,7 @@ func TestMigrateAtTheSameMoment(t *testing.T) {
 	did := 0
 	for range 5 {
 		g.Go(func() error {
-			m, err := pgstore.Migrate(t.Context(), cfg, demoBook)
+			m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
 			mu.Lock()
 			defer mu.Unlock()
 			if m.From != m.To {
@@ -189,16 +189,16 @@ func TestRunOnOtherTables(t *testing.T) {
 func TestMigrateBeforeTheTable(t *testing.T) {
 	t.Parallel()
 	cfg := emptyDB(t)
-	m, err := pgstore.Migrate(t.Context(), cfg, demoBook)
+	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
 	if err != nil || !m.NoInvoices || m.KeyType != "bigint" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	execute(t, cfg, "create table invoices (id uuid primary key default gen_random_uuid(), pending boolean default true, sent_at timestamptz)")
-	_, err = pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: demoBook, RunID: uuid.New(), Strategy: "advisory"})
+	_, err = pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory"})
 	if !errors.Is(err, pgstore.ErrKeyType) {
 		t.Errorf("a ledger of another type: %v", err)
 	}
-	m, err = pgstore.Migrate(t.Context(), cfg, demoBook)
+	m, err = pgstore.Migrate(t.Context(), cfg, demoBook())
 	if err != nil || m.Retyped != "bigint" || m.KeyType != "uuid" {
 		t.Fatalf("%+v, %v", m, err)
 	}
@@ -208,7 +208,7 @@ func TestMigrateBeforeTheTable(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	execute(t, cfg, "drop table invoices; create table invoices (id bigint primary key)")
-	if _, err = pgstore.Migrate(t.Context(), cfg, demoBook); !errors.Is(err, pgstore.ErrKeyType) {
+	if _, err = pgstore.Migrate(t.Context(), cfg, demoBook()); !errors.Is(err, pgstore.ErrKeyType) {
 		t.Errorf("a used ledger of another type: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ func openStore(t testing.TB, cfg *pgx.ConnConfig, strategy string) (*pgstore.Sto
 	t.Helper()
 	id := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: demoBook(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)

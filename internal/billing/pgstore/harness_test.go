@@ -18,8 +18,10 @@ import (
 	"billonce/internal/pgtemp/pgtest"
 )
 
-var demoBook = pgstore.Book{
-	Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
+func demoBook() pgstore.Book {
+	return pgstore.Book{
+		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
+	}
 }
 
 func TestMain(m *testing.M) {
@@ -42,7 +44,7 @@ func newDB(t testing.TB) *pgx.ConnConfig {
 		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 			return err
 		}
-		_, err = pgstore.Migrate(ctx, cfg, demoBook)
+		_, err = pgstore.Migrate(ctx, cfg, demoBook())
 		return err
 	})
 	cfg, err := pgstore.ParseURL(url, "test")
@@ -81,7 +83,7 @@ func (a *api) Render(inv billing.Invoice) (billing.Message, error) {
 
 func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
 	t.Helper()
-	return newBookRunner(t, cfg, demoBook, a, strategy, change)
+	return newBookRunner(t, cfg, demoBook(), a, strategy, change)
 }
 
 func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
