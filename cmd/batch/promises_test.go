@@ -79,12 +79,17 @@ func TestP1IntentIsCommittedBeforeTheRequest(t *testing.T) {
 						missing++
 					}
 				}})
-				conn, err := pgx.ConnectConfig(t.Context(), b.config())
+				asker, err := pgx.ConnectConfig(t.Context(), b.config())
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer conn.Close(context.Background())
+				defer asker.Close(context.Background())
+				mu.Lock()
+				conn = asker
+				mu.Unlock()
 				b.start(strategy).wantExit(0)
+				mu.Lock()
+				defer mu.Unlock()
 				if asked != invoices || missing != 0 {
 					t.Errorf("%d requests, %d of them without a committed intent", asked, missing)
 				}

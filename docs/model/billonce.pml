@@ -116,6 +116,7 @@ typedef Runner {
     bit too_old;            /* its intent's sendBy has certainly passed */
     bit lost;               /* the claim's locks are gone; it need not have noticed */
     mtype next;             /* a recovered delivery's next state */
+    bit excluded;           /* for the judge: its reply has excluded an effect, once */
     bit fruitless           /* the claim found nothing it could do: held, or waiting */
 }
 Runner r[2];
@@ -158,7 +159,7 @@ inline forget_claim(i) {
     free_locks(i);
     clear_seen(i);
     r[i].scanned = 0; r[i].recoverable = 0;
-    r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0; r[i].too_old = 0; r[i].lost = 0;
+    r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0; r[i].too_old = 0; r[i].lost = 0; r[i].excluded = 0;
     r[i].next = none
 }
 
@@ -235,6 +236,14 @@ inline settle(whose, which, onto, dbt) {
         :: else -> check()
         fi
     :: else     /* taken over by another run: its record stands */
+    fi
+}
+/* For the judge: a refusal or a 429, written down, excludes the effect of that request. */
+inline exclude(i) {
+    if
+    :: (request[i] == refused || request[i] == not_sent) && !r[i].excluded && uncertain > 0 &&
+       ledger.run_id == r[i].run_id && ledger.attempt == r[i].attempt -> uncertain--; r[i].excluded = 1
+    :: else
     fi
 }
 /* Marking the invoice waits for its row, which a `row` claim may hold. */
@@ -473,7 +482,7 @@ end_runner:
     /* Settle: ledger and invoice in one transaction; `row`: with the locks' end. */
     :: atomic { r[i].at == SETTLE && request[i] != flying && (request[i] != accepted || may_mark(i)) ->
         decide(i);
-        settle(r[i].run_id, r[i].attempt, next, next_doubtful);
+        exclude(i); settle(r[i].run_id, r[i].attempt, next, next_doubtful);
         printf("runner %d: %e, settle %e; the ledger says %e, attempt %d\n", i, request[i], next, ledger.state, ledger.attempt);
         if
 #ifdef M_MARK_APART
@@ -482,13 +491,13 @@ end_runner:
         :: else ->
             if
             :: r[i].strategy == row && !r[i].lost -> forget_claim(i); r[i].at = SCAN
-            :: else -> r[i].at = RELEASE; r[i].attempt = 0; r[i].doubtful = 0
+            :: else -> r[i].at = RELEASE; r[i].attempt = 0; r[i].doubtful = 0; r[i].excluded = 0
             fi
         fi;
         request[i] = none; next = none; next_doubtful = 0 }
     :: atomic { r[i].at == SETTLE && request[i] != flying && faults > 0 && (request[i] != accepted || may_mark(i)) ->
         faults--; decide(i);
-        settle(r[i].run_id, r[i].attempt, next, next_doubtful);
+        exclude(i); settle(r[i].run_id, r[i].attempt, next, next_doubtful);
         printf("runner %d: %e, settle %e, but it is not told\n", i, request[i], next);
         next = none; next_doubtful = 0 }        /* and settles again */
 #ifdef M_MARK_APART
@@ -511,12 +520,7 @@ end_runner:
     /* Faults: the process dies; the claim's connection goes. */
     :: atomic { faults > 0 && r[i].at != SCAN && r[i].at != LOCK && r[i].at != LINGER ->
         faults--; printf("runner %d: dies\n", i);
-        if
-        :: request[i] == flying -> orphans++
-        :: (request[i] == refused || request[i] == not_sent) && alive(i, ledger.run_id, ledger.attempt) && ledger.state == sending && uncertain < 2 ->
-            uncertain++     /* it takes its knowledge with it */
-        :: else
-        fi;
+        if :: request[i] == flying -> orphans++ :: else fi;
         request[i] = none;
         forget_claim(i); r[i].fruitless = 0; r[i].run_id = r[i].run_id + 2; r[i].at = SCAN }
     :: atomic { faults > 0 && (advisory_lock == i || row_lock == i) ->
@@ -553,7 +557,6 @@ inline arrive(i) {
             request[i] = refused
         fi
     fi;
-    if :: (request[i] == refused || request[i] == not_sent) && uncertain > 0 -> uncertain-- :: else fi;
     printf("API: to runner %d: %e\n", i, request[i])
 }
 
@@ -586,6 +589,7 @@ end_api:
 active proctype clock() {
 end_clock:
     do
+    :: false -> skip
 #ifndef NOCLOCK
     /* deadline_at: later than every sendBy before it plus the request's own time-out */
     :: atomic { (ledger.state == in_doubt || ((ledger.state == sending || ledger.state == retry) && doubt(ledger))) && !ledger.deadline_passed && !in_flight &&
@@ -601,7 +605,7 @@ end_clock:
     /* The margin: whoever judged the key young has been heard by now. */
     :: atomic { key_known && ledger.key_old && margin_is_over -> key_known = 0; printf("API: forgets the key\n") }
 #endif
-#if API_KEYS
+#if API_KEYS && !defined(NOCLOCK)
     :: atomic { faults > 0 && !edited && (ledger.state == sending || ledger.state == retry) ->
         faults--; edited = 1; ledger.body_changed = 1; printf("user: changes the invoice\n") }
 #endif
