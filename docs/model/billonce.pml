@@ -41,7 +41,9 @@
 #ifndef DECISIONS
 #define DECISIONS 2             /* of the person */
 #endif
+#ifndef ATTEMPTS
 #define ATTEMPTS 12             /* no execution that these faults allow needs more */
+#endif
 
 #ifdef P1
 #define P1_holds(x) assert(x)
@@ -249,6 +251,13 @@ inline exclude(i) {
 /* Marking the invoice waits for its row, which a `row` claim may hold. */
 #define may_mark(i) (row_lock == NOBODY || row_lock == i)
 
+#ifdef LIVE
+/* PostgreSQL serves whoever waits for a row first: SKIP LOCKED does not overtake. */
+#define queued(i) ((r[i].at == SETTLE && request[i] == accepted) || (r[i].at == SETTLE_RECOVERED && r[i].next == sent))
+#else
+#define queued(i) 0
+#endif
+
 /* --- intend_new.sql, intend_again.sql ------------------------------------------ */
 #ifdef M_NO_FENCE
 #define fence(i) 1
@@ -345,7 +354,7 @@ end_runner:
         :: r[i].strategy == advisory && advisory_lock == NOBODY ->
             advisory_lock = i; printf("runner %d: lock (advisory)\n", i);
             r[i].at = (r[i].scanned > 0 -> SECOND_LOCK : LOOK)
-        :: r[i].strategy == row && row_lock == NOBODY && !marked ->
+        :: r[i].strategy == row && row_lock == NOBODY && !marked && !queued(1-i) ->
             row_lock = i; printf("runner %d: lock (row)\n", i);
             r[i].at = (r[i].scanned > 0 -> SECOND_LOCK : LOOK)
         :: else -> forget_claim(i); r[i].at = NOTHING_DONE
@@ -663,7 +672,9 @@ init {
     atomic {
         if
         :: r[0].strategy = advisory; r[1].strategy = advisory
+#ifndef UNMIXED
         :: r[0].strategy = advisory; r[1].strategy = row
+#endif
         :: r[0].strategy = row; r[1].strategy = row
         fi;
         r[1].run_id = 1;

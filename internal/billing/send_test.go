@@ -1,0 +1,78 @@
+package billing
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+func closed() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// P5: the permit is asked immediately before the first byte; whatever ends the
+// right to send withdraws it, however late it is noticed.
+func TestP5PermitIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(r *Runner, claim *Claim, a *attempt)
+		want   string
+	}{
+		"all is well":     {func(*Runner, *Claim, *attempt) {}, ""},
+		"run lock lost":   {func(r *Runner, _ *Claim, _ *attempt) { r.lost = closed() }, "request not started: the run lock is lost"},
+		"claim lost":      {func(_ *Runner, c *Claim, _ *attempt) { c.Lost = closed() }, "request not started: the claim's connection is lost"},
+		"stopping":        {func(r *Runner, _ *Claim, _ *attempt) { r.stop.stop(StoppedBySignal, nil) }, "request not started: the run is stopping"},
+		"intent too old":  {func(_ *Runner, _ *Claim, a *attempt) { a.sendBy = time.Now().Add(-time.Second) }, "request not started: its intent has grown too old"},
+		"limit is no end": {func(r *Runner, _ *Claim, _ *attempt) { r.budget = newBudget(0) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &Runner{stop: newStopper()}
+			claim := &Claim{Lost: make(chan struct{})}
+			a := &attempt{delivering: &delivering{runner: r, claim: claim}, sendBy: time.Now().Add(time.Hour)}
+			c.change(r, claim, a)
+			got := ""
+			if err := a.permit(); err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("permit: %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// An attempt that was never made leaves the delivery as it was but for its
+// number: no attempt of the run is used up, and no doubt arises.
+func TestUnaskedAttemptCostsNothing(t *testing.T) {
+	t.Parallel()
+	r := &Runner{Config: Config{RunID: uuid.New()}}
+	a := &attempt{
+		delivering: &delivering{runner: r},
+		intent:     Intent{InvoiceID: "7", Attempt: 3, RunAttempt: 2},
+	}
+	s := a.settlement(Reply{NotAsked: true, Outcome: NotSent})
+	if s.State != Retry || s.Attempt != 3 || s.RunAttempt != 1 || s.Doubtful || s.RetryIn != 0 {
+		t.Errorf("settlement %+v", s)
+	}
+}
+
+func TestSettlementOfUnknownIsDoubtful(t *testing.T) {
+	t.Parallel()
+	r := &Runner{Config: Config{RunID: uuid.New(), Idempotent: true, KeyTTL: testTTL, MaxAttempts: 5}}
+	a := &attempt{delivering: &delivering{runner: r}, intent: Intent{InvoiceID: "7", Attempt: 1, RunAttempt: 1}}
+	s := a.settlement(Reply{Outcome: Unknown, RetryAfter: 7 * time.Second})
+	if s.State != Retry || !s.Doubtful || s.RetryIn < 7*time.Second {
+		t.Errorf("idempotent: %+v", s)
+	}
+	r.Idempotent = false
+	if s = a.settlement(Reply{Outcome: Unknown, Reason: "HTTP 500"}); s.State != InDoubt || !s.Doubtful || s.Reason == "" {
+		t.Errorf("not idempotent: %+v", s)
+	}
+	if s = a.settlement(Reply{Outcome: NotSent}); s.State != Retry || s.Doubtful {
+		t.Errorf("not sent: %+v", s)
+	}
+}
