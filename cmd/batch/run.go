@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,7 @@ import (
 	"billonce/internal/billing"
 	"billonce/internal/billing/billinghttp"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/metrics"
 )
 
 func (a app) runCommand() *cobra.Command {
@@ -39,7 +41,18 @@ the same moment. It takes no flags: see ` + "`batch help environment`" + `.` + "
 	}
 }
 
-// batchRun is one run from configuration to exit code.
+// execution is one run on its way from configuration to exit code.
+type execution struct {
+	app
+	config config
+	id     uuid.UUID
+	view   *terminal
+	log    zerolog.Logger
+	client *billinghttp.Client
+	db     *database
+	store  *pgstore.Store
+}
+
 func (a app) batchRun(ctx context.Context, c config) (code int, err error) {
 	if err := c.book().Check(); err != nil {
 		return billing.ExitUsage, err
@@ -49,95 +62,116 @@ func (a app) batchRun(ctx context.Context, c config) (code int, err error) {
 		return billing.ExitUsage, err
 	}
 	defer client.Close()
-	id := uuid.New()
 	view := newTerminal(a.stderr, c)
 	defer view.close()
-	log := view.logger(c).With().Str("run_id", id.String()).Logger()
+	e := &execution{app: a, config: c, id: uuid.New(), view: view, client: client}
+	e.log = view.logger(c).With().Str("run_id", e.id.String()).Logger()
 	for _, w := range c.warnings() {
-		log.Warn().Msg(w)
+		e.log.Warn().Msg(w)
 	}
-	log.Debug().Any("config", c.redacted()).Msg("configuration")
+	e.log.Debug().Any("config", c.redacted()).Msg("configuration")
 
-	db, err := a.openDatabase(ctx, c)
-	if err != nil {
+	if e.db, err = a.openDatabase(ctx, c); err != nil {
 		return exitCodeOf(err), err
 	}
 	defer func() {
-		if cerr := db.close(); cerr != nil && err == nil {
+		if cerr := e.db.close(); cerr != nil && err == nil {
 			code, err = billing.ExitError, cerr
 		}
 	}()
-	if err := prove(ctx, c, db); err != nil {
+	if err := prove(ctx, c, e.db); err != nil {
 		return exitCodeOf(err), err
 	}
-	store, err := pgstore.Open(ctx, pgstore.Config{
-		Conn: db.main, Book: c.book(), RunID: id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: client.NeedsRow(), Columns: client.Columns(), Log: log,
+	e.store, err = pgstore.Open(ctx, pgstore.Config{
+		Conn: e.db.main, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
+		Row: client.NeedsRow(), Columns: client.Columns(), Log: e.log,
 	})
 	if err != nil {
 		return exitCodeOf(err), err
 	}
-	defer func() { err = errors.Join(err, store.Close(ctx)) }()
-	return a.locked(ctx, c, db, store, client, view, log, id)
+	defer func() {
+		if cerr := e.store.Close(ctx); cerr != nil {
+			e.log.Debug().Err(cerr).Msg("closing the store")
+		}
+	}()
+	return e.underLock(ctx)
 }
 
-// locked is the part of a run that happens under the run lock.
-func (a app) locked(ctx context.Context, c config, db *database, store *pgstore.Store, client *billinghttp.Client, view *terminal, log zerolog.Logger, id uuid.UUID) (int, error) {
-	lock, err := acquireRunLock(ctx, c, db)
+// underLock is the part of a run that happens under the run lock.
+func (e *execution) underLock(ctx context.Context) (int, error) {
+	lock, err := acquireRunLock(ctx, e.config, e.db)
 	var held *advisory.HeldError
 	switch {
 	case errors.As(err, &held):
-		log.Info().Str("run_name", c.RunName).Any("holders", held.Holders).Msg("nothing to do: " + held.Error())
+		e.log.Info().Str("run_name", e.config.RunName).Any("holders", held.Holders).Msg("nothing to do: " + held.Error())
 		return billing.ExitDone, nil
 	case err != nil && ctx.Err() != nil:
 		return billing.ExitStopped, fmt.Errorf("stopped while waiting for the run lock: %w", context.Cause(ctx))
 	case err != nil:
 		return billing.ExitError, err
 	}
-	summary, err := a.execute(ctx, c, store, client, view, log, id, lock)
-	if err != nil {
-		return billing.ExitError, errors.Join(err, releaseRunLock(ctx, lock))
+	code, err := e.run(ctx, lock)
+	if rerr := releaseRunLock(ctx, lock); rerr != nil {
+		e.log.Warn().Err(rerr).Msg("the run lock was not ours any more as the run ended")
+		if err == nil && code == billing.ExitDone {
+			code = billing.ExitStopped
+		}
 	}
-	code := summary.ExitCode()
-	if err := store.FinishRun(ctx, code, summary); err != nil {
-		log.Warn().Err(err).Msg("the run's end is not in the ledger; everything else is")
-	}
-	if err := releaseRunLock(ctx, lock); err != nil && code == billing.ExitDone {
-		code = billing.ExitStopped
-		log.Error().Err(err).Msg("the run lock was not ours any more as the run ended")
-	}
-	view.close()
-	a.report(view, c, log, summary, code)
-	return code, nil
+	return code, err
 }
 
-func (a app) execute(ctx context.Context, c config, store *pgstore.Store, client *billinghttp.Client, view *terminal, log zerolog.Logger, id uuid.UUID, lock *advisory.SessionLock) (billing.Summary, error) {
-	ledger, err := store.LedgerID(ctx)
+// run sends, and reports: to the ledger, to Prometheus, and in the last log line.
+func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (int, error) {
+	runner, err := e.newRunner(ctx)
 	if err != nil {
-		return billing.Summary{}, fmt.Errorf("read the ledger's identity: %w", err)
+		return billing.ExitError, err
 	}
-	err = store.StartRun(ctx, pgstore.RunRecord{
-		Name: c.RunName, Strategy: c.LockStrategy, RunLock: c.RunLock, Application: a.applicationName(), Version: version(),
-	})
+	m := metrics.New(&runner.Tally)
+	runner.Sender = m.Sender(e.client)
+	stopServing, err := e.serveMetrics(ctx, m)
 	if err != nil {
-		return billing.Summary{}, err
+		return billing.ExitUsage, err
 	}
-	runner := &billing.Runner{
-		Config: c.runner(id, ledger),
-		Ports: billing.Ports{
-			Scanner: store, NewClaimer: store.NewClaimer, Looker: store, Intender: store, Settler: store,
-			Renderer: client, Sender: client, Reconciler: client,
-		},
-		Log: log,
-	}
-	if err := view.showProgress(ctx, store, &runner.Tally, c.RunLimit); err != nil {
-		return billing.Summary{}, err
+	defer stopServing()
+	if err := e.view.showProgress(ctx, e.store, &runner.Tally, e.config.RunLimit); err != nil {
+		return billing.ExitError, err
 	}
 	var lost <-chan struct{}
 	if lock != nil {
 		lost = lock.Lost()
 	}
-	return runner.Run(ctx, lost), nil
+	summary := runner.Run(ctx, lost)
+	code := summary.ExitCode()
+	if err := e.store.FinishRun(ctx, code, summary); err != nil {
+		e.log.Warn().Err(err).Msg("the run's end is not in the ledger; everything else is")
+	}
+	m.Finish(summary, code, time.Now())
+	e.pushMetrics(ctx, m)
+	e.view.close()
+	e.report(e.view, e.config, e.log, summary, code)
+	return code, nil
+}
+
+func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {
+	ledger, err := e.store.LedgerID(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger's identity: %w", err)
+	}
+	err = e.store.StartRun(ctx, pgstore.RunRecord{
+		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
+		Application: e.applicationName(), Version: version(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &billing.Runner{
+		Config: e.config.runner(e.id, ledger),
+		Ports: billing.Ports{
+			Scanner: e.store, NewClaimer: e.store.NewClaimer, Looker: e.store, Intender: e.store, Settler: e.store,
+			Renderer: e.client, Sender: e.client, Reconciler: e.client,
+		},
+		Log: e.log,
+	}, nil
 }
 
 func acquireRunLock(ctx context.Context, c config, db *database) (*advisory.SessionLock, error) {

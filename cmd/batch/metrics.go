@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"billonce/internal/metrics"
+)
+
+const metricsShutdown = 2 * time.Second
+
+// serveMetrics serves the run's metrics at METRICS_ADDR, where it is set.
+func (e *execution) serveMetrics(ctx context.Context, m *metrics.Metrics) (stop func(), err error) {
+	if e.config.MetricsAddr == "" {
+		return func() {}, nil
+	}
+	addr, shutdown, err := m.Serve(ctx, e.config.MetricsAddr)
+	if err != nil {
+		return nil, err
+	}
+	e.log.Debug().Str("addr", addr).Msg("serving metrics")
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsShutdown)
+		defer cancel()
+		if err := shutdown(ctx); err != nil {
+			e.log.Debug().Err(err).Msg("ending the metrics' server")
+		}
+	}, nil
+}
+
+// pushMetrics sends the run's metrics to PUSHGATEWAY_URL, where it is set. The
+// run has ended as it has: a gateway that is away changes nothing about that.
+func (e *execution) pushMetrics(ctx context.Context, m *metrics.Metrics) {
+	if e.config.PushgatewayURL == "" {
+		return
+	}
+	if err := m.Push(context.WithoutCancel(ctx), e.config.PushgatewayURL, e.config.RunName); err != nil {
+		e.log.Warn().Err(err).Msg("the metrics were not pushed")
+	}
+}
