@@ -194,6 +194,9 @@ func TestP5KnownLoss(t *testing.T) {
 		awaitOutput(t, p, "stopping", "lock")
 		close(g.release)
 		p.wantExit(4)
+		if last := lastLine(p.output()); !strings.Contains(last, "stopped early (lock lost), the next run goes on: 8 sent") {
+			t.Errorf("the last line is not the summary: %s", last)
+		}
 		if got := b.api.Counts().Requests; got != concurrency {
 			t.Errorf("%d requests; no new one may start after the loss of the %d in flight", got, concurrency)
 		}

@@ -110,38 +110,18 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	case err != nil:
 		return billing.ExitError, err
 	}
-	code, err := e.run(ctx, lock)
-	if rerr := releaseRunLock(ctx, lock); rerr != nil {
+	summary, m, err := e.run(ctx, lock)
+	rerr := releaseRunLock(ctx, lock)
+	if err != nil {
+		return exitCodeOf(err), errors.Join(err, rerr)
+	}
+	code := summary.ExitCode()
+	if rerr != nil {
 		e.log.Warn().Err(rerr).Msg("the run lock was not ours any more as the run ended")
-		if err == nil && code == billing.ExitDone {
+		if code == billing.ExitDone {
 			code = billing.ExitStopped
 		}
 	}
-	return code, err
-}
-
-// run sends, and reports: to the ledger, to Prometheus, and in the last log line.
-func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (int, error) {
-	runner, err := e.newRunner(ctx)
-	if err != nil {
-		return billing.ExitError, err
-	}
-	m := metrics.New(&runner.Tally)
-	runner.Sender = m.Sender(e.client)
-	stopServing, err := e.serveMetrics(ctx, m)
-	if err != nil {
-		return billing.ExitUsage, err
-	}
-	defer stopServing()
-	if err := e.view.showProgress(ctx, e.store, &runner.Tally, e.config.RunLimit); err != nil {
-		return billing.ExitError, err
-	}
-	var lost <-chan struct{}
-	if lock != nil {
-		lost = lock.Lost()
-	}
-	summary := runner.Run(ctx, lost)
-	code := summary.ExitCode()
 	if err := e.store.FinishRun(ctx, code, summary); err != nil {
 		e.log.Warn().Err(err).Msg("the run's end is not in the ledger; everything else is")
 	}
@@ -150,6 +130,29 @@ func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (int, e
 	e.view.close()
 	e.report(e.view, e.config, e.log, summary, code)
 	return code, nil
+}
+
+// run sends what is pending.
+func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (s billing.Summary, m *metrics.Metrics, err error) {
+	runner, err := e.newRunner(ctx)
+	if err != nil {
+		return s, nil, err
+	}
+	m = metrics.New(&runner.Tally)
+	runner.Sender = m.Sender(e.client)
+	stopServing, err := e.serveMetrics(ctx, m)
+	if err != nil {
+		return s, nil, usage(err)
+	}
+	defer stopServing()
+	if err := e.view.showProgress(ctx, e.store, &runner.Tally, e.config.RunLimit); err != nil {
+		return s, nil, err
+	}
+	var lost <-chan struct{}
+	if lock != nil {
+		lost = lock.Lost()
+	}
+	return runner.Run(ctx, lost), m, nil
 }
 
 func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {

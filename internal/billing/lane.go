@@ -326,6 +326,10 @@ func (d *delivering) lookUp(ctx context.Context, attempts []*attempt) error {
 		d.open.Add(1)
 		g.Go(func() error {
 			finding, reason := d.runner.Reconciler.LookUp(ctx, a.message)
+			if finding == NotKnown && ctx.Err() != nil {
+				d.open.Done() // the stop cut the look-up off: it says nothing, and the next run asks again
+				return nil
+			}
 			decision := Decide(Known{Outcome: Unknown, LookedUp: true, Finding: finding, AttemptsLeft: true})
 			if finding == NotKnown {
 				decision.Reason += ": " + reason
