@@ -32,8 +32,9 @@
 /*
  * How many faults, of any kinds, in any order: a runner dies; a claim's connection
  * vanishes, unnoticed at first; a commit is answered by an error, made or not; a
- * reply is lost; 5xx; 429; a request is dropped; a permit is withdrawn; a look-up
- * does not tell. When they are spent, faults have stopped.
+ * reply is lost; 5xx; 429; a request is dropped; a permit is withdrawn; an intent
+ * grows too old; a look-up does not tell; the invoice changes; the key nears its
+ * end. When they are spent, faults have stopped.
  */
 #ifndef FAULTS
 #define FAULTS 3

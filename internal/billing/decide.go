@@ -9,12 +9,13 @@ type Known struct {
 	LookedUp       bool          // a look-up was made
 	Idempotent     bool          // the API honours idempotency keys
 	KeyAge         time.Duration // by the database's clock
-	KeyTTL         time.Duration // how long the API remembers a key
+	KeyTTL         time.Duration // how long the API remembers a key, less the longest request
 	AttemptsLeft   bool          // in this run
 	HasLookup      bool          // a look-up is configured
 	KeyReused      bool          // the API holds another request under the key
 	BodyChanged    bool          // a repeat would carry another body
 	DeadlinePassed bool          // no request of the last attempt can still be on its way
+	Doubtful       bool          // an earlier attempt may have had its effect
 	Recovered      bool          // the attempt's sender is gone: found as `sending` with its locks free
 }
 
@@ -40,7 +41,8 @@ type Decision struct {
 }
 
 // KeyMargin is how long before the end of its life an idempotency key is no
-// longer trusted: clocks differ, and the request itself takes time.
+// longer trusted: clocks differ, and an intent may wait for its turn, though
+// never longer than [intentLife].
 func KeyMargin(ttl time.Duration) time.Duration {
 	return min(ttl/10, 30*time.Minute)
 }
@@ -59,6 +61,10 @@ func Decide(k Known) Decision {
 	case Accepted:
 		return Decision{Next: Sent}
 	case Refused:
+		if k.Doubtful {
+			// A 401 or a 404 now says nothing about what an attempt before it did.
+			return Decision{Next: InDoubt, Reason: "refused now, but an earlier attempt may have had its effect"}
+		}
 		return Decision{Next: Failed}
 	case NotSent:
 		return Decision{Next: Retry, Final: !k.AttemptsLeft}
@@ -76,10 +82,12 @@ func Decide(k Known) Decision {
 		return Decision{Next: InDoubt, Reason: "the look-up does not tell"}
 	}
 	reason := doubt(k)
-	if reason == "" {
-		return Decision{Next: Retry, Final: !k.AttemptsLeft}
-	}
 	switch {
+	case reason == "":
+		return Decision{Next: Retry, Final: !k.AttemptsLeft}
+	case k.KeyReused:
+		// Left in `sending`, the next look would not know of the 422, and repeat.
+		return Decision{Next: InDoubt, Reason: reason}
 	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):
 		return Decision{Action: Wait, Next: Sending, Reason: "its request may still be on its way"}
 	case k.HasLookup:

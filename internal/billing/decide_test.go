@@ -21,6 +21,16 @@ func TestDecide(t *testing.T) {
 		{"refused", Known{Outcome: Refused, Idempotent: true}, Decision{Next: Failed}},
 		{"not sent, attempts left", Known{Outcome: NotSent, AttemptsLeft: true}, Decision{Next: Retry}},
 		{"not sent, attempts used up", Known{Outcome: NotSent}, Decision{Next: Retry, Final: true}},
+		{
+			"refused after an attempt that may have acted",
+			Known{Outcome: Refused, Idempotent: true, Doubtful: true, DeadlinePassed: true, HasLookup: true},
+			Decision{Next: InDoubt, Reason: "refused now, but an earlier attempt may have had its effect"},
+		},
+		{
+			"422 on a used key, with a look-up",
+			Known{Idempotent: true, KeyTTL: testTTL, KeyReused: true, HasLookup: true},
+			Decision{Next: InDoubt, Reason: "the API holds another request under the same idempotency key"},
+		},
 		{"unknown, idempotent, young key", Known{Idempotent: true, KeyTTL: testTTL, AttemptsLeft: true}, Decision{Next: Retry}},
 		{
 			"unknown, idempotent, old key",
@@ -93,12 +103,12 @@ func TestDecideKeepsPromises(t *testing.T) {
 	for _, outcome := range []Outcome{Unknown, Accepted, Refused, NotSent, Outcome(99)} {
 		for _, finding := range []Finding{NotKnown, Acted, NotActed} {
 			for _, age := range []time.Duration{0, testTTL / 2, testTTL, 2 * testTTL} {
-				for bits := range 1 << 8 {
+				for bits := range 1 << 9 {
 					k := Known{
 						Outcome: outcome, Finding: finding, KeyAge: age, KeyTTL: testTTL,
 						LookedUp: bools[bits&1], Idempotent: bools[bits>>1&1], AttemptsLeft: bools[bits>>2&1],
 						HasLookup: bools[bits>>3&1], KeyReused: bools[bits>>4&1], BodyChanged: bools[bits>>5&1],
-						DeadlinePassed: bools[bits>>6&1], Recovered: bools[bits>>7&1],
+						DeadlinePassed: bools[bits>>6&1], Recovered: bools[bits>>7&1], Doubtful: bools[bits>>8&1],
 					}
 					n++
 					if fault := brokenPromise(k, Decide(k)); fault != "" {
@@ -121,8 +131,8 @@ func brokenPromise(k Known, d Decision) string {
 		return "P3: sent without an acceptance"
 	case d.Action == Settle && d.Next == Retry && unknown && !repeatIsHarmless && !foundNothing:
 		return "P1: a repeat that could have a second effect"
-	case d.Action == Settle && d.Next == Failed && k.Outcome != Refused:
-		return "P3: failed without a refusal"
+	case d.Action == Settle && d.Next == Failed && (k.Outcome != Refused || k.Doubtful):
+		return "P3: failed though an effect is possible"
 	case d.Action == LookUp && !k.DeadlinePassed:
 		return "P1: looked up while the request could still arrive"
 	case d.Action == LookUp && (!k.HasLookup || k.LookedUp):

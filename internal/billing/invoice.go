@@ -56,6 +56,7 @@ type Candidate struct {
 	State      State // empty: not in the ledger
 	DueIn      time.Duration
 	RunID      uuid.UUID
+	Attempt    int
 	RunAttempt int
 }
 

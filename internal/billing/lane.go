@@ -19,8 +19,9 @@ const (
 	// An intent that is not sent within its life goes back to `retry` unsent.
 	// Where the API is not idempotent, intents are committed just ahead of their
 	// requests, and the life is short, since a recovered `sending` waits for it.
-	intentLife           = 5 * time.Second
-	intentLifeIdempotent = 2 * time.Minute
+	intentLifeWithoutKeys = 5 * time.Second
+	intentLifeLongest     = 2 * time.Minute
+	intentLifeShortest    = time.Second
 	// deadlineMargin is what the ledger's deadline allows for beyond the request's own.
 	deadlineMargin = time.Second
 	claimTries     = 5
@@ -154,7 +155,7 @@ func (d *delivering) ahead(wanted int) int {
 	r := d.runner
 	ahead := aheadFactor * r.Concurrency
 	if r.Rate > 0 {
-		ahead = min(ahead, max(1, int(r.Rate*intentLifeIdempotent.Seconds()/4)))
+		ahead = min(ahead, max(1, int(r.Rate*r.intentLife().Seconds()/4)))
 	}
 	return min(wanted, ahead)
 }
@@ -166,6 +167,8 @@ func (d *delivering) group(ctx context.Context, ids []InvoiceID) ([]*attempt, er
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	life := r.intentLife()
+	sendBy := time.Now().Add(life) // the keys' ages are as of the look
 	invoices, err := r.Looker.Look(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("look at claimed invoices again: %w", err)
@@ -184,11 +187,6 @@ func (d *delivering) group(ctx context.Context, ids []InvoiceID) ([]*attempt, er
 	for i, a := range plan.attempts {
 		intents[i] = a.intent
 	}
-	life := intentLife
-	if r.Idempotent {
-		life = intentLifeIdempotent
-	}
-	sendBy := time.Now().Add(life)
 	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, life+r.Timeout+deadlineMargin)
 	if err != nil {
 		return nil, fmt.Errorf("record intents: %w", err)
@@ -283,7 +281,7 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 	a.message.Repeat = true
 	a.doubtful, a.keyAge, a.looked = true, seen.KeyAge, time.Now()
 	decision := Decide(Known{
-		Outcome: Unknown, Idempotent: r.Idempotent, KeyAge: seen.KeyAge, KeyTTL: r.KeyTTL,
+		Outcome: Unknown, Idempotent: r.Idempotent, KeyAge: seen.KeyAge, KeyTTL: r.keyTTL(),
 		AttemptsLeft: true, HasLookup: r.HasLookup,
 		BodyChanged:    !slices.Equal(hash[:], seen.BodySHA256),
 		DeadlinePassed: seen.DeadlinePassed, Recovered: true,
@@ -308,7 +306,8 @@ func (d *delivering) mayTry(id InvoiceID, seen *Delivery) bool {
 	case Retry:
 		return seen.DueIn <= 0 && !(seen.RunID == d.runner.RunID && seen.RunAttempt >= d.runner.MaxAttempts)
 	case Sending:
-		if _, ok := d.claim.Recoverable[id]; ok {
+		// Not if somebody took it over between the scan and our lock, and lives.
+		if attempt, ok := d.claim.Recoverable[id]; ok && attempt == seen.Attempt {
 			return true
 		}
 		d.pass.addHeld(1)
@@ -365,6 +364,20 @@ func (d *delivering) settleOnClaim(ctx context.Context) error {
 	}
 	return nil
 }
+
+// intentLife is how long after its intent a request may still be begun. It is
+// shorter than the margin that a key's age is given ([KeyMargin]), so that no
+// request under a key that was judged young arrives after the API forgot it.
+func (r *Runner) intentLife() time.Duration {
+	if r.Idempotent {
+		return max(intentLifeShortest, min(intentLifeLongest, KeyMargin(r.keyTTL())/2))
+	}
+	return intentLifeWithoutKeys
+}
+
+// keyTTL is how old a key may be when its request is begun, so that it arrives
+// in time.
+func (r *Runner) keyTTL() time.Duration { return r.KeyTTL - r.Timeout }
 
 // key is the idempotency key of an invoice: a name-based UUID (RFC 9562,
 // section 5.5) of the ledger and the invoice, never of the attempt.

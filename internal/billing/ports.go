@@ -48,10 +48,10 @@ type Claimer interface {
 
 // Claim is a set of invoices that are locked in one open transaction.
 type Claim struct {
-	IDs         []InvoiceID            // locked, in the order of the candidates
-	Recoverable map[InvoiceID]struct{} // of those, the ones whose `sending` may be taken over: both locks are held
-	Lost        <-chan struct{}        // closed when the claim's connection is known to be gone
-	Settler     Settler                // not nil: only the claim's own transaction may settle, as it ends
+	IDs         []InvoiceID       // locked, in the order of the candidates
+	Recoverable map[InvoiceID]int // of those, the attempt whose `sending` may be taken over: both locks were got
+	Lost        <-chan struct{}   // closed when the claim's connection is known to be gone
+	Settler     Settler           // not nil: only the claim's own transaction may settle, as it ends
 	Release     func(context.Context) error
 }
 

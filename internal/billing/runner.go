@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -200,7 +201,8 @@ func (r *Runner) linger(p *pass, until time.Time) bool {
 	if p.left.Held > 0 || next == 0 {
 		// A dead runner's locks are freed by the server without notice to us.
 		// A pass that is long itself is not repeated at once.
-		next = max(lingerPoll, 10*p.elapsed)
+		// With jitter: two that poll in step could keep finding each other.
+		next = max(lingerPoll/2+rand.N(lingerPoll), 10*p.elapsed)
 	}
 	remaining := time.Until(until)
 	if remaining <= 0 || (p.left.Held == 0 && p.nextDue > remaining) {

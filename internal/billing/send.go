@@ -41,10 +41,17 @@ func (a *attempt) permit() error {
 		return newAttemptError("the claim's connection is lost")
 	case r.stop.stopped():
 		return newAttemptError("the run is stopping")
-	case time.Now().After(a.sendBy):
+	case tooLate(a.sendBy):
 		return newAttemptError("its intent has grown too old")
 	}
 	return nil
+}
+
+// tooLate asks both clocks: the monotonic one is deaf to steps of the other, and
+// stands still while a machine is suspended (clock_gettime(2), CLOCK_MONOTONIC).
+func tooLate(by time.Time) bool {
+	now := time.Now()
+	return now.After(by) || now.Round(0).After(by.Round(0))
 }
 
 // adapt slows the runner down or stops it, as the API's replies ask for.
@@ -71,7 +78,7 @@ func (a *attempt) settlement(reply Reply) Settlement {
 		age = a.keyAge + time.Since(a.looked)
 	}
 	decision := Decide(Known{
-		Outcome: reply.Outcome, Idempotent: r.Idempotent, KeyAge: age, KeyTTL: r.KeyTTL,
+		Outcome: reply.Outcome, Idempotent: r.Idempotent, KeyAge: age, KeyTTL: r.keyTTL(), Doubtful: a.doubtful,
 		AttemptsLeft: a.intent.RunAttempt < r.MaxAttempts,
 		HasLookup:    r.HasLookup, KeyReused: reply.KeyReused,
 	})

@@ -76,3 +76,41 @@ func TestSettlementOfUnknownIsDoubtful(t *testing.T) {
 		t.Errorf("not sent: %+v", s)
 	}
 }
+
+// What was seen as an orphan's attempt may have been taken over since: only the
+// very attempt whose locks were found free is recovered.
+func TestRecoveryIsOfTheAttemptThatWasFound(t *testing.T) {
+	t.Parallel()
+	d := &delivering{
+		runner: &Runner{}, pass: &pass{},
+		claim: &Claim{Recoverable: map[InvoiceID]int{"7": 1}},
+	}
+	if !d.mayTry("7", &Delivery{State: Sending, Attempt: 1}) {
+		t.Error("the orphan's attempt is not recovered")
+	}
+	if d.mayTry("7", &Delivery{State: Sending, Attempt: 2}) || d.mayTry("8", &Delivery{State: Sending, Attempt: 1}) {
+		t.Error("a live attempt would be taken over")
+	}
+	if d.pass.left.Held != 2 {
+		t.Errorf("%d held, want 2", d.pass.left.Held)
+	}
+}
+
+// A request under a key that was judged young arrives before the API forgets it.
+func TestKeysMarginCoversTheIntentsLife(t *testing.T) {
+	t.Parallel()
+	for ttl := time.Minute; ttl < 400*24*time.Hour; ttl *= 2 {
+		for timeout := time.Second; timeout < ttl; timeout *= 2 {
+			r := &Runner{Config: Config{Idempotent: true, KeyTTL: ttl, Timeout: timeout}}
+			oldest := time.Duration(0)
+			for age := time.Duration(0); age < ttl; age += ttl / 1000 {
+				if KeyAlive(age, r.keyTTL()) {
+					oldest = age
+				}
+			}
+			if arrives := oldest + r.intentLife() + timeout; arrives > ttl && oldest > 0 {
+				t.Errorf("TTL %s, time-out %s: a request may arrive when its key is %s old", ttl, timeout, arrives)
+			}
+		}
+	}
+}

@@ -76,9 +76,15 @@ func (s Summary) ExitCode() int {
 }
 
 func summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reason StopReason, err error) Summary {
+	// The last pass has seen all that waits; a run that was stopped had none, and
+	// knows what it has put there itself.
+	retry := int64(left.Waiting + left.Exhausted)
+	if reason != "" {
+		retry = t.Retry.Load()
+	}
 	return Summary{
 		Sent: t.Sent.Load(), Failed: t.Failed.Load(), InDoubt: t.InDoubt.Load(),
-		Retry:       max(t.Retry.Load(), int64(left.Waiting+left.Exhausted)),
+		Retry:       retry,
 		HeldByOther: int64(left.Held),
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),

@@ -15,7 +15,7 @@ set state         = 'sending',
     doubtful      = d.doubtful or d.state = 'sending',
     first_sent_at = case when d.doubtful or d.state = 'sending' then d.first_sent_at else now() end,
     updated_at    = now(),
-    deadline_at   = now() + make_interval(secs => $8),
+    deadline_at   = greatest(d.deadline_at, now() + make_interval(secs => $8)),
     due_at        = null,
     http_status   = null,
     error         = null

@@ -12,6 +12,7 @@ select c.id::text,
        coalesce(d.state, ''),
        coalesce(extract(epoch from d.due_at - now()), 0)::float8,
        d.run_id,
+       coalesce(d.attempt, 0),
        coalesce(d.run_attempt, 0)
 from (
     select {{.ID}} as id
@@ -24,7 +25,7 @@ from (
     limit $1
 ) c
 left join lateral (
-    select state, due_at, run_id, run_attempt
+    select state, due_at, run_id, attempt, run_attempt
     from {{.Schema}}.deliveries
     where invoice_id = c.id
     limit 1

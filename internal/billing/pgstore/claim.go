@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -124,14 +126,14 @@ func (c *advisoryClaimer) Claim(ctx context.Context, candidates []billing.Candid
 			return nil, err
 		}
 		claim := &billing.Claim{}
-		var orphans []billing.InvoiceID
+		orphans := make(map[billing.InvoiceID]int)
 		for i, candidate := range candidates {
 			if !got[i] {
 				continue
 			}
 			claim.IDs = append(claim.IDs, candidate.ID)
 			if candidate.State == billing.Sending {
-				orphans = append(orphans, candidate.ID)
+				orphans[candidate.ID] = candidate.Attempt
 			}
 		}
 		claim.Recoverable, err = c.store.rowsFree(ctx, orphans)
@@ -167,21 +169,21 @@ func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, loc
 // runner would take a `row` runner's live request for a dead one. A probe is
 // enough: we hold the advisory lock, which a `row` runner needs for a recovery,
 // and holding the row would block our own settlement.
-func (s *Store) rowsFree(ctx context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]struct{}, error) {
-	if len(ids) == 0 {
+func (s *Store) rowsFree(ctx context.Context, orphans map[billing.InvoiceID]int) (map[billing.InvoiceID]int, error) {
+	if len(orphans) == 0 {
 		return nil, nil
 	}
-	free := make(map[billing.InvoiceID]struct{}, len(ids))
+	free := make(map[billing.InvoiceID]int, len(orphans))
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, s.sql.lockRows, texts(ids))
+		rows, err := tx.Query(ctx, s.sql.lockRows, texts(slices.Collect(maps.Keys(orphans))))
 		if err != nil {
 			return err
 		}
-		if err := collectIDs(rows, free); err != nil {
+		if err := eachID(func(id string) { free[billing.InvoiceID(id)] = orphans[billing.InvoiceID(id)] })(rows); err != nil {
 			return err
 		}
 		return tx.Rollback(ctx)

@@ -23,14 +23,14 @@ func (c *rowClaimer) Claim(ctx context.Context, candidates []billing.Candidate) 
 			return nil, err
 		}
 		claim := &billing.Claim{Settler: c, Release: c.end}
-		var orphans []billing.InvoiceID
+		var orphans []billing.Candidate
 		for _, candidate := range candidates {
 			if _, ok := locked[candidate.ID]; !ok {
 				continue
 			}
 			claim.IDs = append(claim.IDs, candidate.ID)
 			if candidate.State == billing.Sending {
-				orphans = append(orphans, candidate.ID)
+				orphans = append(orphans, candidate)
 			}
 		}
 		claim.Recoverable, err = c.keysHeld(ctx, orphans)
@@ -41,15 +41,15 @@ func (c *rowClaimer) Claim(ctx context.Context, candidates []billing.Candidate) 
 
 // keysHeld takes the advisory locks of deliveries that may have lost their
 // sender: an `advisory` runner that is alive holds them.
-func (c *rowClaimer) keysHeld(ctx context.Context, orphans []billing.InvoiceID) (map[billing.InvoiceID]struct{}, error) {
+func (c *rowClaimer) keysHeld(ctx context.Context, orphans []billing.Candidate) (map[billing.InvoiceID]int, error) {
 	if len(orphans) == 0 {
 		return nil, nil
 	}
-	got, err := c.lockKeys(ctx, orphans)
-	held := make(map[billing.InvoiceID]struct{}, len(orphans))
+	got, err := c.lockKeys(ctx, ids(orphans))
+	held := make(map[billing.InvoiceID]int, len(orphans))
 	for i, ok := range got {
 		if ok {
-			held[orphans[i]] = struct{}{}
+			held[orphans[i].ID] = orphans[i].Attempt
 		}
 	}
 	return held, err

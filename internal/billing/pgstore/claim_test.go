@@ -361,3 +361,11 @@ func TestClaimKnowsOfItsLoss(t *testing.T) {
 		})
 	}
 }
+
+// bodyIntent is the intent that a runner would record for this invoice.
+func bodyIntent(inv billing.Invoice) billing.Intent {
+	hash := sha256.Sum256(inv.Row)
+	i := newIntent(inv.ID)
+	i.BodySHA256 = hash[:]
+	return i
+}

@@ -58,7 +58,13 @@ func newDB(t testing.TB) *pgx.ConnConfig {
 type api struct {
 	mu       sync.Mutex
 	requests map[billing.InvoiceID]int
-	reply    func(m billing.Message) billing.Reply
+	keys     map[string]billing.InvoiceID
+	reply    func(m billing.Message, n int) billing.Reply // n: the nth request for this invoice
+	finding  map[billing.InvoiceID]billing.Finding
+}
+
+func (a *api) LookUp(_ context.Context, m billing.Message) (billing.Finding, string) {
+	return a.finding[m.InvoiceID], "as the test wants it"
 }
 
 func (a *api) Send(_ context.Context, m billing.Message, permit func() error) billing.Reply {
@@ -68,11 +74,14 @@ func (a *api) Send(_ context.Context, m billing.Message, permit func() error) bi
 	a.mu.Lock()
 	if a.requests == nil {
 		a.requests = map[billing.InvoiceID]int{}
+		a.keys = map[string]billing.InvoiceID{}
 	}
 	a.requests[m.InvoiceID]++
+	a.keys[m.IdempotencyKey] = m.InvoiceID
+	n := a.requests[m.InvoiceID]
 	a.mu.Unlock()
 	if a.reply != nil {
-		return a.reply(m)
+		return a.reply(m, n)
 	}
 	return billing.Reply{Outcome: billing.Accepted, Status: 200}
 }
@@ -116,7 +125,7 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api,
 		Config: c,
 		Ports: billing.Ports{
 			Scanner: store, NewClaimer: store.NewClaimer, Looker: store, Intender: store, Settler: store,
-			Renderer: a, Sender: a,
+			Renderer: a, Sender: a, Reconciler: a,
 		},
 		Log: log,
 	}

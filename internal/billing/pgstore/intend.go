@@ -27,6 +27,7 @@ func (s *Store) Intend(ctx context.Context, intents []billing.Intent, deadline t
 	ours := make(map[billing.InvoiceID]struct{}, len(intents))
 	broken := false
 	err := persist(ctx, func() error {
+		clear(ours) // what a try returned whose commit then failed is nobody's
 		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 			if err := s.intendOnce(ctx, conn, intents, deadline, ours); err != nil {
 				return err

@@ -178,3 +178,45 @@ func TestSettleOutlivesItsConnection(t *testing.T) {
 		t.Errorf("settled: %v", came)
 	}
 }
+
+// What a try has returned whose commit then failed is nobody's: else two runs
+// would both send.
+func TestIntentOfAFailedCommitIsNotOurs(t *testing.T) {
+	t.Parallel()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 1); err != nil {
+		t.Fatal(err)
+	}
+	a, runA := openStore(t, cfg, "advisory")
+	b, _ := openStore(t, cfg, "row")
+	// A's commits fail, as serialization failures do, until B has committed.
+	execute(t, cfg, `create sequence tries;
+		create function fail_first() returns trigger language plpgsql as $$ begin
+			if new.run_id = '`+runA.String()+`' then
+				perform nextval('tries');
+				raise exception 'not this time' using errcode = '40001';
+			end if;
+			return null; end $$;
+		create constraint trigger fail_first after insert on billonce.deliveries
+			deferrable initially deferred for each row execute function fail_first()`)
+	type result struct {
+		ours map[billing.InvoiceID]struct{}
+		err  error
+	}
+	fromA := make(chan result, 1)
+	go func() {
+		ours, err := a.Intend(t.Context(), []billing.Intent{newIntent("1")}, time.Minute)
+		fromA <- result{ours, err}
+	}()
+	for !query[bool](t, cfg, "select is_called from tries") {
+		continue // A has tried and failed once
+	}
+	oursB, err := b.Intend(t.Context(), []billing.Intent{newIntent("1")}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := <-fromA
+	if got.err != nil || len(got.ours) != 0 || len(oursB) != 1 {
+		t.Errorf("A got %v (%v), B got %v; only B's intent is in the ledger", got.ours, got.err, oursB)
+	}
+}

@@ -125,7 +125,7 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 			var c billing.Candidate
 			var due float64
 			var run uuid.NullUUID
-			err := row.Scan(&c.ID, &c.State, &due, &run, &c.RunAttempt)
+			err := row.Scan(&c.ID, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
 			c.DueIn, c.RunID = seconds(due), run.UUID
 			return c, err
 		})

@@ -1,0 +1,187 @@
+package pgstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+)
+
+// orphans leaves n deliveries `sending`, as a sender does that has died.
+func orphans(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) {
+	t.Helper()
+	dead, _ := openStore(t, cfg, "advisory")
+	var intents []billing.Intent
+	for _, inv := range look(t, dead, ids...) {
+		intents = append(intents, bodyIntent(inv))
+	}
+	if _, err := dead.Intend(t.Context(), intents, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func look(t *testing.T, s *pgstore.Store, ids ...billing.InvoiceID) []billing.Invoice {
+	t.Helper()
+	seen, err := s.Look(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen
+}
+
+func seeded(t *testing.T, n int) *pgx.ConnConfig {
+	t.Helper()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, n); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func ledger(t *testing.T, cfg *pgx.ConnConfig) string {
+	t.Helper()
+	return query[string](t, cfg, `select string_agg(invoice_id || ':' || state, ' ' order by invoice_id) from billonce.deliveries`)
+}
+
+func TestRetriesWithinTheRunUnderOneKey(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []billing.Outcome{billing.NotSent, billing.Unknown} {
+		t.Run(outcome.String(), func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 10)
+			a := api{reply: func(_ billing.Message, n int) billing.Reply {
+				if n < 3 {
+					return billing.Reply{Outcome: outcome, Reason: "not yet"}
+				}
+				return billing.Reply{Outcome: billing.Accepted}
+			}}
+			s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent, c.Breaker = true, 1000 }).Run(t.Context(), nil)
+			if s.Sent != 10 || s.Requests != 30 || s.ExitCode() != 0 || s.Retry != 0 {
+				t.Errorf("%+v, exit %d", s, s.ExitCode())
+			}
+			if len(a.keys) != 10 {
+				t.Errorf("%d keys for 10 invoices", len(a.keys))
+			}
+		})
+	}
+}
+
+func TestAttemptsOfARunAreBounded(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 4)
+	a := api{reply: func(billing.Message, int) billing.Reply { return billing.Reply{Outcome: billing.Unknown} }}
+	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) {
+		c.Idempotent, c.Breaker, c.MaxAttempts = true, 1000, 3
+	}).Run(t.Context(), nil)
+	if s.Requests != 12 || s.Retry != 4 || s.ExitCode() != billing.ExitStopped {
+		t.Errorf("%+v, exit %d", s, s.ExitCode())
+	}
+	// The next run has attempts of its own.
+	a.reply = nil
+	execute(t, cfg, "update billonce.deliveries set due_at = now()")
+	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent = true }).Run(t.Context(), nil)
+	if s.Sent != 4 || s.ExitCode() != 0 {
+		t.Errorf("the next run: %+v, exit %d", s, s.ExitCode())
+	}
+}
+
+func TestBreakerLeavesTheRestUntouched(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1000)
+	a := api{reply: func(billing.Message, int) billing.Reply { return billing.Reply{Outcome: billing.NotSent} }}
+	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Breaker = 5 }).Run(t.Context(), nil)
+	if s.Stopped != billing.StoppedByBreaker || s.ExitCode() != billing.ExitStopped || s.Requests > 5+16 {
+		t.Errorf("%+v, exit %d", s, s.ExitCode())
+	}
+	if n := query[int64](t, cfg, "select count(*) from billonce.deliveries"); n > 64 {
+		t.Errorf("%d deliveries in the ledger after %d requests", n, s.Requests)
+	}
+}
+
+// A recovered delivery whose key is too old, or whose body has changed, is not
+// sent again.
+func TestRecoveryNeverGuesses(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3)
+	orphans(t, cfg, "1", "2", "3")
+	execute(t, cfg, `update billonce.deliveries set deadline_at = now() - interval '1 s';
+		update billonce.deliveries set first_sent_at = now() - interval '23 h 45 min' where invoice_id = 1;
+		update invoices set amount_cents = amount_cents + 1 where id = 2`)
+	var a api
+	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent = true }).Run(t.Context(), nil)
+	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt 3:sent"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if s.InDoubt != 2 || s.Requests != 1 || s.ExitCode() != billing.ExitPerson {
+		t.Errorf("%+v, exit %d", s, s.ExitCode())
+	}
+}
+
+func TestLookUpDecides(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3)
+	orphans(t, cfg, "1", "2", "3")
+	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.NotActed}}
+	withLookup := func(c *billing.Config) { c.HasLookup, c.Linger = true, 0 }
+	s := newRunner(t, cfg, &a, "advisory", withLookup).Run(t.Context(), nil)
+	if got, want := ledger(t, cfg), "1:sending 2:sending 3:sending"; got != want || s.ExitCode() != billing.ExitStopped || s.Requests != 0 {
+		t.Errorf("before the requests' deadline: %s, %+v, exit %d", got, s, s.ExitCode())
+	}
+	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 s'")
+	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true }).Run(t.Context(), nil)
+	if got, want := ledger(t, cfg), "1:sent 2:sent 3:in_doubt"; got != want || s.ExitCode() != billing.ExitPerson {
+		t.Errorf("%s, want %s; %+v, exit %d", got, want, s, s.ExitCode())
+	}
+	if a.requests["1"] != 0 || a.requests["2"] != 1 || a.requests["3"] != 0 {
+		t.Errorf("requests: %v", a.requests)
+	}
+}
+
+// An effect that stays unknown waits for its request's own deadline before it is
+// looked up, and holds no slot and no claim meanwhile.
+func TestUnknownWaitsForItsLookUp(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1)
+	a := api{
+		reply: func(billing.Message, int) billing.Reply {
+			return billing.Reply{Outcome: billing.Unknown, Reason: "reset"}
+		},
+		finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted},
+	}
+	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup, c.Linger = true, 0 }).Run(t.Context(), nil)
+	if got := ledger(t, cfg); got != "1:sending" || s.ExitCode() != billing.ExitStopped {
+		t.Errorf("%s, exit %d", got, s.ExitCode())
+	}
+	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 s'")
+	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true }).Run(t.Context(), nil)
+	if got := ledger(t, cfg); got != "1:sent" || s.Sent != 1 || a.requests["1"] != 1 {
+		t.Errorf("%s, %+v, %d requests", got, s, a.requests["1"])
+	}
+}
+
+func TestPendingAgainIsNotSentTwice(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3)
+	var a api
+	newRunner(t, cfg, &a, "advisory", nil).Run(t.Context(), nil)
+	execute(t, cfg, "update invoices set pending = true where id <= 2")
+	s := newRunner(t, cfg, &a, "row", nil).Run(t.Context(), nil)
+	if s.AlreadySent != 2 || s.Requests != 0 || s.ExitCode() != 0 {
+		t.Errorf("%+v, exit %d", s, s.ExitCode())
+	}
+}
+
+func TestRunLimitCountsRequests(t *testing.T) {
+	t.Parallel()
+	for _, idempotent := range []bool{true, false} {
+		cfg := seeded(t, 300)
+		var a api
+		s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Limit, c.Idempotent = 120, idempotent }).Run(t.Context(), nil)
+		if s.Requests != 120 || s.Sent != 120 || s.ExitCode() != 0 || s.Stopped != billing.StoppedByLimit {
+			t.Errorf("%+v, exit %d", s, s.ExitCode())
+		}
+	}
+}
