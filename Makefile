@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench clean
+.PHONY: help run test lint build bench model clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: ## run all tests; they start the PostgreSQL servers that they need
 lint: $(TOOLS)/golangci-lint ## vet and lint
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
+
+model: ## check the model of the protocol exhaustively (needs spin)
+	docs/model/check.sh
 
 build: ## build bin/batch
 	@mkdir -p $(BIN)
