@@ -19,9 +19,10 @@ set state         = 'sending',
     due_at        = null,
     http_status   = null,
     error         = null
-from unnest($1::text[], $2::text[], $3::integer[], $4::uuid[], $5::integer[], $6::bytea[])
+from unnest($1::{{.KeyType}}[], $2::text[], $3::integer[], $4::uuid[], $5::integer[], $6::bytea[])
      as s (id, state, attempt, run_id, run_attempt, body)
-where d.invoice_id = s.id::{{.KeyType}}
+where d.invoice_id = any ($1::{{.KeyType}}[])
+  and d.invoice_id = s.id
   and d.state = s.state
   and d.attempt = s.attempt
   and d.run_id = s.run_id

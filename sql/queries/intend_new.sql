@@ -7,9 +7,9 @@
 insert into {{.Schema}}.deliveries as d
     (invoice_id, state, attempt, run_attempt, idempotency_key, body_sha256, run_id,
      first_sent_at, updated_at, deadline_at)
-select s.id::{{.KeyType}}, 'sending', 1, s.run_attempt, s.key, s.body, $5,
+select s.id, 'sending', 1, s.run_attempt, s.key, s.body, $5,
        now(), now(), now() + make_interval(secs => $6)
-from unnest($1::text[], $2::integer[], $3::uuid[], $4::bytea[]) as s (id, run_attempt, key, body)
-order by s.id::{{.KeyType}}
+from unnest($1::{{.KeyType}}[], $2::integer[], $3::uuid[], $4::bytea[]) as s (id, run_attempt, key, body)
+order by s.id
 on conflict (invoice_id) do nothing
 returning d.invoice_id::text

@@ -5,7 +5,7 @@
 --   key on the invoices (manual, 13.3.2).
 select {{.ID}}::text
 from {{.Invoices}}
-where {{.ID}} = any ($1::text[]::{{.KeyType}}[])
+where {{.ID}} = any ($1::{{.KeyType}}[])
   and ({{.Pending}}
   )
 order by {{.ID}}

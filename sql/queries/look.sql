@@ -20,7 +20,7 @@ select i.{{.ID}}::text,
        coalesce(d.deadline_at < now(), false)
 from (
     select * from {{.Invoices}}
-    where {{.ID}} = any ($1::text[]::{{.KeyType}}[])
+    where {{.ID}} = any ($1::{{.KeyType}}[])
       and ({{.Pending}}
     )
 ) i

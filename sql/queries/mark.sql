@@ -7,16 +7,16 @@
 -- Shape: "in this very transaction" is updated_at = now(), which is the
 --   transaction's start (manual, 9.9.5). An invoice that was deleted or taken
 --   back meanwhile is not marked, and reported. The table has no alias, so that
---   the user's fragments may name it.
+--   the user's fragments may name it. A scalar subquery stays one index look-up
+--   for each row; an EXISTS may become a join of everything with everything.
 update {{.Invoices}}
 set {{.MarkSent}}
-where {{.ID}} = any ($1::text[]::{{.KeyType}}[])
+where {{.ID}} = any ($1::{{.KeyType}}[])
   and ({{.Pending}}
   )
-  and exists (
-      select from {{.Schema}}.deliveries as billonce_delivery
+  and (
+      select billonce_delivery.state = 'sent' and billonce_delivery.updated_at = now()
+      from {{.Schema}}.deliveries as billonce_delivery
       where billonce_delivery.invoice_id = {{.Invoices}}.{{.ID}}
-        and billonce_delivery.state = 'sent'
-        and billonce_delivery.updated_at = now()
   )
 returning {{.ID}}::text

@@ -90,15 +90,15 @@ func (c *claimer) startWatch(ctx context.Context) <-chan struct{} {
 
 // lockKeys takes the advisory locks of invoices.
 func (c *claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool, error) {
-	keys := make([]advisory.Key, len(ids))
+	locks := make([]advisory.Key, len(ids))
 	for i, id := range ids {
 		key, err := advisory.ObjectKey(c.store.book.Namespace, string(id), c.store.integerKey())
 		if err != nil {
 			return nil, fmt.Errorf("form the lock key of invoice %s: %w", id, err)
 		}
-		keys[i] = key
+		locks[i] = key
 	}
-	return advisory.TryLockAll(ctx, c.conn, keys)
+	return advisory.TryLockAll(ctx, c.conn, locks)
 }
 
 // detach frees a lock connection's statement from the caller's cancellation,
@@ -179,7 +179,7 @@ func (s *Store) rowsFree(ctx context.Context, orphans map[billing.InvoiceID]int)
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, s.sql.lockRows, texts(slices.Collect(maps.Keys(orphans))))
+		rows, err := tx.Query(ctx, s.sql.lockRows, keys(slices.Collect(maps.Keys(orphans))))
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ type rowClaimer struct{ claimer }
 func (c *rowClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
 	claim, err := c.claim(ctx, candidates, func(ctx context.Context) (*billing.Claim, error) {
 		locked := make(map[billing.InvoiceID]struct{}, len(candidates))
-		rows, err := c.conn.Query(ctx, c.store.sql.lockRows, texts(ids(candidates)))
+		rows, err := c.conn.Query(ctx, c.store.sql.lockRows, keys(ids(candidates)))
 		if err != nil {
 			return nil, err
 		}

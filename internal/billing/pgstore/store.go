@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -170,7 +171,7 @@ func (s *Store) Start(ctx context.Context) (*billing.InvoiceID, error) {
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	var seen []billing.Invoice
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, s.sql.look, texts(ids))
+		rows, err := conn.Query(ctx, s.sql.look, keys(ids))
 		if err != nil {
 			return err
 		}
@@ -210,12 +211,27 @@ func (s *Store) CountPending(ctx context.Context) (n int64, err error) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-func texts(ids []billing.InvoiceID) []string {
-	out := make([]string, len(ids))
+// keys writes ids as a PostgreSQL array (manual, 8.15.6), which a parameter of
+// any type of key takes as it is: a cast in the statement would be done again
+// for every row.
+func keys[T ~string](ids []T) string {
+	var b strings.Builder
+	b.WriteByte('{')
 	for i, id := range ids {
-		out[i] = string(id)
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('"')
+		for _, c := range []byte(id) {
+			if c == '"' || c == '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(c)
+		}
+		b.WriteByte('"')
 	}
-	return out
+	b.WriteByte('}')
+	return b.String()
 }
 
 func (s *Store) runID() string { return s.cfg.RunID.String() }
