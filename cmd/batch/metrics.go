@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"billonce/internal/metrics"
@@ -34,7 +35,21 @@ func (e *execution) pushMetrics(ctx context.Context, m *metrics.Metrics) {
 	if e.config.PushgatewayURL == "" {
 		return
 	}
-	if err := m.Push(context.WithoutCancel(ctx), e.config.PushgatewayURL, e.config.RunName); err != nil {
+	if err := m.Push(context.WithoutCancel(ctx), e.config.PushgatewayURL, e.pushGrouping()); err != nil {
 		e.log.Warn().Err(err).Msg("the metrics were not pushed")
 	}
+}
+
+// pushGrouping says whose place a push takes at the gateway. The run's id or the
+// pod's name would leave a group there for each night, for ever; the index that
+// Kubernetes gives the pods of an Indexed Job keeps those of one run apart and
+// comes back the next night. Runners without one share a group: the last to end
+// is seen.
+func (e *execution) pushGrouping() map[string]string {
+	grouping := map[string]string{"run_name": e.config.RunName}
+	index, _ := e.env("JOB_COMPLETION_INDEX")
+	if _, err := strconv.ParseUint(index, 10, 31); err == nil {
+		grouping["completion_index"] = index
+	}
+	return grouping
 }

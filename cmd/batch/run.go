@@ -145,6 +145,14 @@ func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (s bill
 		return s, nil, usage(err)
 	}
 	defer stopServing()
+	// Only now: a METRICS_ADDR that is taken leaves no run in the ledger.
+	err = e.store.StartRun(ctx, pgstore.RunRecord{
+		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
+		Application: e.applicationName(), Version: version(),
+	})
+	if err != nil {
+		return s, nil, err
+	}
 	if err := e.view.showProgress(ctx, e.store, &runner.Tally, e.config.RunLimit); err != nil {
 		return s, nil, err
 	}
@@ -159,13 +167,6 @@ func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {
 	ledger, err := e.store.LedgerID(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger's identity: %w", err)
-	}
-	err = e.store.StartRun(ctx, pgstore.RunRecord{
-		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
-		Application: e.applicationName(), Version: version(),
-	})
-	if err != nil {
-		return nil, err
 	}
 	return &billing.Runner{
 		Config: e.config.runner(e.id, ledger),

@@ -2,9 +2,12 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"io"
+	"maps"
+	"net"
 	"net/http"
-	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -82,27 +85,114 @@ func TestServe(t *testing.T) {
 	}
 }
 
-func TestPush(t *testing.T) {
+// A scrape during the run sees no end: an exit code of 0 would be a lie.
+func TestNoEndIsShownBeforeItCame(t *testing.T) {
 	t.Parallel()
-	var path, method string
-	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path, method = r.URL.Path, r.Method
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(http.StatusAccepted)
-	}))
-	defer gateway.Close()
-	defer http.DefaultClient.CloseIdleConnections()
 	m := sample()
-	m.Finish(billing.Summary{}, billing.ExitStopped, time.Now())
-	if err := m.Push(t.Context(), gateway.URL, "invoices"); err != nil {
+	names := []string{
+		"billonce_run_exit_code", "billonce_run_duration_seconds", "billonce_run_last_end_timestamp_seconds",
+		"billonce_run_last_success_timestamp_seconds", "billonce_in_doubt",
+	}
+	for _, step := range []struct {
+		end  func()
+		want int
+	}{
+		{func() {}, 0},
+		{func() { m.Finish(billing.Summary{Stopped: billing.StoppedByLockLost}, billing.ExitStopped, time.Now()) }, 4},
+		{func() { m.Finish(billing.Summary{}, billing.ExitDone, time.Now()) }, 5},
+	} {
+		step.end()
+		if n, err := testutil.GatherAndCount(m.registry, names...); err != nil || n != step.want {
+			t.Errorf("%d metrics of the end, want %d (%v)", n, step.want, err)
+		}
+	}
+	if n := testutil.ToFloat64(m.lockLost); n != 1 {
+		t.Errorf("%v locks lost, want 1", n)
+	}
+}
+
+func TestSenderMeasuresByOutcome(t *testing.T) {
+	t.Parallel()
+	m := New(new(billing.Tally))
+	for _, reply := range []answer{
+		{Outcome: billing.Accepted},
+		{Outcome: billing.Accepted},
+		{Outcome: billing.Refused},
+		{Outcome: billing.NotSent},
+		{Outcome: billing.Unknown},
+		{Outcome: billing.NotSent, NotAsked: true},
+	} {
+		if got := m.Sender(reply).Send(t.Context(), billing.Message{}, nil); got != billing.Reply(reply) {
+			t.Errorf("the reply became %+v", got)
+		}
+	}
+	families, err := m.registry.Gather()
+	if err != nil {
 		t.Fatal(err)
 	}
-	// POST adds: what this push does not name (the last success) stays.
-	if method != http.MethodPost || path != "/metrics/job/billonce/run_name/invoices" {
-		t.Errorf("%s %s", method, path)
+	got := map[string]uint64{}
+	for _, f := range families {
+		for _, one := range f.GetMetric() {
+			if h := one.GetHistogram(); h != nil {
+				got[one.GetLabel()[0].GetValue()] = h.GetSampleCount()
+			}
+		}
 	}
-	err := m.Push(t.Context(), "http://user:s3cr3t@127.0.0.1:1", "invoices")
-	if err == nil || strings.Contains(err.Error(), "s3cr3t") {
-		t.Errorf("a gateway that is not there: %v", err)
+	want := map[string]uint64{"accepted": 2, "refused": 1, "not_sent": 1, "unknown": 1}
+	if !maps.Equal(got, want) {
+		t.Errorf("measured %v, want %v", got, want)
+	}
+}
+
+func TestServeEndsThoughAScraperDawdles(t *testing.T) {
+	t.Parallel()
+	addr, stop, err := sample().Serve(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dawdler, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dawdler.Close()
+	// Connections are accepted in their order: this one's reply says that the
+	// server has the other.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + addr + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := stop(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	// Well below readHeaderTimeout, which would end it too.
+	if err := dawdler.SetReadDeadline(time.Now().Add(readHeaderTimeout / 2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dawdler.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection outlives the server")
+	}
+	if err := stop(t.Context()); err != nil {
+		t.Errorf("a second stop: %v", err)
+	}
+}
+
+func TestServeNamesABusyAddress(t *testing.T) {
+	t.Parallel()
+	addr, stop, err := sample().Serve(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := sample().Serve(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "METRICS_ADDR") {
+		t.Errorf("got %v", err)
+	}
+	if err := stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
