@@ -1,7 +1,7 @@
 // Command bench times `batch run` against a bare loop that only calls the API,
-// round by round, and prints the ratio of the two. It builds and starts what it
-// needs: the runner and the API as processes of their own, and a PostgreSQL with
-// default settings.
+// round by round, and prints the ratio of the two and what it cost. It builds
+// and starts what it needs: the loop, the runner and the API as processes of
+// their own, and a PostgreSQL with default settings.
 package main
 
 import (
@@ -14,60 +14,61 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/billing/billinghttp"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp"
 )
 
-// scenario is one way to run.
-type scenario struct {
-	name        string
-	latency     time.Duration
-	concurrency int
-	environment []string
-}
-
-func scenarios() []scenario {
-	idempotent := "BILLING_IDEMPOTENT=true"
-	return []scenario{
-		{"advisory, no latency, idempotent API", 0, 64, []string{idempotent}},
-		{"advisory, no latency, no keys", 0, 64, nil},
-		{"row, no latency, idempotent API", 0, 64, []string{idempotent, "LOCK_STRATEGY=row"}},
-		{"row, no latency, no keys", 0, 64, []string{"LOCK_STRATEGY=row"}},
-		{"advisory, 20 ms, idempotent API", 20 * time.Millisecond, 256, []string{idempotent}},
-		{"advisory, 20 ms, no keys", 20 * time.Millisecond, 256, nil},
-	}
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	invoices := flag.Int("invoices", 20_000, "invoices in each run")
-	rounds := flag.Int("rounds", 5, "rounds of each scenario")
-	only := flag.Int("scenario", 0, "only this one, from 1")
-	flag.Parse()
-	if err := bench(ctx, os.Stdout, *invoices, *rounds, *only); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(ctx context.Context, out io.Writer, invoices, rounds, only int) (err error) {
+// options of a benchmark.
+type options struct {
+	invoices int
+	rounds   int
+	only     int
+	json     string
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	// The parts that are processes of their own are this program again.
+	if len(args) > 0 && args[0] == "api" {
+		return serveAPI(ctx, args[1:], out)
+	}
+	if len(args) > 0 && args[0] == "loop" {
+		return bareLoop(ctx, args[1:])
+	}
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.IntVar(&o.invoices, "invoices", 20_000, "invoices in each run (a tenth with a latency of 1 s)")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
+	flags.IntVar(&o.only, "scenario", 0, "only this one, from 1")
+	flags.StringVar(&o.json, "json", "", "write all figures to this file, too")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	return bench(ctx, out, o)
+}
+
+func bench(ctx context.Context, out io.Writer, o options) (err error) {
 	dir, err := os.MkdirTemp("", "billonce-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	batch := filepath.Join(dir, "batch")
-	if text, err := exec.CommandContext(ctx, "go", "build", "-o", batch, "billonce/cmd/batch").CombinedOutput(); err != nil {
+	b := bencher{batch: filepath.Join(dir, "batch")}
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if text, err := exec.CommandContext(ctx, "go", "build", "-o", b.batch, "billonce/cmd/batch").CombinedOutput(); err != nil {
 		return fmt.Errorf("build batch: %w\n%s", err, text)
 	}
 	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true})
@@ -75,26 +76,39 @@ func bench(ctx context.Context, out io.Writer, invoices, rounds, only int) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	b := bencher{batch: batch, url: server.URL("postgres"), invoices: invoices}
+	b.url = server.URL("postgres")
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d invoices, %d rounds; seconds as median (min–max), the loop and the run in turn\n\n", invoices, rounds)
-	fmt.Fprintf(out, "%-40s %-22s %-22s %s\n", "", "bare loop", "batch run", "ratio")
-	for n, s := range scenarios() {
-		if only != 0 && only != n+1 {
+	if b.meter, err = newMeter(ctx, b.url); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.meter.close()) }()
+
+	r := report{Version: reportVersion, Began: time.Now().UTC(), Rounds: o.rounds}
+	writeHead(out, o)
+	for n, s := range scenarios(o.invoices) {
+		if o.only != 0 && o.only != n+1 {
 			continue
 		}
-		if err := b.scenario(ctx, out, s, rounds); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		measured, err := b.scenario(ctx, s, o.rounds)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
 		}
+		measured.writeText(out)
+		r.Scenarios = append(r.Scenarios, measured)
 	}
-	return nil
+	writeFoot(out, r)
+	if o.json == "" {
+		return nil
+	}
+	return r.writeJSON(o.json)
 }
 
+// bencher runs scenarios, one after the other, on one server.
 type bencher struct {
-	batch, url string
-	invoices   int
+	batch, self, url string
+	meter            *meter
 }
 
 func (b bencher) prepare(ctx context.Context) error {
@@ -105,120 +119,6 @@ func (b bencher) prepare(ctx context.Context) error {
 	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 		return err
 	}
-	return b.run(ctx, "migrate")
-}
-
-func (b bencher) scenario(ctx context.Context, out io.Writer, s scenario, rounds int) error {
-	var bare, run, ratio []float64
-	for round := range rounds + 1 {
-		loop, err := b.withAPI(ctx, s, b.bareLoop)
-		if err != nil {
-			return err
-		}
-		if err := b.run(ctx, "seed", strconv.Itoa(b.invoices)); err != nil {
-			return err
-		}
-		took, err := b.withAPI(ctx, s, b.batchRun)
-		if err != nil {
-			return err
-		}
-		if round == 0 {
-			continue // warm-up
-		}
-		bare, run, ratio = append(bare, loop.Seconds()), append(run, took.Seconds()), append(ratio, took.Seconds()/loop.Seconds())
-	}
-	fmt.Fprintf(out, "%-40s %-22s %-22s %s\n", s.name, spread(bare), spread(run), spread(ratio))
-	return nil
-}
-
-// withAPI times f against an API of its own, and checks that it was asked for
-// every invoice once.
-func (b bencher) withAPI(ctx context.Context, s scenario, f func(context.Context, scenario, string) error) (time.Duration, error) {
-	api := billingfake.New(billingfake.Config{Idempotent: true, Latency: s.latency})
-	server, err := billingfake.Listen("127.0.0.1:0", api)
-	if err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	err = f(ctx, s, server.URL()+"/v1/invoices/{id}/send")
-	took := time.Since(began)
-	if sum := api.Summary(); err == nil && (sum.Requests != b.invoices || sum.Effects != b.invoices) {
-		err = fmt.Errorf("%d requests and %d effects for %d invoices", sum.Requests, sum.Effects, b.invoices)
-	}
-	return took, errors.Join(err, server.Close(ctx))
-}
-
-func (b bencher) batchRun(ctx context.Context, s scenario, url string) error {
-	return b.run(ctx, "run", append(s.environment, "BILLING_URL="+url, "CONCURRENCY="+strconv.Itoa(s.concurrency))...)
-}
-
-// run runs batch; for `run`, what follows the command is its environment.
-func (b bencher) run(ctx context.Context, command string, more ...string) error {
-	args := []string{command}
-	environment := append(os.Environ(), "DATABASE_URL="+b.url, "LOG_LEVEL=warn")
-	if command == "run" {
-		environment = append(environment, more...)
-	} else {
-		args = append(args, more...)
-	}
-	c := exec.CommandContext(ctx, b.batch, args...)
-	c.Env = environment
-	if text, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("batch %s: %w\n%s", command, err, text)
-	}
-	return nil
-}
-
-// bareLoop posts the same requests through the same client, and does nothing
-// else.
-func (b bencher) bareLoop(ctx context.Context, s scenario, url string) error {
-	client, err := billinghttp.New(billinghttp.Config{
-		URL: url, Method: "POST", Body: "row", Timeout: 30 * time.Second, Concurrency: s.concurrency,
-	})
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	next := make(chan int)
-	var senders sync.WaitGroup
-	var mu sync.Mutex
-	var fault error
-	for range s.concurrency {
-		senders.Go(func() {
-			for n := range next {
-				if err := post(ctx, client, n); err != nil {
-					mu.Lock()
-					fault = err
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	for n := range b.invoices {
-		next <- n + 1
-	}
-	close(next)
-	senders.Wait()
-	return fault
-}
-
-func post(ctx context.Context, client *billinghttp.Client, n int) error {
-	id := strconv.Itoa(n)
-	m, err := client.Render(billing.Invoice{
-		ID: billing.InvoiceID(id), Columns: []*string{&id},
-		Row: fmt.Appendf(nil, `{"id":%d,"customer":"Customer %d","amount_cents":1234,"currency":"EUR","due_date":"2026-01-01","pending":true,"sent_at":null}`, n, n),
-	})
-	if err != nil {
-		return err
-	}
-	m.IdempotencyKey = id
-	if reply := client.Send(ctx, m, func() error { return nil }); reply.Outcome != billing.Accepted {
-		return fmt.Errorf("invoice %d: %s (%s)", n, reply.Outcome, reply.Reason)
-	}
-	return nil
-}
-
-func spread(values []float64) string {
-	slices.Sort(values)
-	return fmt.Sprintf("%.2f (%.2f–%.2f)", values[len(values)/2], values[0], values[len(values)-1])
+	_, err = b.runBatch(ctx, nil, "migrate")
+	return err
 }

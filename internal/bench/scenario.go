@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// scenario is one way to run.
+type scenario struct {
+	Name        string        `json:"name"`
+	Invoices    int           `json:"invoices"`
+	Latency     time.Duration `json:"latency_ns"`
+	Concurrency int           `json:"concurrency"`
+	Environment []string      `json:"environment"`
+}
+
+func scenarios(invoices int) []scenario {
+	const keys, row = "BILLING_IDEMPOTENT=true", "LOCK_STRATEGY=row"
+	return []scenario{
+		{"no latency, advisory, keys", invoices, 0, 64, []string{keys}},
+		{"no latency, advisory, no keys", invoices, 0, 64, nil},
+		{"no latency, row, keys", invoices, 0, 64, []string{keys, row}},
+		{"no latency, row, no keys", invoices, 0, 64, []string{row}},
+		{"20 ms, advisory, keys", invoices, 20 * time.Millisecond, 256, []string{keys}},
+		{"20 ms, advisory, no keys", invoices, 20 * time.Millisecond, 256, nil},
+		{"20 ms, row, keys", invoices, 20 * time.Millisecond, 256, []string{keys, row}},
+		{"1 s, advisory, keys", invoices / 10, time.Second, 1000, []string{keys}},
+		{"1 s, advisory, no keys", invoices / 10, time.Second, 1000, nil},
+	}
+}
+
+// round is one turn of the loop and of the run.
+type round struct {
+	Loop  usage `json:"loop"`
+	Run   usage `json:"run"`
+	Spent spent `json:"database"` // by the run
+}
+
+// usage is what a client and the API that it called have cost.
+type usage struct {
+	Seconds      float64 `json:"seconds"`
+	ClientCPU    float64 `json:"client_cpu_seconds"`
+	APICPU       float64 `json:"api_cpu_seconds"`
+	ClientRSSMiB float64 `json:"client_peak_rss_mib"`
+}
+
+func (b bencher) scenario(ctx context.Context, s scenario, rounds int) (measured, error) {
+	m := measured{Scenario: s}
+	for n := range rounds + 1 {
+		r, err := b.round(ctx, s)
+		if err != nil {
+			return m, err
+		}
+		if n > 0 { // the first one warms up
+			m.Rounds = append(m.Rounds, r)
+		}
+	}
+	return m, nil
+}
+
+func (b bencher) round(ctx context.Context, s scenario) (r round, err error) {
+	r.Loop, err = b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
+		loop := exec.CommandContext(ctx, b.self, "loop", url, strconv.Itoa(s.Invoices), strconv.Itoa(s.Concurrency))
+		text, err := loop.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("bare loop: %w\n%s", err, text)
+		}
+		return loop.ProcessState, err
+	})
+	if err != nil {
+		return r, err
+	}
+	if _, err = b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
+		return r, err
+	}
+	if err = b.meter.start(ctx); err != nil {
+		return r, err
+	}
+	r.Run, err = b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
+		return b.runBatch(ctx, append(s.Environment, "BILLING_URL="+url, "CONCURRENCY="+strconv.Itoa(s.Concurrency)), "run")
+	})
+	if err != nil {
+		return r, err
+	}
+	r.Spent, err = b.meter.stop(ctx)
+	return r, err
+}
+
+// withAPI times call against an API of its own, and checks that it was asked for
+// every invoice once.
+func (b bencher) withAPI(ctx context.Context, s scenario, call func(url string) (*os.ProcessState, error)) (u usage, err error) {
+	api, err := startAPI(ctx, b.self, s.Latency)
+	if err != nil {
+		return u, err
+	}
+	began := time.Now()
+	state, err := call(api.url)
+	u.Seconds = time.Since(began).Seconds()
+	sum, apiState, cerr := api.close()
+	if err = errors.Join(err, cerr); err != nil {
+		return u, err
+	}
+	if sum.Requests != s.Invoices || sum.Effects != s.Invoices {
+		return u, fmt.Errorf("%d requests and %d effects for %d invoices", sum.Requests, sum.Effects, s.Invoices)
+	}
+	u.ClientCPU, u.APICPU, u.ClientRSSMiB = cpu(state), cpu(apiState), peakRSS(state)
+	return u, nil
+}
+
+func (b bencher) runBatch(ctx context.Context, environment []string, args ...string) (*os.ProcessState, error) {
+	c := exec.CommandContext(ctx, b.batch, args...)
+	c.Env = append(append(os.Environ(), "DATABASE_URL="+b.url, "LOG_LEVEL=warn"), environment...)
+	text, err := c.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("batch %s: %w\n%s", args[0], err, text)
+	}
+	return c.ProcessState, err
+}
+
+func cpu(p *os.ProcessState) float64 { return (p.UserTime() + p.SystemTime()).Seconds() }
+
+// peakRSS is in MiB, where the system counts it in KiB (getrusage(2) on Linux).
+func peakRSS(p *os.ProcessState) float64 {
+	if r, ok := p.SysUsage().(*syscall.Rusage); ok {
+		return float64(r.Maxrss) / 1024
+	}
+	return 0
+}
