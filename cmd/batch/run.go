@@ -256,18 +256,10 @@ func (c config) http() billinghttp.Config {
 	}
 }
 
-// rowClaimsPerRun keeps row claims small: nobody else may touch their invoices
-// until the slowest of their requests has ended.
-const rowClaimsPerRun = 2
-
 func (c config) runner(id, ledger uuid.UUID) billing.Config {
-	size := c.ClaimSize
-	if c.LockStrategy == "row" {
-		size = min(size, max(1, c.Concurrency/rowClaimsPerRun))
-	}
 	return billing.Config{
 		RunID: id, LedgerID: ledger,
-		Lanes: pgstore.Lanes, ClaimSize: size, Concurrency: c.Concurrency, Spread: c.RunLock != "exclusive",
+		Lanes: pgstore.Lanes, ClaimSize: c.ClaimSize, SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency, Spread: c.RunLock != "exclusive",
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Linger: c.Linger, Drain: c.DrainTimeout,

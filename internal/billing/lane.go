@@ -21,7 +21,10 @@ const (
 	intentLifeShortest    = time.Second
 	// deadlineMargin is what the ledger's deadline allows for beyond the request's own.
 	deadlineMargin = time.Second
-	claimTries     = 5
+	// lookLife is how long a second look is acted upon: what the application
+	// takes back meanwhile is sent all the same.
+	lookLife   = time.Second
+	claimTries = 5
 )
 
 // delivering is one claim on its way through intent, send and settle.
@@ -34,11 +37,12 @@ type delivering struct {
 	open sync.WaitGroup // deliveries not yet settled (row: not yet replied to)
 
 	mu      sync.Mutex
-	settles []Settlement // row: what the claim's own transaction will write
+	settles []groupItem // row: what the claim's own transaction will write
 }
 
-// lane claims and delivers until the pass is over.
-func (r *Runner) lane(p *pass) (err error) {
+// lane claims up to size invoices at a time and delivers them, until the pass is
+// over.
+func (r *Runner) lane(p *pass, size int) (err error) {
 	claimer := r.NewClaimer()
 	defer func() {
 		if cerr := claimer.Close(context.WithoutCancel(r.claimCtx)); cerr != nil {
@@ -46,7 +50,7 @@ func (r *Runner) lane(p *pass) (err error) {
 		}
 	}()
 	for {
-		candidates, err := p.next(r.claimCtx)
+		candidates, err := p.next(r.claimCtx, size)
 		if err != nil {
 			return r.unlessStopped(err)
 		}
@@ -113,33 +117,57 @@ func (d *delivering) deliver(ctx context.Context) (err error) {
 		}
 	}()
 	for rest := d.claim.IDs; len(rest) > 0 && d.live(); {
-		n, err := d.next(ctx, rest)
-		if n == 0 || err != nil {
+		n := d.ahead(len(rest))
+		seen, err := d.look(ctx, rest[:n])
+		if err != nil {
 			return err
 		}
-		rest = rest[n:]
+		unsent, err := d.send(ctx, seen)
+		if err != nil {
+			return err
+		}
+		rest = append(unsent, rest[n:]...)
 	}
 	return nil
 }
 
-// next takes a group from rest to its senders, and returns its size.
-func (d *delivering) next(ctx context.Context, rest []InvoiceID) (int, error) {
+// send takes what a look found through intent to the senders, as long as the
+// look is fresh. It returns the invoices that have to be looked at again.
+func (d *delivering) send(ctx context.Context, seen looked) (rest []InvoiceID, err error) {
+	attempts := seen.attempts
+	for len(attempts) > 0 && d.live() {
+		n, err := d.sendGroup(ctx, attempts)
+		if err != nil {
+			return nil, err
+		}
+		attempts = attempts[n:]
+		if time.Since(seen.at) > lookLife {
+			break
+		}
+	}
+	for _, a := range attempts {
+		rest = append(rest, a.intent.InvoiceID)
+	}
+	return rest, nil
+}
+
+// sendGroup takes the first of the attempts to their senders, and says how many.
+func (d *delivering) sendGroup(ctx context.Context, attempts []*attempt) (int, error) {
 	r := d.runner
 	if r.Idempotent {
-		n := d.ahead(len(rest))
-		attempts, err := d.group(ctx, rest[:n])
-		d.begin(ctx, attempts)
-		return n, err
+		begun, err := d.intend(ctx, attempts)
+		d.begin(ctx, begun)
+		return len(attempts), err
 	}
-	// One group at a time: the senders that become free while it is being
-	// committed are the next group. Else each freed sender would make a group,
+	// One group at a time: the slots that become free while it is being
+	// committed are the next group. Else each freed slot would make a group,
 	// and a commit, of its own.
 	r.turn.Lock()
-	n := r.reserveSlots(ctx, len(rest))
-	attempts, err := d.group(ctx, rest[:n])
+	n := r.reserveSlots(ctx, len(attempts))
+	begun, err := d.intend(ctx, attempts[:n])
 	r.turn.Unlock()
-	r.free(n - len(attempts))
-	d.begin(ctx, attempts)
+	r.free(n - len(begun))
+	d.begin(ctx, begun)
 	return n, err
 }
 
@@ -157,54 +185,56 @@ func (d *delivering) ahead(wanted int) int {
 	return min(wanted, ahead)
 }
 
-// group looks again and commits the intents of those invoices that are to be
-// sent. It returns their attempts.
-func (d *delivering) group(ctx context.Context, ids []InvoiceID) ([]*attempt, error) {
-	r := d.runner
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	life := r.intentLife()
-	sendBy := time.Now().Add(life) // the keys' ages are as of the look
-	invoices, err := r.Looker.Look(ctx, ids)
+// looked is what a second look found to send.
+type looked struct {
+	at       time.Time
+	attempts []*attempt
+}
+
+// look takes the second look at claimed invoices. What needs no request is
+// settled; the rest is what may be sent.
+func (d *delivering) look(ctx context.Context, ids []InvoiceID) (looked, error) {
+	at := time.Now() // the keys' ages are as of the look
+	invoices, err := d.runner.Looker.Look(ctx, ids)
 	if err != nil {
-		return nil, fmt.Errorf("look at claimed invoices again: %w", err)
+		return looked{}, fmt.Errorf("look at claimed invoices again: %w", err)
 	}
 	plan := d.plan(invoices)
 	if err := d.lookUp(ctx, plan.lookUps); err != nil {
-		return nil, err
+		return looked{}, err
 	}
 	for _, s := range plan.settle {
-		d.settle(s)
+		d.settle(s, false)
 	}
-	if len(plan.attempts) == 0 {
+	for _, a := range plan.attempts {
+		a.sendBy = at.Add(d.runner.intentLife())
+	}
+	return looked{at, plan.attempts}, nil
+}
+
+// intend commits the intents of attempts, and returns those that are ours to send.
+func (d *delivering) intend(ctx context.Context, attempts []*attempt) ([]*attempt, error) {
+	r := d.runner
+	if len(attempts) == 0 {
 		return nil, nil
 	}
-	intents := make([]Intent, len(plan.attempts))
-	for i, a := range plan.attempts {
+	intents := make([]Intent, len(attempts))
+	for i, a := range attempts {
 		intents[i] = a.intent
 	}
-	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, life+r.Timeout+deadlineMargin)
+	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, r.intentLife()+r.Timeout+deadlineMargin)
 	if err != nil {
 		return nil, fmt.Errorf("record intents: %w", err)
 	}
-	begun := plan.attempts[:0]
-	for _, a := range plan.attempts {
+	begun := make([]*attempt, 0, len(attempts))
+	for _, a := range attempts {
 		if _, ok := committed[a.intent.InvoiceID]; !ok {
 			// The fence held: another run is at it, whatever the locks say.
 			r.Log.Warn().Str("invoice_id", string(a.intent.InvoiceID)).Msg("another run has this invoice's delivery: left to it")
 			d.pass.addHeld(1)
 			continue
 		}
-		a.sendBy = sendBy
-		if seen := a.intent.Seen; seen != nil && seen.State == Retry && seen.RunID == r.RunID {
-			r.Tally.Retry.Add(-1)
-		}
-		if a.intent.Seen != nil && a.intent.Seen.State == Sending {
-			r.Tally.Recovered.Add(1)
-			r.Log.Info().Str("invoice_id", string(a.intent.InvoiceID)).Int("attempt", a.intent.Attempt).
-				Msg("recovered: its sender is gone; sending again under the same key")
-		}
+		d.noteBegun(a)
 		begun = append(begun, a)
 	}
 	d.begun += len(begun)
@@ -213,12 +243,25 @@ func (d *delivering) group(ctx context.Context, ids []InvoiceID) ([]*attempt, er
 	return begun, nil
 }
 
+func (d *delivering) noteBegun(a *attempt) {
+	r, seen := d.runner, a.intent.Seen
+	switch {
+	case seen == nil:
+	case seen.State == Retry && seen.RunID == r.RunID:
+		r.Tally.Retry.Add(-1)
+	case seen.State == Sending:
+		r.Tally.Recovered.Add(1)
+		r.Log.Info().Str("invoice_id", string(a.intent.InvoiceID)).Int("attempt", a.intent.Attempt).
+			Msg("recovered: its sender is gone; sending again under the same key")
+	}
+}
+
 // begin hands attempts to the senders.
 func (d *delivering) begin(ctx context.Context, attempts []*attempt) {
 	r := d.runner
 	for _, a := range attempts {
 		if r.Idempotent && !r.reserveSlot(ctx) {
-			d.settle(a.unasked())
+			d.settle(a.unasked(), false)
 			continue
 		}
 		r.work <- a
@@ -226,13 +269,14 @@ func (d *delivering) begin(ctx context.Context, attempts []*attempt) {
 }
 
 // settle hands a settlement to whoever may write it.
-func (d *delivering) settle(s Settlement) {
+func (d *delivering) settle(s Settlement, slot bool) {
+	i := groupItem{settlement: s, open: &d.open, slot: slot}
 	if d.claim.Settler == nil {
-		d.runner.group.add(groupItem{s, &d.open})
+		d.runner.group.add(i)
 		return
 	}
 	d.mu.Lock()
-	d.settles = append(d.settles, s)
+	d.settles = append(d.settles, i)
 	d.mu.Unlock()
 	d.open.Done()
 }
@@ -242,8 +286,7 @@ func (d *delivering) settleOnClaim(ctx context.Context) error {
 	if d.claim.Settler == nil || len(d.settles) == 0 {
 		return nil
 	}
-	came, err := d.claim.Settler.Settle(ctx, d.settles)
-	d.runner.noteSettled(d.settles, came)
+	err := d.runner.settle(ctx, d.claim.Settler, d.settles)
 	if err != nil {
 		return fmt.Errorf("settle a claim: %w", err)
 	}

@@ -45,14 +45,14 @@ func (r *Runner) newPass(ctx context.Context) (*pass, error) {
 	return p, nil
 }
 
-// next returns the next candidates that are worth locking; none at the end of
-// the pass, or when the budget is spent. The caller gives back to the budget
-// what it does not use.
-func (p *pass) next(ctx context.Context) ([]Candidate, error) {
+// next returns the next candidates that are worth locking, up to size; none at
+// the end of the pass, or when the budget is spent. The caller gives back to the
+// budget what it does not use.
+func (p *pass) next(ctx context.Context, size int) ([]Candidate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.done && !p.runner.stop.stopped() {
-		n := p.runner.budget.take(p.runner.ClaimSize)
+		n := p.runner.budget.take(size)
 		if n == 0 {
 			return nil, nil
 		}

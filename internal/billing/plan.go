@@ -114,7 +114,7 @@ func (d *delivering) lookUp(ctx context.Context, attempts []*attempt) error {
 			if finding == NotKnown {
 				decision.Reason += ": " + reason
 			}
-			d.settle(a.recovered(decision))
+			d.settle(a.recovered(decision), false)
 			return nil
 		})
 	}

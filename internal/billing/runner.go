@@ -20,7 +20,8 @@ type Config struct {
 
 	Lanes       int  // claims open at the same time, each on a connection of its own
 	ClaimSize   int  // invoices a claim, at most
-	Concurrency int  // requests in flight, at most
+	Concurrency int  // requests in flight, at most; without keys: begun and not yet settled
+	SettlesLate bool // a claim's outcomes are written only as it ends (row)
 	Spread      bool // other runners share the run: start at a place of our own
 
 	Idempotent  bool          // the API honours idempotency keys
@@ -65,11 +66,42 @@ type Runner struct {
 
 	turn  sync.Mutex // held while a group of intents is being committed
 	work  chan *attempt
-	slots chan struct{} // a token for each sender that is free
+	slots chan struct{} // a token for each of Concurrency that is free
 
 	claimCtx context.Context // ends when the run stops claiming
 	sendCtx  context.Context // ends when requests in flight are given up
 }
+
+// lanes is how many claims are open at the same time.
+func (c Config) lanes() int {
+	if c.SettlesLate {
+		return min(c.Lanes, c.Concurrency)
+	}
+	return c.Lanes
+}
+
+// claimSize is how many invoices a claim of a lane (from 0) has, at most. One
+// that settles late is small: nobody else may touch its rows until its slowest
+// request has ended. Where its attempts hold their slots until then, the lanes
+// share the slots out beforehand: else each would wait for the others'.
+func (c Config) claimSize(lane int) int {
+	switch {
+	case !c.SettlesLate:
+		return c.ClaimSize
+	case !c.holdsSlots():
+		return min(c.ClaimSize, c.Concurrency)
+	}
+	share := c.Concurrency / c.lanes()
+	if lane < c.Concurrency%c.lanes() {
+		share++
+	}
+	return min(c.ClaimSize, share)
+}
+
+// holdsSlots says that an attempt keeps its slot until it is settled. Where a
+// repeat does harm, what a kill leaves in doubt is whatever was begun and not yet
+// settled: so that is what Concurrency bounds.
+func (c Config) holdsSlots() bool { return !c.Idempotent }
 
 const lingerPoll = 250 * time.Millisecond
 
@@ -222,8 +254,8 @@ func (r *Runner) linger(p *pass, until time.Time) bool {
 func (r *Runner) runPass(p *pass) error {
 	began := time.Now()
 	var lanes errgroup.Group
-	for range r.Lanes {
-		lanes.Go(func() error { return r.lane(p) })
+	for n := range r.lanes() {
+		lanes.Go(func() error { return r.lane(p, r.claimSize(n)) })
 	}
 	err := lanes.Wait()
 	p.elapsed = time.Since(began)

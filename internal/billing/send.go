@@ -21,12 +21,14 @@ type attempt struct {
 func (r *Runner) sendLoop() {
 	for a := range r.work {
 		reply := r.Sender.Send(r.sendCtx, a.message, a.permit)
-		r.free(1)
+		if !r.holdsSlots() {
+			r.free(1)
+		}
 		if !reply.NotAsked {
 			r.Tally.Requests.Add(1)
 			r.adapt(reply, a.intent.RunAttempt)
 		}
-		a.delivering.settle(a.settlement(reply))
+		a.delivering.settle(a.settlement(reply), r.holdsSlots())
 	}
 }
 
@@ -117,7 +119,7 @@ func (a *attempt) recovered(d Decision) Settlement {
 	}
 }
 
-// reserveSlot waits for a free sender, and for the right to send.
+// reserveSlot waits for a free slot, and for the right to send.
 func (r *Runner) reserveSlot(ctx context.Context) bool {
 	select {
 	case <-r.slots:
@@ -131,9 +133,8 @@ func (r *Runner) reserveSlot(ctx context.Context) bool {
 	return true
 }
 
-// reserveSlots waits for one sender and takes those that are free beside it, up
-// to wanted: what a kill can leave in doubt is what was in flight, not what was
-// claimed. It returns 0 when the run is stopping.
+// reserveSlots waits for one slot and takes those that are free beside it, up to
+// wanted. It returns 0 when the run is stopping.
 func (r *Runner) reserveSlots(ctx context.Context, wanted int) int {
 	if !r.reserveSlot(ctx) {
 		return 0

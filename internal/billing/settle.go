@@ -3,29 +3,42 @@ package billing
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 const (
 	groupMax   = 1000 // settlements in one transaction, at most
 	groupQueue = 1000
+	// groupWait is how long a group may wait to grow, where nothing but a commit
+	// is to be saved: a repeat is harmless there, so that what a kill leaves
+	// unsettled in that time costs nothing but the repeats.
+	groupWait = 20 * time.Millisecond
+	// groupEnough is a group that need not wait to grow.
+	groupEnough = 250
 )
 
+// groupItem is a settlement on its way, and what to let go once it is written.
 type groupItem struct {
 	settlement Settlement
 	open       *sync.WaitGroup
+	slot       bool
 }
 
 // groupSettler writes outcomes in groups: whatever has come in while the last
-// group was being committed is the next one. So a group is as large as the
-// database is slow, and a lone outcome does not wait.
+// group was being committed is the next one, at least.
 type groupSettler struct {
 	ctx    context.Context
 	runner *Runner
+	wait   time.Duration
 	in     chan groupItem
 }
 
 func newGroupSettler(ctx context.Context, r *Runner) *groupSettler {
-	return &groupSettler{ctx: ctx, runner: r, in: make(chan groupItem, groupQueue)}
+	g := &groupSettler{ctx: ctx, runner: r, in: make(chan groupItem, groupQueue)}
+	if r.Idempotent {
+		g.wait = groupWait
+	}
+	return g
 }
 
 func (g *groupSettler) add(i groupItem) { g.in <- i }
@@ -34,29 +47,66 @@ func (g *groupSettler) add(i groupItem) { g.in <- i }
 func (g *groupSettler) close() { close(g.in) }
 
 func (g *groupSettler) run() {
-	group := make([]Settlement, 0, groupMax)
-	open := make([]*sync.WaitGroup, 0, groupMax)
-	for item := range g.in {
-		group, open = append(group[:0], item.settlement), append(open[:0], item.open)
-		for more := true; more && len(group) < groupMax; {
-			select {
-			case item, ok := <-g.in:
-				if more = ok; ok {
-					group, open = append(group, item.settlement), append(open, item.open)
-				}
-			default:
-				more = false
-			}
-		}
-		came, err := g.runner.Settler.Settle(g.ctx, group)
-		if err != nil {
+	items := make([]groupItem, 0, groupMax)
+	for first := range g.in {
+		items = g.gather(append(items[:0], first))
+		if err := g.runner.settle(g.ctx, g.runner.Settler, items); err != nil {
 			g.runner.stop.stop(StoppedByError, err)
 		}
-		g.runner.noteSettled(group, came)
-		for _, o := range open {
-			o.Done()
+		for _, i := range items {
+			i.open.Done()
 		}
 	}
+}
+
+// gather adds what has come in, and waits for more if the group is small.
+func (g *groupSettler) gather(items []groupItem) []groupItem {
+	var patience <-chan time.Time
+	if g.wait > 0 {
+		timer := time.NewTimer(g.wait)
+		defer timer.Stop()
+		patience = timer.C
+	}
+	for len(items) < groupMax {
+		select {
+		case item, ok := <-g.in:
+			if !ok {
+				return items
+			}
+			items = append(items, item)
+			continue
+		default:
+		}
+		if patience == nil || len(items) >= groupEnough {
+			return items
+		}
+		select {
+		case item, ok := <-g.in:
+			if !ok {
+				return items
+			}
+			items = append(items, item)
+		case <-patience:
+			return items
+		}
+	}
+	return items
+}
+
+// settle has a group written, reports what came of it, and frees its slots.
+func (r *Runner) settle(ctx context.Context, by Settler, items []groupItem) error {
+	group := make([]Settlement, len(items))
+	slots := 0
+	for n, i := range items {
+		group[n] = i.settlement
+		if i.slot {
+			slots++
+		}
+	}
+	came, err := by.Settle(ctx, group)
+	r.noteSettled(group, came)
+	r.free(slots)
+	return err
 }
 
 // noteSettled counts and reports what came of settlements.

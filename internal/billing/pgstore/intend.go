@@ -76,10 +76,10 @@ func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billin
 	w := newWriting()
 	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
 	if len(fresh.id) > 0 {
-		w.query(collect, s.sql.intendNew, keys(fresh.id), fresh.runAttempt, fresh.key, fresh.body, s.runID(), deadline.Seconds())
+		w.query(collect, s.sql.intendNew, keys(fresh.id), fresh.runAttempt, keys(fresh.key), fresh.body, s.runID(), deadline.Seconds())
 	}
 	if len(again.id) > 0 {
-		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, again.run, again.runAttempt, again.body,
+		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, keys(again.run), again.runAttempt, again.body,
 			s.runID(), deadline.Seconds())
 	}
 	return w.commit(ctx, conn)

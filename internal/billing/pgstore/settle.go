@@ -75,7 +75,7 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 		if group[at[id]].State == billing.Sent {
 			came[at[id]] = billing.SettledInvoiceGone // unless it is marked, next
 		}
-	}), s.sql.settle, keys(ids), runs, attempts, runAttempts, states, doubtful, retryIn, status, reasons)
+	}), s.sql.settle, keys(ids), keys(runs), attempts, runAttempts, states, doubtful, retryIn, status, reasons)
 	if sent := sentIDs(group); len(sent) > 0 {
 		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, keys(sent))
 	}
@@ -108,7 +108,7 @@ func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, group []bil
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := conn.Query(ctx, s.sql.settled, keys(ids), runs, attempts, states)
+	rows, err := conn.Query(ctx, s.sql.settled, keys(ids), keys(runs), attempts, states)
 	if err != nil {
 		return err
 	}
