@@ -65,6 +65,7 @@ func inWords(s billing.Summary, code int) string {
 		{s.Retry, "to be tried again"},
 		{s.HeldByOther, "held by others"},
 		{s.Recovered, "recovered from a runner that died"},
+		{int64(s.EarlierCancelled), "kept back: cancelled by a person"},
 		{int64(s.AlreadySent), "pending again though sent: not sent twice"},
 		{s.InvoiceGone, "deleted or taken back while being sent"},
 		{s.Unrendered, "without a request"},

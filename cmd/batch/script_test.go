@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"billonce/internal/pgtemp/pgtest"
@@ -28,8 +30,16 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TESTDB", pgtest.DB(e.T().(testing.TB), "empty", nil))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode, "sql": runSQL},
 	})
+}
+
+// runSQL runs SQL in the script's database: sql 'update …'.
+func runSQL(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := pgx.Connect(context.Background(), ts.Getenv("TESTDB"))
+	ts.Check(err)
+	defer conn.Close(context.Background())
+	ts.Check(conn.PgConn().Exec(context.Background(), args[0]).Close())
 }
 
 // exitCode runs a command and wants this exit code: exitcode 2 batch run.

@@ -48,9 +48,10 @@ type Summary struct {
 	InvoiceGone int64 `json:"invoice_gone"` // deleted or taken back while the request was in flight
 	Unrendered  int64 `json:"unrendered"`   // no request could be made of the row
 
-	EarlierFailed  int `json:"earlier_failed"`   // pending, failed before this run
-	EarlierInDoubt int `json:"earlier_in_doubt"` // pending, in doubt since before this run
-	AlreadySent    int `json:"already_sent"`     // pending again though sent: not sent twice
+	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
+	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
+	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
+	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
 
 	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
 	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
@@ -88,7 +89,8 @@ func summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		HeldByOther: int64(left.Held),
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),
-		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt, AlreadySent: earlier.Sent,
+		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
+		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
 		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),
 		Stopped: reason, Elapsed: elapsed, ElapsedMS: elapsed.Milliseconds(), Err: err,
 	}

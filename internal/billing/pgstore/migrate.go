@@ -77,16 +77,16 @@ func Migrate(ctx context.Context, cfg *pgx.ConnConfig, book Book) (m Migrated, e
 	if err != nil {
 		return m, err
 	}
-	if err := m.apply(ctx, conn); err != nil {
+	if err := m.apply(ctx, conn, book); err != nil {
 		return m, err
 	}
-	if !m.NoInvoices && m.From == m.To {
+	if !m.NoInvoices {
 		m.Retyped, err = book.retype(ctx, conn, m.KeyType)
 	}
 	return m, err
 }
 
-func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn) error {
+func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
 	files, err := sql.Migrations()
 	if err != nil {
 		return err
@@ -98,7 +98,15 @@ func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
-	tern.Data = map[string]any{"schema": m.Schema, "key_type": m.KeyType}
+	// What is added to a ledger takes the type that it has: retype changes all.
+	keyType, err := book.ledgerType(ctx, conn)
+	if errors.Is(err, pgx.ErrNoRows) {
+		keyType, err = m.KeyType, nil
+	}
+	if err != nil {
+		return err
+	}
+	tern.Data = map[string]any{"schema": m.Schema, "key_type": keyType}
 	if err := tern.LoadMigrations(files); err != nil {
 		return fmt.Errorf("load migrations: %w", err)
 	}
@@ -126,7 +134,7 @@ func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was stri
 	if err != nil {
 		return "", err
 	}
-	table := append(n.schema, "deliveries").Sanitize()
+	table, history := append(n.schema, "deliveries").Sanitize(), append(n.schema, "history").Sanitize()
 	return have, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "lock table "+table+" in access exclusive mode"); err != nil {
 			return fmt.Errorf("lock the ledger: %w", err)
@@ -138,9 +146,11 @@ func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was stri
 		if used {
 			return b.typeFault(want, have)
 		}
-		_, err := tx.Exec(ctx, fmt.Sprintf("alter table %s alter column invoice_id type %s using null", table, want))
-		if err != nil {
-			return fmt.Errorf("change the type of the ledger's key: %w", err)
+		for _, table := range []string{table, history} {
+			_, err := tx.Exec(ctx, fmt.Sprintf("alter table %s alter column invoice_id type %s using null", table, want))
+			if err != nil {
+				return fmt.Errorf("change the type of the ledger's key: %w", err)
+			}
 		}
 		return nil
 	})

@@ -18,6 +18,7 @@ type statements struct {
 	intendNew, intendAgain, intended         string
 	settle, mark, settled                    string
 	runStart, runFinish                      string
+	delivery, inDoubt, resolve               string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -43,6 +44,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runFinish, "run_finish", nil},
+		{&s.delivery, "delivery", nil},
+		{&s.inDoubt, "delivery", []string{"in_doubt"}},
+		{&s.resolve, "resolve", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {

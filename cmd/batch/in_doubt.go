@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"billonce/internal/billing/pgstore"
+)
+
+// printInDoubt lists the evidence, oldest first, and how each is resolved.
+func printInDoubt(out io.Writer, deliveries []pgstore.Delivery, withCommand bool) error {
+	var b strings.Builder
+	for _, d := range deliveries {
+		fmt.Fprintf(&b, "%s: in doubt for %s\n", d.InvoiceID, d.Age.Truncate(time.Second))
+		fmt.Fprintf(&b, "  attempt %d, first sent %s, key %s\n", d.Attempt, stamp(d.FirstSentAt), d.Key)
+		fmt.Fprintf(&b, "  seen: %s\n", seenText(d.HTTPStatus, d.Error))
+		fmt.Fprintf(&b, "  body's SHA-256 %s\n", d.BodySHA256)
+		fmt.Fprintf(&b, "  run %s (%s)\n", d.RunID, d.Application)
+		if !withCommand {
+			continue
+		}
+		if d.DeadlineIn > 0 {
+			fmt.Fprintf(&b, "  its request may still be on its way: look from %s on, then\n", stamp(d.DeadlineAt))
+		}
+		fmt.Fprintf(&b, "  batch resolve --attempt %d --sent|--retry|--cancel --reason '…' -- %s\n", d.Attempt, shellWord(string(d.InvoiceID)))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// stamp writes a time of the database's for people.
+func stamp(t time.Time) string { return t.Format(time.RFC3339) }
+
+func seenText(status int, text string) string {
+	switch {
+	case status == 0 && text == "":
+		return "no reply"
+	case status == 0:
+		return text
+	case text == "":
+		return fmt.Sprintf("HTTP %d", status)
+	case strings.Contains(text, fmt.Sprintf("HTTP %d", status)):
+		return text
+	}
+	return fmt.Sprintf("HTTP %d, %s", status, text)
+}
+
+// shellWord quotes an id for a shell, where it needs that.
+func shellWord(id string) string {
+	plain := !strings.ContainsFunc(id, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.:/@", r))
+	})
+	if plain && id != "" {
+		return id
+	}
+	return "'" + strings.ReplaceAll(id, "'", `'\''`) + "'"
+}

@@ -1,0 +1,94 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/billing"
+)
+
+// Delivery is a delivery as people see it: the evidence for their decisions.
+type Delivery struct {
+	InvoiceID   billing.InvoiceID `json:"invoice_id"`
+	State       billing.State     `json:"state,omitempty"` // empty: never tried
+	Attempt     int               `json:"attempt"`
+	Key         uuid.UUID         `json:"idempotency_key"`
+	BodySHA256  string            `json:"body_sha256"`
+	Doubtful    bool              `json:"doubtful"`
+	FirstSentAt time.Time         `json:"first_sent_at"`
+	UpdatedAt   time.Time         `json:"updated_at"`
+	DeadlineAt  time.Time         `json:"deadline_at"` // after this, none of its requests can be on its way
+	DueAt       *time.Time        `json:"due_at,omitempty"`
+	HTTPStatus  int               `json:"http_status,omitempty"`
+	Error       string            `json:"error,omitempty"`
+	RunID       uuid.UUID         `json:"run_id"`
+	Application string            `json:"application,omitempty"` // the run's: billonce/pod/process
+
+	// By the database's clock, as of the reading.
+	DeadlineIn time.Duration `json:"-"`
+	Age        time.Duration `json:"-"` // in its state
+}
+
+// Resolvable is what a person's decision about the delivery depends on.
+func (d Delivery) Resolvable() billing.Resolvable {
+	return billing.Resolvable{State: d.State, Attempt: d.Attempt, DeadlineIn: d.DeadlineIn}
+}
+
+// ErrID says that what was given is no id of an invoice.
+var ErrID = errors.New("is not an id of this book's invoices")
+
+// Deliveries reads those of the given invoices, in their order. One that was
+// never tried has no state. Ids that can't be ids are ErrID.
+func (s *Store) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]Delivery, error) {
+	all, err := s.readDeliveries(ctx, s.sql.delivery, keys(ids))
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "22P02" || pg.Code == "22003") { // not of the type, or out of its range
+		return nil, fmt.Errorf("%w: %s", ErrID, pg.Message)
+	}
+	return all, err
+}
+
+// InDoubt reads all deliveries that are in doubt, the oldest first.
+func (s *Store) InDoubt(ctx context.Context) ([]Delivery, error) {
+	return s.readDeliveries(ctx, s.sql.inDoubt)
+}
+
+func (s *Store) readDeliveries(ctx context.Context, query string, args ...any) ([]Delivery, error) {
+	var all []Delivery
+	err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, scanDelivery)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read deliveries: %w", err)
+	}
+	return all, nil
+}
+
+func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
+	var d Delivery
+	var hash []byte
+	var key, run uuid.NullUUID
+	var first, updated, deadline *time.Time
+	var deadlineIn, age float64
+	err := row.Scan(&d.InvoiceID, &d.State, &d.Attempt, &key, &hash, &d.Doubtful, &first, &updated, &deadline,
+		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application)
+	if err != nil || d.State == "" {
+		return d, err
+	}
+	d.Key, d.RunID, d.BodySHA256 = key.UUID, run.UUID, hex.EncodeToString(hash)
+	d.FirstSentAt, d.UpdatedAt, d.DeadlineAt = *first, *updated, *deadline
+	d.DeadlineIn, d.Age = seconds(deadlineIn), seconds(age)
+	return d, nil
+}

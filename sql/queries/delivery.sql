@@ -1,0 +1,33 @@
+-- Purpose: deliveries with what is known about them, for people.
+-- Locks: none.
+-- Flags: in_doubt (all that are, oldest first, by deliveries_open_idx), else
+--   those of the ids in $1, in their order; an id without a delivery has no state.
+select {{if .Has.in_doubt}}d.invoice_id{{else}}k.id{{end}}::text,
+       coalesce(d.state, ''),
+       coalesce(d.attempt, 0),
+       d.idempotency_key,
+       d.body_sha256,
+       coalesce(d.doubtful, false),
+       d.first_sent_at,
+       d.updated_at,
+       d.deadline_at,
+       coalesce(extract(epoch from d.deadline_at - now()), 0)::float8,
+       coalesce(extract(epoch from now() - d.updated_at), 0)::float8,
+       d.due_at,
+       coalesce(d.http_status, 0),
+       coalesce(d.error, ''),
+       d.run_id,
+       coalesce(r.application, '')
+{{- if .Has.in_doubt}}
+from {{.Schema}}.deliveries d
+{{- else}}
+from unnest($1::{{.KeyType}}[]) with ordinality as k (id, n)
+left join {{.Schema}}.deliveries d on d.invoice_id = k.id
+{{- end}}
+left join {{.Schema}}.runs r on r.run_id = d.run_id
+{{- if .Has.in_doubt}}
+where d.state = 'in_doubt'
+order by d.updated_at, d.invoice_id
+{{- else}}
+order by k.n
+{{- end}}
