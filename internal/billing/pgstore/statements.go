@@ -19,6 +19,7 @@ type statements struct {
 	settle, mark, settled                    string
 	runStart, runFinish                      string
 	delivery, inDoubt, resolve               string
+	history, isPending                       string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -47,6 +48,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.delivery, "delivery", nil},
 		{&s.inDoubt, "delivery", []string{"in_doubt"}},
 		{&s.resolve, "resolve", nil},
+		{&s.history, "history", nil},
+		{&s.isPending, "is_pending", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {
