@@ -2,42 +2,136 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
-	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
 )
 
+// watchInterval is how often `--watch` looks, unless it is told.
+const watchInterval = 2 * time.Second
+
+type statusFlags struct {
+	inDoubt, json bool
+	watch         time.Duration
+}
+
 func (a app) statusCommand() *cobra.Command {
-	var asJSON bool
+	var f statusFlags
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show deliveries by state, the last runs, and who holds the locks",
+		Short: "Show what is pending, under way, open and done, the last runs, and who holds the locks",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return usage(fmt.Errorf("status: %w; see `batch status --help`", err))
+			}
+			if f.inDoubt {
+				return a.withStore(cmd.Context(), func(ctx context.Context, store *pgstore.Store) error {
+					return a.statusInDoubt(ctx, store, f)
+				})
+			}
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
-				st, err := pgstore.ReadStatus(ctx, d.main, c.book(), c.RunName)
+				if f.watch > 0 {
+					return a.watchStatus(ctx, c, d, f)
+				}
+				page, err := statusPage(ctx, c, d, f)
 				if err != nil {
-					return configurationFault(err)
+					return err
 				}
-				if asJSON {
-					e := json.NewEncoder(a.stdout)
-					e.SetIndent("", "  ")
-					return e.Encode(st)
-				}
-				return printStatus(a.stdout, st)
+				_, err = a.stdout.Write([]byte(page))
+				return err
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&f.inDoubt, "in-doubt", false, "list what is in doubt, with the evidence, and how it is resolved")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	cmd.Flags().DurationVar(&f.watch, "watch", 0, "look again every so often, until interrupted: --watch, or --watch=10s")
+	cmd.Flags().Lookup("watch").NoOptDefVal = watchInterval.String()
 	return cmd
+}
+
+func (f statusFlags) check() error {
+	switch {
+	case f.watch < 0:
+		return errors.New("--watch takes a duration, for example 10s")
+	case f.watch > 0 && f.inDoubt:
+		return errors.New("choose one of --in-doubt and --watch")
+	case f.watch > 0 && f.json:
+		return errors.New("--watch is for people; for scripts call status --json again")
+	case f.watch > 0 && !term.IsTerminal(int(os.Stdout.Fd())):
+		return errors.New("--watch needs a terminal")
+	}
+	return nil
+}
+
+func statusPage(ctx context.Context, c config, d *database, f statusFlags) (string, error) {
+	st, err := pgstore.ReadStatus(ctx, d.main, c.book(), c.RunName)
+	if err != nil {
+		return "", configurationFault(err)
+	}
+	var b strings.Builder
+	if f.json {
+		err = printJSON(&b, st)
+	} else {
+		err = printStatus(&b, st)
+	}
+	return b.String(), err
+}
+
+// Control sequences (ECMA-48): the cursor goes home, each line is cleared to
+// its end, and what is left below at last. So nothing flickers.
+const (
+	cursorHome   = "\x1b[H"
+	clearLine    = "\x1b[K\n"
+	clearBelow   = "\x1b[J"
+	clearAndHome = "\x1b[2J" + cursorHome
+)
+
+// watchStatus shows the page in place until it is interrupted, which is no error.
+func (a app) watchStatus(ctx context.Context, c config, d *database, f statusFlags) error {
+	begin := clearAndHome
+	tick := time.NewTicker(f.watch)
+	defer tick.Stop()
+	for {
+		page, err := statusPage(ctx, c, d, f)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		fmt.Fprint(a.stdout, begin, strings.ReplaceAll(page, "\n", clearLine), clearBelow)
+		begin = cursorHome
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (a app) statusInDoubt(ctx context.Context, store *pgstore.Store, f statusFlags) error {
+	deliveries, err := store.InDoubt(ctx)
+	switch {
+	case err != nil:
+		return err
+	case f.json:
+		if deliveries == nil {
+			deliveries = []pgstore.Delivery{}
+		}
+		return printJSON(a.stdout, deliveries)
+	case len(deliveries) == 0:
+		_, err = fmt.Fprintln(a.stdout, "No delivery is in doubt.")
+		return err
+	}
+	return printInDoubt(a.stdout, deliveries, true)
 }
 
 // configurationFault gives the faults that only the database can see the exit
@@ -49,44 +143,4 @@ func configurationFault(err error) error {
 		return usage(err)
 	}
 	return err
-}
-
-func printStatus(out io.Writer, st pgstore.Status) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "Invoices\tpending\t%d\n", st.Pending)
-	for i, state := range []billing.State{billing.Sending, billing.Sent, billing.Retry, billing.Failed, billing.InDoubt, billing.Cancelled} {
-		title := ""
-		if i == 0 {
-			title = "Deliveries"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\n", title, state, st.Deliveries[string(state)])
-	}
-	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
-	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
-	for _, h := range st.RunLock.Holders {
-		fmt.Fprintf(w, "\t\theld by %s (%s), process %d, since %s\n", h.ApplicationName, h.Mode, h.PID, h.BackendStart.Format(time.RFC3339))
-	}
-	if len(st.RunLock.Holders) == 0 {
-		fmt.Fprintf(w, "\t\theld by nobody\n")
-	}
-	for i, r := range st.Runs {
-		title := ""
-		if i == 0 {
-			title = "Runs"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", title, r.StartedAt.Format(time.RFC3339), runLine(r))
-	}
-	return w.Flush()
-}
-
-func runLine(r pgstore.Run) string {
-	line := fmt.Sprintf("%s, %s, %s", r.Application, r.Strategy, r.RunLock)
-	if r.FinishedAt == nil || r.ExitCode == nil {
-		return line + ": running, or killed"
-	}
-	line += fmt.Sprintf(": exit %d after %s", *r.ExitCode, r.FinishedAt.Sub(r.StartedAt).Round(time.Millisecond))
-	if s := r.Summary; s != nil {
-		line += fmt.Sprintf("; %d sent, %d failed, %d in doubt, %d to be tried again", s.Sent, s.Failed, s.InDoubt, s.Retry)
-	}
-	return line
 }

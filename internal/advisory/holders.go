@@ -86,6 +86,44 @@ func Holders(ctx context.Context, conn *pgx.Conn, key RunKey) ([]Holder, error) 
 	return holders, nil
 }
 
+// objectHoldersQuery: keys of one bigint have objsubid 1; their halves are
+// classid and objid (manual, System Views, pg_locks).
+const objectHoldersQuery = `select (l.classid::bigint << 32) | l.objid::bigint, l.pid, coalesce(a.application_name, ''),
+		coalesce(host(a.client_addr), ''), coalesce(a.usename, ''), a.backend_start, l.mode
+	from pg_locks l
+	left join pg_stat_activity a on a.pid = l.pid
+	where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+	  and l.database = (select oid from pg_database where datname = current_database())`
+
+// ObjectHolders lists who holds which locks in the one-bigint key space of this
+// database, whoever took them. There are never more than the server's lock
+// table has room for.
+func ObjectHolders(ctx context.Context, conn *pgx.Conn) (map[Key]Holder, error) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+		fmt.Errorf("no answer within %s", statementTimeout))
+	defer cancel()
+	rows, err := conn.Query(ctx, objectHoldersQuery)
+	if err != nil {
+		return nil, fmt.Errorf("list advisory locks: %w", withCause(ctx, err))
+	}
+	all := make(map[Key]Holder)
+	var key int64
+	var h Holder
+	var start *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&key, &h.PID, &h.ApplicationName, &h.ClientAddr, &h.User, &start, &h.Mode}, func() error {
+		h.BackendStart = time.Time{}
+		if start != nil {
+			h.BackendStart = *start
+		}
+		all[Key(key)] = h
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list advisory locks: %w", withCause(ctx, err))
+	}
+	return all, nil
+}
+
 func scanHolder(row pgx.CollectableRow) (h Holder, err error) {
 	var start *time.Time
 	err = row.Scan(&h.PID, &h.ApplicationName, &h.ClientAddr, &h.User, &start, &h.Mode)

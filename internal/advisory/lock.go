@@ -67,19 +67,3 @@ func list(keys []Key) string {
 	}
 	return b.String()
 }
-
-// CountObjectLocks counts the advisory locks that anybody holds in the
-// one-bigint key space of this database: objsubid 1 (manual, System Views, pg_locks).
-func CountObjectLocks(ctx context.Context, conn *pgx.Conn) (int, error) {
-	answer, err := ask(ctx, conn, `select count(*) from pg_locks
-		where locktype = 'advisory' and objsubid = 1 and granted
-		  and database = (select oid from pg_database where datname = current_database())`)
-	if err != nil {
-		return 0, fmt.Errorf("count advisory locks: %w", err)
-	}
-	n, err := strconv.Atoi(answer)
-	if err != nil {
-		return 0, fmt.Errorf("count advisory locks: %w", err)
-	}
-	return n, nil
-}

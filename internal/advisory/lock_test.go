@@ -40,7 +40,7 @@ func TestTryLockAllTellsWhichItGot(t *testing.T) {
 		t.Errorf("after the other's transaction: got %v", got)
 	}
 	exec(t, b, "rollback")
-	if n, err := CountObjectLocks(t.Context(), a); err != nil || n != 0 {
+	if n, err := countObjectLocks(t.Context(), a); err != nil || n != 0 {
 		t.Errorf("%d locks are left, %v", n, err)
 	}
 }
@@ -57,7 +57,7 @@ func TestTryLockAllLocksExactlyItsKeys(t *testing.T) {
 	}
 	tryLockAll(t, conn, keys...)
 	exec(t, conn, "select pg_try_advisory_xact_lock(1, 2)") // the other key space: not counted
-	n, err := CountObjectLocks(t.Context(), conn)
+	n, err := countObjectLocks(t.Context(), conn)
 	if err != nil || n != len(keys) {
 		t.Errorf("%d locks are held for %d keys, %v", n, len(keys), err)
 	}
@@ -133,7 +133,7 @@ func TestCancellationFreesNoLocks(t *testing.T) {
 	if _, err := TryLockAll(ctx, conn, []Key{2}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if n, err := CountObjectLocks(ctx, conn); err != nil || n != 1 {
+	if n, err := countObjectLocks(ctx, conn); err != nil || n != 1 {
 		t.Errorf("%d locks are held, %v; want the one from before", n, err)
 	}
 }

@@ -106,3 +106,8 @@ func stillOpen(t testing.TB, what string, signal <-chan struct{}) {
 	default:
 	}
 }
+
+func countObjectLocks(ctx context.Context, conn *pgx.Conn) (int, error) {
+	held, err := ObjectHolders(ctx, conn)
+	return len(held), err
+}

@@ -92,7 +92,7 @@ func TestAnotherNameOrDatabaseIsAnotherLock(t *testing.T) {
 	if err != nil || len(holders) != 1 || holders[0].ApplicationName != "first" {
 		t.Errorf("holders in this database: %v, %v", holders, err)
 	}
-	if n, err := CountObjectLocks(t.Context(), observer); err != nil || n != 0 {
+	if n, err := countObjectLocks(t.Context(), observer); err != nil || n != 0 {
 		t.Errorf("%d object locks in this database, %v", n, err)
 	}
 	release(t, third)

@@ -121,7 +121,7 @@ func TestStopAtAnyMomentKeepsTheConnection(t *testing.T) {
 			t.Fatalf("round %d: %v", i, err)
 		}
 		if i%10 == 0 {
-			if n, err := CountObjectLocks(t.Context(), conn); err != nil || n != 1 {
+			if n, err := countObjectLocks(t.Context(), conn); err != nil || n != 1 {
 				t.Fatalf("round %d: %d locks are held, %v", i, n, err)
 			}
 		}

@@ -36,6 +36,10 @@ comment on column {{.schema}}.history.state is
 comment on column {{.schema}}.history.settled_at is
     'when that state was written';
 
+-- What people cancelled is final, and in no other index: it is counted by this.
+create index history_cancelled_idx on {{.schema}}.history (recorded_at)
+    where decision = 'cancelled';
+
 -- A trigger, so that no statement that begins an attempt can forget it, and
 -- what is kept is the row that was replaced, not one that was read before. The
 -- settling of a delivery does not name the column, and so does not fire it

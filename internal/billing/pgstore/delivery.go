@@ -34,6 +34,7 @@ type Delivery struct {
 	// By the database's clock, as of the reading.
 	DeadlineIn time.Duration `json:"-"`
 	Age        time.Duration `json:"-"` // in its state
+	AgeSeconds float64       `json:"age_seconds"`
 }
 
 // Resolvable is what a person's decision about the delivery depends on.
@@ -90,5 +91,6 @@ func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 	d.Key, d.RunID, d.BodySHA256 = key.UUID, run.UUID, hex.EncodeToString(hash)
 	d.FirstSentAt, d.UpdatedAt, d.DeadlineAt = *first, *updated, *deadline
 	d.DeadlineIn, d.Age = seconds(deadlineIn), seconds(age)
+	d.AgeSeconds = age
 	return d, nil
 }

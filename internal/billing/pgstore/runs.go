@@ -58,4 +58,5 @@ type Run struct {
 	FinishedAt  *time.Time       `json:"finished_at,omitempty"`
 	ExitCode    *int             `json:"exit_code,omitempty"`
 	Summary     *billing.Summary `json:"summary,omitempty"`
+	Alive       bool             `json:"alive"` // not finished, and its process is connected
 }

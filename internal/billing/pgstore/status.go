@@ -4,23 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/advisory"
+	"billonce/internal/billing"
 	"billonce/sql"
 )
 
-// lastRuns is how many runs a status shows.
-const lastRuns = 5
+const (
+	lastRuns    = 5 // that a status shows
+	lastReasons = 10
+
+	// countedUpTo is the ledger's size up to which everything is counted; a
+	// larger one is not read as a whole. It holds about 90,000 deliveries.
+	countedUpTo = 16 << 20
+)
 
 // Status is what an operator sees of a book of invoices.
 type Status struct {
-	Pending      int64            `json:"pending"`
-	Deliveries   map[string]int64 `json:"deliveries"` // by state
-	Runs         []Run            `json:"runs"`       // the last ones, youngest first
-	RunLock      RunLock          `json:"run_lock"`
-	InvoiceLocks int              `json:"invoice_locks"` // advisory locks in the invoices' key space, now
+	At           time.Time               `json:"at"`
+	Pending      int64                   `json:"pending"`
+	Deliveries   map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
+	Estimated    bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
+	SentToday    int64                   `json:"sent_today"`
+	Sending      Sending                 `json:"sending"`
+	RetryDueAt   *time.Time              `json:"retry_due_at,omitempty"` // the next one
+	RetryDueIn   time.Duration           `json:"-"`
+	Failed       []FailedReason          `json:"failed"`
+	InDoubtSince *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
+	InDoubtFor   time.Duration           `json:"-"`
+	Runs         []Run                   `json:"runs"` // the last ones, youngest first
+	RunLock      RunLock                 `json:"run_lock"`
+	InvoiceLocks int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
+}
+
+// FailedReason is why deliveries failed.
+type FailedReason struct {
+	Count      int64             `json:"count"`
+	HTTPStatus int               `json:"http_status,omitempty"`
+	Error      string            `json:"error"`   // of one of them
+	Example    billing.InvoiceID `json:"example"` // one of them
 }
 
 // RunLock says who holds the run lock, and under which key pg_locks shows it.
@@ -28,6 +53,16 @@ type RunLock struct {
 	Name    string            `json:"name"`
 	Key     string            `json:"key"` // classid,objid in pg_locks
 	Holders []advisory.Holder `json:"holders"`
+}
+
+// statusReader reads a status, piece by piece.
+type statusReader struct {
+	conn      *pgx.Conn
+	names     sql.Names
+	table     string // the ledger's
+	book      Book
+	connected map[string]bool // application names
+	st        Status
 }
 
 // ReadStatus reads a book's status. It changes nothing and takes no locks.
@@ -40,69 +75,122 @@ func ReadStatus(ctx context.Context, cfg *pgx.ConnConfig, book Book, runName str
 	if err := book.checkSchema(ctx, conn); err != nil {
 		return st, err
 	}
-	n, err := book.sqlNames("", false, nil)
+	keyType, err := book.ledgerType(ctx, conn)
 	if err != nil {
 		return st, err
 	}
-	if err := st.readCounts(ctx, conn, n); err != nil {
+	r := statusReader{conn: conn, book: book, st: Status{Deliveries: map[billing.State]int64{}, Failed: []FailedReason{}}}
+	if r.names, err = book.sqlNames(keyType, false, nil); err != nil {
 		return st, err
 	}
-	if err := st.readRuns(ctx, conn, n); err != nil {
-		return st, err
+	r.table = r.names.Schema + ".deliveries"
+	for _, read := range []func(context.Context) error{
+		r.readNow, r.readConnected, r.readPending, r.readOpen, r.readReasons, r.readSending, r.readDone, r.readRuns,
+	} {
+		if err := read(ctx); err != nil {
+			return st, err
+		}
 	}
 	key := advisory.NewRunKey(runName)
-	st.RunLock = RunLock{Name: runName, Key: key.String()}
-	if st.RunLock.Holders, err = advisory.Holders(ctx, conn, key); err != nil {
-		return st, err
-	}
-	st.InvoiceLocks, err = advisory.CountObjectLocks(ctx, conn)
-	return st, err
+	r.st.RunLock = RunLock{Name: runName, Key: key.String()}
+	r.st.RunLock.Holders, err = advisory.Holders(ctx, conn, key)
+	return r.st, err
 }
 
-func (st *Status) readCounts(ctx context.Context, conn *pgx.Conn, n sql.Names) error {
-	pending, err := sql.Query("pending_count", n)
+// each runs a query of queries/ and calls f for each row, scanned into dest.
+func (r *statusReader) each(ctx context.Context, name string, dest []any, f func() error, args ...any) error {
+	query, err := sql.Query(name, r.names)
 	if err != nil {
 		return err
 	}
-	if err := conn.QueryRow(ctx, pending).Scan(&st.Pending); err != nil {
-		return fmt.Errorf("count pending invoices: %w", err)
+	rows, err := r.conn.Query(ctx, query, args...)
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, dest, f)
 	}
-	states, err := sql.Query("status_states", n)
 	if err != nil {
-		return err
-	}
-	rows, err := conn.Query(ctx, states)
-	if err != nil {
-		return fmt.Errorf("count deliveries: %w", err)
-	}
-	st.Deliveries = map[string]int64{}
-	var state string
-	var count int64
-	_, err = pgx.ForEachRow(rows, []any{&state, &count}, func() error {
-		st.Deliveries[state] = count
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("count deliveries: %w", err)
+		return fmt.Errorf("read the status (%s): %w", name, err)
 	}
 	return nil
 }
 
-func (st *Status) readRuns(ctx context.Context, conn *pgx.Conn, n sql.Names) error {
-	query, err := sql.Query("status_runs", n)
+func keep() error { return nil }
+
+func (r *statusReader) readNow(ctx context.Context) error {
+	return r.conn.QueryRow(ctx, "select now()").Scan(&r.st.At)
+}
+
+func (r *statusReader) readPending(ctx context.Context) error {
+	return r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
+}
+
+func (r *statusReader) readOpen(ctx context.Context) error {
+	for _, state := range []billing.State{billing.Retry, billing.Failed, billing.InDoubt} {
+		r.st.Deliveries[state] = 0
+	}
+	var state billing.State
+	var n int64
+	var since, due *time.Time
+	var age, dueIn float64
+	return r.each(ctx, "status_open", []any{&state, &n, &since, &due, &age, &dueIn}, func() error {
+		r.st.Deliveries[state] = n
+		switch state {
+		case billing.Retry:
+			r.st.RetryDueAt, r.st.RetryDueIn = due, seconds(dueIn)
+		case billing.InDoubt:
+			r.st.InDoubtSince, r.st.InDoubtFor = since, seconds(age)
+		}
+		return nil
+	})
+}
+
+func (r *statusReader) readReasons(ctx context.Context) error {
+	var f FailedReason
+	return r.each(ctx, "status_reasons", []any{&f.Count, &f.HTTPStatus, &f.Error, &f.Example}, func() error {
+		r.st.Failed = append(r.st.Failed, f)
+		return nil
+	}, lastReasons)
+}
+
+// readDone reads what no index has: counted where the ledger is small, else as
+// statistics and runs have it.
+func (r *statusReader) readDone(ctx context.Context) error {
+	d := r.st.Deliveries
+	var cancelled, size, rows, sending int64
+	if err := r.each(ctx, "status_cancelled", []any{&cancelled}, keep); err != nil {
+		return err
+	}
+	d[billing.Cancelled] = cancelled
+	if err := r.each(ctx, "status_size", []any{&size, &rows}, keep, r.table); err != nil {
+		return err
+	}
+	if size <= countedUpTo {
+		var sent int64
+		err := r.each(ctx, "status_counted", []any{&sent, &r.st.SentToday, &sending}, keep)
+		d[billing.Sent], d[billing.Sending] = sent, sending
+		return err
+	}
+	r.st.Estimated = true
+	if rows >= 0 {
+		d[billing.Sent] = max(0, rows-d[billing.Retry]-d[billing.Failed]-d[billing.InDoubt]-d[billing.Cancelled]-d[billing.Sending])
+	}
+	return r.each(ctx, "status_sent_today", []any{&r.st.SentToday}, keep)
+}
+
+func (r *statusReader) readRuns(ctx context.Context) error {
+	query, err := sql.Query("status_runs", r.names)
 	if err != nil {
 		return err
 	}
-	rows, err := conn.Query(ctx, query, lastRuns)
-	if err != nil {
-		return fmt.Errorf("read the last runs: %w", err)
+	rows, err := r.conn.Query(ctx, query, lastRuns)
+	if err == nil {
+		r.st.Runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) {
+			var run Run
+			err := row.Scan(&run.ID, &run.Name, &run.Strategy, &run.RunLock, &run.Application, &run.Version,
+				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary)
+			run.Alive = run.FinishedAt == nil && r.connected[run.Application]
+			return run, err
+		})
 	}
-	st.Runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) {
-		var r Run
-		err := row.Scan(&r.ID, &r.Name, &r.Strategy, &r.RunLock, &r.Application, &r.Version,
-			&r.StartedAt, &r.FinishedAt, &r.ExitCode, &r.Summary)
-		return r, err
-	})
 	if err != nil {
 		return fmt.Errorf("read the last runs: %w", err)
 	}

@@ -96,7 +96,9 @@ func (s *Store) NewClaimer() billing.Claimer {
 	return &advisoryClaimer{claimer{store: s}}
 }
 
-func (s *Store) integerKey() bool { return s.keyType == "bigint" || s.keyType == "integer" }
+func (s *Store) integerKey() bool { return isInteger(s.keyType) }
+
+func isInteger(keyType string) bool { return keyType == "bigint" || keyType == "integer" }
 
 // read runs a statement that changes nothing, again where the connection breaks.
 func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
