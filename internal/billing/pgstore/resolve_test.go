@@ -152,6 +152,7 @@ func TestResolveIsGuarded(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ change, want string }{
 		"state":        {"state = 'sent'", "sent 1 true false"},
+		"refused":      {"state = 'failed'", "failed 1 true false"},
 		"attempt":      {"attempt = 2", "in_doubt 2 true false"},
 		"evidence":     {"error = 'HTTP 502', updated_at = now()", "in_doubt 1 true false"},
 		"new_deadline": {"deadline_at = now() + interval '1 h'", "in_doubt 1 true false"},

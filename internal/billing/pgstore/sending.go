@@ -107,8 +107,8 @@ func (r *statusReader) holder(u underWay, held map[advisory.Key]advisory.Holder)
 }
 
 // orphaned counts those of the suspects that are still as they were found. The
-// locks were read in between: one that nobody held then, and that was `sending`
-// before and after, has lost its runner. The others were settled meanwhile.
+// locks were read in between: one that nobody held then, and that was not written
+// from before until after, has lost its runner. The others were settled meanwhile.
 func (r *statusReader) orphaned(ctx context.Context, suspects []underWay) (n int, err error) {
 	if len(suspects) == 0 {
 		return 0, nil
@@ -130,7 +130,7 @@ func (r *statusReader) orphaned(ctx context.Context, suspects []underWay) (n int
 		return 0, fmt.Errorf("look again at orphaned deliveries: %w", err)
 	}
 	for i, d := range now {
-		if d.State == billing.Sending && d.UpdatedAt.Equal(suspects[i].updatedAt) {
+		if d.UpdatedAt.Equal(suspects[i].updatedAt) {
 			n++
 		}
 	}
