@@ -26,7 +26,7 @@ left join {{.Schema}}.deliveries d on d.invoice_id = k.id
 {{- end}}
 left join {{.Schema}}.runs r on r.run_id = d.run_id
 {{- if .Has.in_doubt}}
-where d.state = 'in_doubt'
+where d.open_state = 'in_doubt'
 order by d.updated_at, d.invoice_id
 {{- else}}
 order by k.n

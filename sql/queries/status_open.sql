@@ -1,9 +1,9 @@
 -- Purpose: how many deliveries are open, since when, and when the next is due.
 -- Locks: none.
 -- Shape: deliveries_open_idx alone finds them, whatever is done already.
-select state, count(*), min(updated_at), min(due_at),
+select open_state, count(*), min(updated_at), min(due_at),
        coalesce(extract(epoch from now() - min(updated_at)), 0)::float8,
        coalesce(extract(epoch from min(due_at) - now()), 0)::float8
 from {{.Schema}}.deliveries
-where state in ('retry', 'failed', 'in_doubt')
-group by state
+where open_state is not null
+group by open_state
