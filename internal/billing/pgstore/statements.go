@@ -88,14 +88,15 @@ const beginWriting = "begin isolation level read committed read write"
 
 // writerSettings make a commit durable where the DBA's default would not, keep
 // the DBA's time-outs from ending it half-way, and keep the planner to index
-// look-ups. Plans are made anew each time: a cached one that was made when the
-// ledger was empty reads all of it once it has grown. What is joined is a group
-// with its own rows, found by their ids: hashing that costs as much as there is
-// of it, while a nested loop is quadratic wherever the planner thinks it small.
+// look-ups: a plan for an empty ledger would read all of it. What is joined is a
+// group with its own rows, found by their ids: hashing that costs as much as there
+// is of it, while a nested loop is quadratic wherever the planner thinks it small.
+// So there is one plan to find, whatever the ids and the ledger's size, and it is
+// made once: to plan a group anew took a quarter of the time of writing it.
 const writerSettings = `select set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, true),
        set_config('statement_timeout', '60s', true),
        set_config('lock_timeout', '5s', true),
        set_config('enable_seqscan', 'off', true),
        set_config('enable_nestloop', 'off', true),
        set_config('enable_mergejoin', 'off', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true)`
+       set_config('plan_cache_mode', 'force_generic_plan', true)`
