@@ -47,9 +47,8 @@ func (e *execution) pushMetrics(ctx context.Context, m *metrics.Metrics) {
 // is seen.
 func (e *execution) pushGrouping() map[string]string {
 	grouping := map[string]string{"run_name": e.config.RunName}
-	index, _ := e.env("JOB_COMPLETION_INDEX")
-	if _, err := strconv.ParseUint(index, 10, 31); err == nil {
-		grouping["completion_index"] = index
+	if index, ok := e.completionIndex(); ok {
+		grouping["completion_index"] = strconv.FormatUint(uint64(index), 10)
 	}
 	return grouping
 }

@@ -84,7 +84,7 @@ func (a app) batchRun(ctx context.Context, c config) (code int, err error) {
 	}
 	e.store, err = pgstore.Open(ctx, pgstore.Config{
 		Conn: e.db.main, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: client.NeedsRow(), Columns: client.Columns(), Log: e.log,
+		Row: client.NeedsRow(), Columns: client.Columns(), Place: a.startingPlace(), Log: e.log,
 	})
 	if err != nil {
 		return exitCodeOf(err), err

@@ -8,9 +8,6 @@ package pgstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +30,7 @@ type Config struct {
 	LongestRequest time.Duration // a lock must outlive it
 	Row            bool          // requests need the row as JSON
 	Columns        []string      // columns that requests need as text
+	Place          float64       // where among the ids a shared run starts, from 0 to below 1
 	Log            zerolog.Logger
 }
 
@@ -135,38 +133,6 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 		return err
 	})
 	return page, err
-}
-
-// Start implements billing.Scanner: a place at random between the lowest and
-// the highest pending id, where ids are numbers; anywhere for UUIDs.
-func (s *Store) Start(ctx context.Context) (*billing.InvoiceID, error) {
-	switch {
-	case s.keyType == "uuid":
-		id := billing.InvoiceID(uuid.NewString())
-		return &id, nil
-	case !s.integerKey():
-		return nil, nil
-	}
-	var low, high *string
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.bounds).Scan(&low, &high)
-	})
-	if err != nil || low == nil || high == nil {
-		return nil, err
-	}
-	from, err := strconv.ParseInt(*low, 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("read the lowest pending id: %w", err)
-	}
-	to, err := strconv.ParseInt(*high, 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("read the highest pending id: %w", err)
-	}
-	if to <= from || to-from <= 0 {
-		return nil, nil
-	}
-	id := billing.InvoiceID(strconv.FormatInt(from+rand.Int64N(to-from), 10))
-	return &id, nil
 }
 
 // Look implements billing.Looker.
