@@ -35,6 +35,8 @@ type options struct {
 	invoices int
 	rounds   int
 	only     int
+	drill    string
+	rows     int
 	json     string
 }
 
@@ -51,6 +53,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.invoices, "invoices", 20_000, "invoices in each run (a tenth with a latency of 1 s)")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
 	flags.IntVar(&o.only, "scenario", 0, "only this one, from 1")
+	flags.StringVar(&o.drill, "drill", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do)")
+	flags.IntVar(&o.rows, "rows", 10_000_000, "rows of the large table")
 	flags.StringVar(&o.json, "json", "", "write all figures to this file, too")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -85,6 +89,9 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.meter.close()) }()
 
+	if o.drill != "" {
+		return b.drill(ctx, out, o)
+	}
 	r := report{Version: reportVersion, Began: time.Now().UTC(), Rounds: o.rounds}
 	writeHead(out, o)
 	for n, s := range scenarios(o.invoices) {

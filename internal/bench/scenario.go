@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -83,7 +84,7 @@ func (b bencher) round(ctx context.Context, s scenario) (r round, err error) {
 		return r, err
 	}
 	r.Run, err = b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
-		return b.runBatch(ctx, append(s.Environment, "BILLING_URL="+url, "CONCURRENCY="+strconv.Itoa(s.Concurrency)), "run")
+		return b.runAt(ctx, s, url)
 	})
 	if err != nil {
 		return r, err
@@ -113,9 +114,14 @@ func (b bencher) withAPI(ctx context.Context, s scenario, call func(url string) 
 	return u, nil
 }
 
+// runAt runs a scenario's run against an API.
+func (b bencher) runAt(ctx context.Context, s scenario, url string, more ...string) (*os.ProcessState, error) {
+	environment := append(slices.Clone(s.Environment), "BILLING_URL="+url, "CONCURRENCY="+strconv.Itoa(s.Concurrency))
+	return b.runBatch(ctx, append(environment, more...), "run")
+}
+
 func (b bencher) runBatch(ctx context.Context, environment []string, args ...string) (*os.ProcessState, error) {
-	c := exec.CommandContext(ctx, b.batch, args...)
-	c.Env = append(append(os.Environ(), "DATABASE_URL="+b.url, "LOG_LEVEL=warn"), environment...)
+	c := b.command(ctx, environment, args...)
 	text, err := c.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("batch %s: %w\n%s", args[0], err, text)
@@ -123,10 +129,25 @@ func (b bencher) runBatch(ctx context.Context, environment []string, args ...str
 	return c.ProcessState, err
 }
 
-func cpu(p *os.ProcessState) float64 { return (p.UserTime() + p.SystemTime()).Seconds() }
+func (b bencher) command(ctx context.Context, environment []string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, b.batch, args...)
+	c.Env = append(append(os.Environ(), "DATABASE_URL="+b.url, "LOG_LEVEL=warn"), environment...)
+	return c
+}
+
+// cpu is in seconds; 0 where several processes ran.
+func cpu(p *os.ProcessState) float64 {
+	if p == nil {
+		return 0
+	}
+	return (p.UserTime() + p.SystemTime()).Seconds()
+}
 
 // peakRSS is in MiB, where the system counts it in KiB (getrusage(2) on Linux).
 func peakRSS(p *os.ProcessState) float64 {
+	if p == nil {
+		return 0
+	}
 	if r, ok := p.SysUsage().(*syscall.Rusage); ok {
 		return float64(r.Maxrss) / 1024
 	}
