@@ -126,7 +126,7 @@ func (r *Runner) noteUnusual(s Settlement, came Settled) {
 	switch came {
 	case SettledByAnother:
 		r.Tally.TakenOver.Add(1)
-		log.Warn().Str("state", string(s.State)).Msg("another run has taken this delivery over: its record stands")
+		log.Warn().Str("state", string(s.State)).Msg("another run, or a person, has decided about this delivery meanwhile: its record stands")
 		return
 	case NotSettled:
 		r.Tally.NotSettled.Add(1)
@@ -145,7 +145,7 @@ func (r *Runner) noteUnusual(s Settlement, came Settled) {
 		log.Warn().Msg("failed: the API refused it")
 	case InDoubt:
 		r.Tally.InDoubt.Add(1)
-		log.Warn().Msg("in doubt: it is not known whether the API acted; see `batch status`")
+		log.Warn().Msg("in doubt: it is not known whether the API acted; see `batch status --in-doubt`")
 	case Retry:
 		r.Tally.Retry.Add(1)
 		log.Debug().Dur("retry_in", s.RetryIn).Msg("to be tried again")
