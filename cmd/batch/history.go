@@ -52,7 +52,7 @@ func printHistory(out io.Writer, h pgstore.History) error {
 		fmt.Fprintf(w, "%s\tattempt %d\t%s\n", begunText(t.BegunAt), t.Attempt, attemptText(t))
 		fmt.Fprintf(w, "\t\tby %s, run %s\n", orUnknown(t.Application), t.RunID)
 		for _, d := range t.Decisions {
-			fmt.Fprintf(w, "%s\tdecision\t%s, was %s: by %s: %s\n", stamp(d.At), d.To, d.From, d.By, d.Reason)
+			fmt.Fprintf(w, "%s\tdecision\t%s, was %s: by %s: %s\n", stamp(d.At), d.To, d.From, oneLine(d.By), oneLine(d.Reason))
 		}
 	}
 	return w.Flush()

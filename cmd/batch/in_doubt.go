@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"billonce/internal/billing/pgstore"
 )
@@ -34,7 +35,18 @@ func printInDoubt(out io.Writer, deliveries []pgstore.Delivery, withCommand bool
 // stamp writes a time of the database's for people.
 func stamp(t time.Time) string { return t.Format(time.RFC3339) }
 
+// oneLine keeps what people and APIs wrote from breaking a page's lines.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
 func seenText(status int, text string) string {
+	text = oneLine(text)
 	switch {
 	case status == 0 && text == "":
 		return "no reply"

@@ -97,7 +97,10 @@ func (a app) resolve(ctx context.Context, store *pgstore.Store, args []string, f
 		return err
 	}
 	refused := 0
-	for _, d := range deliveries {
+	for i, d := range deliveries {
+		if ctx.Err() != nil {
+			return &exitError{billing.ExitStopped, fmt.Errorf("interrupted: %d of %d deliveries were looked at", i, len(deliveries))}
+		}
 		line, err := resolveOne(ctx, store, d, r)
 		if err != nil {
 			return fmt.Errorf("%w; see `batch history %s` for whether it was written", err, d.InvoiceID)
