@@ -239,6 +239,27 @@ func TestResolveAndLateReplyRace(t *testing.T) {
 	}
 }
 
+// A late reply is still heard after a person's retry, as long as no further
+// attempt has begun: it knows better. What they ended stays ended.
+func TestLateReplyAfterResolve(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 2)
+	s, run := inDoubt(t, cfg, "1", "2")
+	execute(t, cfg, deadlinePasses)
+	for id, to := range map[billing.InvoiceID]billing.State{"1": billing.Retry, "2": billing.Cancelled} {
+		if came := resolve(t, s, read(t, s, id), to); came != billing.ResolvedFully {
+			t.Fatal(came)
+		}
+	}
+	came := settle(t, s, sent(run, "1"), sent(run, "2"))
+	if came[0] != billing.SettledFully || came[1] != billing.SettledByAnother {
+		t.Errorf("settled: %v", came)
+	}
+	if got := ledger(t, cfg); got != "1:sent 2:cancelled" || query[int](t, cfg, "select sum(id)::integer from invoices where pending") != 2 {
+		t.Errorf("%s, or the wrong invoices are marked", got)
+	}
+}
+
 // A late reply that is being written makes the person wait, and then refuse.
 func TestResolveWaitsForALateReply(t *testing.T) {
 	t.Parallel()
