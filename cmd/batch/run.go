@@ -84,7 +84,7 @@ func (a app) batchRun(ctx context.Context, c config) (code int, err error) {
 	}
 	e.store, err = pgstore.Open(ctx, pgstore.Config{
 		Conn: e.db.main, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: client.NeedsRow(), Columns: client.Columns(), Place: a.startingPlace(), Log: e.log,
+		Row: client.NeedsRow(), Columns: client.Columns(), Log: e.log,
 	})
 	if err != nil {
 		return exitCodeOf(err), err
@@ -169,7 +169,7 @@ func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {
 		return nil, fmt.Errorf("read the ledger's identity: %w", err)
 	}
 	return &billing.Runner{
-		Config: e.config.runner(e.id, ledger),
+		Config: e.runnerConfig(ledger),
 		Ports: billing.Ports{
 			Scanner: e.store, NewClaimer: e.store.NewClaimer, Looker: e.store, Intender: e.store, Settler: e.store,
 			Renderer: e.client, Sender: e.client, Reconciler: e.client,
@@ -256,10 +256,12 @@ func (c config) http() billinghttp.Config {
 	}
 }
 
-func (c config) runner(id, ledger uuid.UUID) billing.Config {
+func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {
+	c := e.config
 	return billing.Config{
-		RunID: id, LedgerID: ledger,
-		Lanes: pgstore.Lanes, ClaimSize: c.ClaimSize, SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency, Spread: c.RunLock != "exclusive",
+		RunID: e.id, LedgerID: ledger,
+		Lanes: pgstore.Lanes, ClaimSize: c.ClaimSize, SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
+		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Linger: c.Linger, Drain: c.DrainTimeout,

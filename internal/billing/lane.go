@@ -40,9 +40,8 @@ type delivering struct {
 	settles []groupItem // row: what the claim's own transaction will write
 }
 
-// lane claims up to size invoices at a time and delivers them, until the pass is
-// over.
-func (r *Runner) lane(p *pass, size int) (err error) {
+// lane claims and delivers until the pass is over.
+func (r *Runner) lane(p *pass, size *sizer) (err error) {
 	claimer := r.NewClaimer()
 	defer func() {
 		if cerr := claimer.Close(context.WithoutCancel(r.claimCtx)); cerr != nil {
@@ -50,7 +49,8 @@ func (r *Runner) lane(p *pass, size int) (err error) {
 		}
 	}()
 	for {
-		candidates, err := p.next(r.claimCtx, size)
+		began := time.Now()
+		candidates, err := p.next(r.claimCtx, size.next)
 		if err != nil {
 			return r.unlessStopped(err)
 		}
@@ -64,6 +64,9 @@ func (r *Runner) lane(p *pass, size int) (err error) {
 		}
 		held := len(candidates) - len(claim.IDs)
 		p.addHeld(held)
+		if 2*held > len(candidates) {
+			p.cut()
+		}
 		r.Tally.Candidates.Add(int64(len(candidates)))
 		r.Tally.HeldByThem.Add(int64(held))
 
@@ -73,6 +76,7 @@ func (r *Runner) lane(p *pass, size int) (err error) {
 		if err != nil {
 			return r.unlessStopped(err)
 		}
+		size.note(d.begun, time.Since(began))
 	}
 }
 

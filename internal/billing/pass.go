@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// namedAtMost bounds the ids that one warning names.
-const namedAtMost = 20
+const (
+	// namedAtMost bounds the ids that one warning names.
+	namedAtMost = 20
+	// cutsMost is how many passes in a row may be cut short without having found
+	// anything to claim. The next one goes over the whole table.
+	cutsMost = 4
+)
 
 // pass is one walk over the pending invoices: from a starting place to the
 // end, and on from the beginning up to it. The lanes share it, so that no two
@@ -17,6 +22,9 @@ const namedAtMost = 20
 type pass struct {
 	runner *Runner
 	start  *InvoiceID
+	first  bool // of its run
+	mayCut bool
+	wasCut bool
 
 	mu      sync.Mutex
 	last    *InvoiceID
@@ -32,12 +40,13 @@ type pass struct {
 	elapsed  time.Duration
 }
 
-func (r *Runner) newPass(ctx context.Context) (*pass, error) {
+// newPass begins a pass, at place if runners share the run.
+func (r *Runner) newPass(ctx context.Context, place float64) (*pass, error) {
 	p := &pass{runner: r}
 	if !r.Spread {
 		return p, nil
 	}
-	start, err := r.Scanner.Start(ctx)
+	start, err := r.Scanner.Start(ctx, place)
 	if err != nil {
 		return nil, fmt.Errorf("choose where to start: %w", err)
 	}
@@ -73,6 +82,18 @@ func (p *pass) next(ctx context.Context, size int) ([]Candidate, error) {
 		}
 	}
 	return nil, nil
+}
+
+// cut ends a pass that has come to where another runner is at work: to follow it
+// would be to look at all that it has in hand. Another place is better, or a
+// little later.
+func (p *pass) cut() {
+	if !p.mayCut || p.start == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.wasCut = true, true
 }
 
 func (p *pass) advance(page []Candidate, asked int) {

@@ -31,9 +31,10 @@ type Scanner interface {
 	// Scan returns up to limit pending invoices in the order of their ids, those
 	// after `after` and up to `upTo`; nil means no bound.
 	Scan(ctx context.Context, after, upTo *InvoiceID, limit int) ([]Candidate, error)
-	// Start returns an id to begin a shared run's pass after, so that runners
-	// don't trip over each other; nil: the beginning.
-	Start(ctx context.Context) (*InvoiceID, error)
+	// Start returns the id to begin a shared run's pass after, so that runners
+	// don't trip over each other: the one at place, from 0 to below 1; nil: the
+	// beginning.
+	Start(ctx context.Context, place float64) (*InvoiceID, error)
 }
 
 // Claimer locks invoices: the lock strategy. Each lane has one of its own,

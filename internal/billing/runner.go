@@ -18,11 +18,12 @@ type Config struct {
 	RunID    uuid.UUID
 	LedgerID uuid.UUID // idempotency keys are derived from it
 
-	Lanes       int  // claims open at the same time, each on a connection of its own
-	ClaimSize   int  // invoices a claim, at most
-	Concurrency int  // requests in flight, at most; without keys: begun and not yet settled
-	SettlesLate bool // a claim's outcomes are written only as it ends (row)
-	Spread      bool // other runners share the run: start at a place of our own
+	Lanes       int     // claims open at the same time, each on a connection of its own
+	ClaimSize   int     // invoices a claim, at most
+	Concurrency int     // requests in flight, at most; without keys: begun and not yet settled
+	SettlesLate bool    // a claim's outcomes are written only as it ends (row)
+	Spread      bool    // other runners share the run: start at a place of our own
+	Place       float64 // where among the ids the first pass of such a run starts, from 0 to below 1
 
 	Idempotent  bool          // the API honours idempotency keys
 	KeyTTL      time.Duration // how long it remembers one
@@ -71,37 +72,6 @@ type Runner struct {
 	claimCtx context.Context // ends when the run stops claiming
 	sendCtx  context.Context // ends when requests in flight are given up
 }
-
-// lanes is how many claims are open at the same time.
-func (c Config) lanes() int {
-	if c.SettlesLate {
-		return min(c.Lanes, c.Concurrency)
-	}
-	return c.Lanes
-}
-
-// claimSize is how many invoices a claim of a lane (from 0) has, at most. One
-// that settles late is small: nobody else may touch its rows until its slowest
-// request has ended. Where its attempts hold their slots until then, the lanes
-// share the slots out beforehand: else each would wait for the others'.
-func (c Config) claimSize(lane int) int {
-	switch {
-	case !c.SettlesLate:
-		return c.ClaimSize
-	case !c.holdsSlots():
-		return min(c.ClaimSize, c.Concurrency)
-	}
-	share := c.Concurrency / c.lanes()
-	if lane < c.Concurrency%c.lanes() {
-		share++
-	}
-	return min(c.ClaimSize, share)
-}
-
-// holdsSlots says that an attempt keeps its slot until it is settled. Where a
-// repeat does harm, what a kill leaves in doubt is whatever was begun and not yet
-// settled: so that is what Concurrency bounds.
-func (c Config) holdsSlots() bool { return !c.Idempotent }
 
 const lingerPoll = 250 * time.Millisecond
 
@@ -190,11 +160,14 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 func (r *Runner) passes(ctx context.Context) (Left, Earlier, error) {
 	var earlier Earlier
 	var lingerUntil time.Time
+	place, cuts := r.Place, 0
 	for first := true; ; first = false {
-		p, err := r.newPass(ctx)
+		p, err := r.newPass(ctx, place)
 		if err != nil {
 			return Left{}, earlier, err
 		}
+		place = rand.Float64()
+		p.first, p.mayCut = first, cuts < cutsMost
 		if err := r.runPass(p); err != nil {
 			return Left{}, earlier, err
 		}
@@ -209,7 +182,11 @@ func (r *Runner) passes(ctx context.Context) (Left, Earlier, error) {
 			r.stop.stop(StoppedByLimit, nil)
 			return Left{}, earlier, nil
 		case p.progress.Load() > 0:
-			lingerUntil = time.Time{}
+			lingerUntil, cuts = time.Time{}, 0
+			continue
+		case p.wasCut:
+			cuts++
+			r.pause(pollPause())
 			continue
 		case p.left.Held+p.left.Waiting == 0:
 			return p.left, earlier, nil
@@ -233,20 +210,27 @@ func (r *Runner) linger(p *pass, until time.Time) bool {
 	if p.left.Held > 0 || next == 0 {
 		// A dead runner's locks are freed by the server without notice to us.
 		// A pass that is long itself is not repeated at once.
-		// With jitter: two that poll in step could keep finding each other.
-		next = max(lingerPoll/2+rand.N(lingerPoll), 10*p.elapsed)
+		next = max(pollPause(), 10*p.elapsed)
 	}
 	remaining := time.Until(until)
 	if remaining <= 0 || (p.left.Held == 0 && p.nextDue > remaining) {
 		return false
 	}
-	t := time.NewTimer(min(next, remaining))
+	r.pause(min(next, remaining))
+	return true
+}
+
+// pollPause has jitter: two that poll in step could keep finding each other.
+func pollPause() time.Duration { return lingerPoll/2 + rand.N(lingerPoll) }
+
+// pause waits for d, or for the stop.
+func (r *Runner) pause(d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-r.stop.done:
 	}
-	return true
 }
 
 // runPass works through one pass in all lanes, and returns when everything
@@ -255,7 +239,7 @@ func (r *Runner) runPass(p *pass) error {
 	began := time.Now()
 	var lanes errgroup.Group
 	for n := range r.lanes() {
-		lanes.Go(func() error { return r.lane(p, r.claimSize(n)) })
+		lanes.Go(func() error { return r.lane(p, r.newSizer(n, p.first)) })
 	}
 	err := lanes.Wait()
 	p.elapsed = time.Since(began)

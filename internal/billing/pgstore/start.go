@@ -13,13 +13,13 @@ import (
 	"billonce/internal/billing"
 )
 
-// Start implements billing.Scanner: the id at Config.Place. Integers are taken
-// to lie evenly between the lowest and the highest pending one, UUIDs to be
-// random. Text is begun with the first.
-func (s *Store) Start(ctx context.Context) (*billing.InvoiceID, error) {
+// Start implements billing.Scanner. Integers are taken to lie evenly between the
+// lowest and the highest pending one, UUIDs to be random. Text is begun with the
+// first.
+func (s *Store) Start(ctx context.Context, place float64) (*billing.InvoiceID, error) {
 	switch {
 	case s.keyType == "uuid":
-		id := billing.InvoiceID(uuidAt(s.cfg.Place).String())
+		id := billing.InvoiceID(uuidAt(place).String())
 		return &id, nil
 	case !s.integerKey():
 		return nil, nil
@@ -39,7 +39,7 @@ func (s *Store) Start(ctx context.Context) (*billing.InvoiceID, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the highest pending id: %w", err)
 	}
-	at := integerAt(from, to, s.cfg.Place)
+	at := integerAt(from, to, place)
 	if at <= from {
 		return nil, nil
 	}

@@ -30,7 +30,6 @@ type Config struct {
 	LongestRequest time.Duration // a lock must outlive it
 	Row            bool          // requests need the row as JSON
 	Columns        []string      // columns that requests need as text
-	Place          float64       // where among the ids a shared run starts, from 0 to below 1
 	Log            zerolog.Logger
 }
 

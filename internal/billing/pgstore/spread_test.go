@@ -1,0 +1,31 @@
+package pgstore_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+)
+
+// P2: a shared run keeps away from where others are at work, but it does not end
+// before a whole pass: what is free among much that is held is found, wherever
+// the passes begin, without any lingering.
+func TestP2SharedRunFindsWhatIsFreeAmongWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1000)
+	other, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(t.Context())
+	if _, err := other.Exec(t.Context(), "select pg_advisory_lock(id) from invoices where id % 10 <> 0"); err != nil {
+		t.Fatal(err)
+	}
+	a := &api{}
+	r := newRunner(t, cfg, a, "advisory", func(c *billing.Config) { c.Spread, c.Place, c.Linger = true, 0.5, 0 })
+	s := r.Run(t.Context(), nil)
+	if s.Sent != 100 || s.HeldByOther != 900 || s.ExitCode() != billing.ExitStopped {
+		t.Errorf("exit code %d, summary %+v", s.ExitCode(), s)
+	}
+}
