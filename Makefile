@@ -5,10 +5,10 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean
+.PHONY: help run test lint build bench model clean image test-image
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # An embedded PostgreSQL in .billonce/, a demo table, a billing API on loopback,
 # and one run with the default configuration.
@@ -20,10 +20,12 @@ run: build ## send 1,000 demo invoices: embedded PostgreSQL, billing API on loop
 
 test: ## run all tests; they start the PostgreSQL servers that they need
 	go test $(TESTFLAGS) ./...
+	cd deploy && go test $(TESTFLAGS) ./...
 
 lint: $(TOOLS)/golangci-lint ## vet and lint
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
+	cd deploy && go vet ./... && ../$(TOOLS)/golangci-lint run ./...
 
 model: ## check the model of the protocol exhaustively (needs spin)
 	docs/model/check.sh
@@ -31,6 +33,19 @@ model: ## check the model of the protocol exhaustively (needs spin)
 build: ## build bin/batch
 	@mkdir -p $(BIN)
 	@go build -o $(BIN)/ ./cmd/...
+
+# Options of `podman run` where limits may not be raised, as inside of another
+# container. CONTAINER_RUN='docker run' is as good.
+IMAGE ?= localhost/billonce:dev
+CONTAINER_RUN ?= podman run --runtime runc --ulimit nofile=20000:20000 --ulimit nproc=10000:10000
+
+image: ## build the container image $IMAGE, with docker or with buildah
+	@deploy/image.sh $(IMAGE)
+
+test-image: ## build the image twice, compare, and run it against a real PostgreSQL (two minutes)
+	@first=$$(deploy/image.sh $(IMAGE)); second=$$(deploy/image.sh $(IMAGE)); \
+	[ "$$first" = "$$second" ] || { echo "two builds differ: $$first, $$second"; exit 1; }
+	cd deploy && IMAGE=$(IMAGE) CONTAINER_RUN="$(CONTAINER_RUN)" go test -count=1 -run TestImage ./...
 
 bench: ## time a run against a bare loop that only calls the API
 	go run ./internal/bench $(BENCHFLAGS)

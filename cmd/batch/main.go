@@ -98,7 +98,7 @@ of them once, however many batches run at the same time and whichever of them
 dies. It is configured by environment variables: see ` + "`batch help environment`" + `.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version(),
+		Version:       thisBuild().String(),
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
