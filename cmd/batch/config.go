@@ -55,6 +55,9 @@ type config struct {
 
 	MetricsAddr    string `envconfig:"METRICS_ADDR" unset:"none" desc:"Serve Prometheus metrics at this address, for example :9090"`
 	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" url:"true" unset:"none" desc:"Push the metrics there as the run ends."`
+	PodName        string `envconfig:"POD_NAME" unset:"the host's name" desc:"Whom locks, ledger and logs name; the manifests fill it in, and the next two."`
+	NodeName       string `envconfig:"NODE_NAME" unset:"none" desc:"The node that the pod is on."`
+	JobName        string `envconfig:"JOB_NAME" unset:"none" desc:"The Job that the pod belongs to."`
 	LogLevel       string `envconfig:"LOG_LEVEL" default:"info" oneof:"trace debug info warn error" desc:"trace, debug, info, warn or error."`
 	LogFormat      string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto json console" desc:"json, console, or auto: console on a terminal."`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,10 +45,10 @@ func (a app) openDatabase(ctx context.Context, c config) (*database, error) {
 		}
 	}
 	var err error
-	if d.main, err = pgstore.ParseURL(mainURL, a.applicationName()); err != nil {
+	if d.main, err = pgstore.ParseURL(mainURL, a.applicationName(c)); err != nil {
 		return nil, errors.Join(usage(fmt.Errorf("DATABASE_URL: %w", err)), d.close())
 	}
-	if d.lock, err = pgstore.ParseURL(lockURL, a.applicationName()); err != nil {
+	if d.lock, err = pgstore.ParseURL(lockURL, a.applicationName(c)); err != nil {
 		return nil, errors.Join(usage(fmt.Errorf("LOCK_DATABASE_URL: %w", err)), d.close())
 	}
 	d.sameServer = mainURL == lockURL
@@ -67,8 +68,12 @@ func (a app) getenv(name string) string {
 }
 
 // applicationName is what pg_stat_activity, the ledger and other runners show:
-// the pod's name where there is one (its HOSTNAME), else the host's.
-func (a app) applicationName() string {
+// the pod and its node, else the host and the process. PostgreSQL cuts it off
+// after 63 bytes: what matters most stands first.
+func (a app) applicationName(c config) string {
+	if c.PodName != "" {
+		return strings.TrimSuffix(fmt.Sprintf("billonce/%s@%s", c.PodName, c.NodeName), "@")
+	}
 	host := a.getenv("HOSTNAME")
 	if host == "" {
 		host, _ = os.Hostname()

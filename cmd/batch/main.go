@@ -26,10 +26,22 @@ func main() {
 		// The heap is a few MiB: collecting it a third as often costs little room.
 		debug.SetGCPercent(300)
 	}
-	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal drains; with the handler gone, a second one ends the process.
-	context.AfterFunc(ctx, release)
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(run(untilSignal(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// untilSignal is a context that the first signal cancels. A second one ends the
+// process at once, and not by the signal's default action: that doesn't end
+// PID 1, and Go's runtime then exits with 2, our code for a wrong configuration.
+func untilSignal() context.Context {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() {
+		cancel(fmt.Errorf("%s signal received", <-signals))
+		<-signals
+		os.Exit(billing.ExitStopped)
+	}()
+	return ctx
 }
 
 // run is the program but for signals and the exit code's delivery, so that

@@ -10,14 +10,16 @@ import (
 
 const metricsShutdown = 2 * time.Second
 
-// serveMetrics serves the run's metrics at METRICS_ADDR, where it is set.
-func (e *execution) serveMetrics(ctx context.Context, m *metrics.Metrics) (stop func(), err error) {
+// serveMetrics serves the run's metrics at METRICS_ADDR, where it is set. An
+// address that is taken, by another run on this host, is no reason not to bill.
+func (e *execution) serveMetrics(ctx context.Context, m *metrics.Metrics) (stop func()) {
 	if e.config.MetricsAddr == "" {
-		return func() {}, nil
+		return func() {}
 	}
 	addr, shutdown, err := m.Serve(ctx, e.config.MetricsAddr)
 	if err != nil {
-		return nil, err
+		e.log.Warn().Err(err).Msg("the metrics are not served")
+		return func() {}
 	}
 	e.log.Debug().Str("addr", addr).Msg("serving metrics")
 	return func() {
@@ -26,7 +28,7 @@ func (e *execution) serveMetrics(ctx context.Context, m *metrics.Metrics) (stop 
 		if err := shutdown(ctx); err != nil {
 			e.log.Debug().Err(err).Msg("ending the metrics' server")
 		}
-	}, nil
+	}
 }
 
 // pushMetrics sends the run's metrics to PUSHGATEWAY_URL, where it is set. The

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -11,9 +9,6 @@ import (
 
 	"billonce/internal/billing"
 )
-
-// terminationLog is where Kubernetes looks for a container's last words.
-const terminationLog = "/dev/termination-log"
 
 // report says what the run came to: in the last log line, and where Kubernetes
 // looks for it.
@@ -24,24 +19,15 @@ func (a app) report(view *terminal, c config, log zerolog.Logger, s billing.Summ
 	if s.Unrendered > 0 {
 		log.Warn().Int64("invoices", s.Unrendered).Msg("no request could be made of some invoices: see BILLING_URL and BILLING_BODY")
 	}
-	text, err := json.Marshal(struct {
-		billing.Summary
-		ExitCode int    `json:"exit_code"`
-		Error    string `json:"error,omitempty"`
-	}{s, code, errorText(s.Err)})
-	if err == nil {
-		if _, missing := os.Stat(terminationLog); missing == nil {
-			err = os.WriteFile(terminationLog, text, 0o600)
-		}
-	}
-	if err != nil {
-		log.Warn().Err(err).Msg("writing " + terminationLog)
+	words := lastWords{&s, code, errorText(s.Err)}
+	if err := words.leave(); err != nil {
+		log.Warn().Err(err).Msg("the summary is not in " + terminationLog)
 	}
 	// The summary is said at every LOG_LEVEL.
 	summary := log.Level(zerolog.InfoLevel)
 	line := summary.Info()
 	if !view.console {
-		line = line.Int("exit_code", code).RawJSON("summary", text)
+		line = line.Int("exit_code", code).RawJSON("summary", words.text())
 	}
 	line.Msg(inWords(s, code))
 }

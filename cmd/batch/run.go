@@ -30,7 +30,7 @@ the same moment. It takes no flags: see ` + "`batch help environment`" + `.` + "
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.config(needDatabase | needBilling)
 			if err != nil {
-				return err
+				return a.refuse(err)
 			}
 			code, err := a.batchRun(cmd.Context(), c)
 			if code == billing.ExitDone && err == nil {
@@ -53,7 +53,20 @@ type execution struct {
 	store  *pgstore.Store
 }
 
-func (a app) batchRun(ctx context.Context, c config) (code int, err error) {
+func (a app) batchRun(ctx context.Context, c config) (int, error) {
+	view := newTerminal(a.stderr, c)
+	defer view.close()
+	e := &execution{app: a, config: c, id: uuid.New(), view: view}
+	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
+	code, err := e.execute(ctx)
+	if err != nil {
+		err = e.lastError(code, err)
+	}
+	return code, err
+}
+
+func (e *execution) execute(ctx context.Context) (code int, err error) {
+	c := e.config
 	if err := c.book().Check(); err != nil {
 		return billing.ExitUsage, err
 	}
@@ -62,16 +75,13 @@ func (a app) batchRun(ctx context.Context, c config) (code int, err error) {
 		return billing.ExitUsage, err
 	}
 	defer client.Close()
-	view := newTerminal(a.stderr, c)
-	defer view.close()
-	e := &execution{app: a, config: c, id: uuid.New(), view: view, client: client}
-	e.log = view.logger(c).With().Str("run_id", e.id.String()).Logger()
+	e.client = client
 	for _, w := range c.warnings() {
 		e.log.Warn().Msg(w)
 	}
 	e.log.Debug().Any("config", c.redacted()).Msg("configuration")
 
-	if e.db, err = a.openDatabase(ctx, c); err != nil {
+	if e.db, err = e.openDatabase(ctx, c); err != nil {
 		return exitCodeOf(err), err
 	}
 	defer func() {
@@ -140,15 +150,10 @@ func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (s bill
 	}
 	m = metrics.New(&runner.Tally)
 	runner.Sender = m.Sender(e.client)
-	stopServing, err := e.serveMetrics(ctx, m)
-	if err != nil {
-		return s, nil, usage(err)
-	}
-	defer stopServing()
-	// Only now: a METRICS_ADDR that is taken leaves no run in the ledger.
+	defer e.serveMetrics(ctx, m)()
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
-		Application: e.applicationName(), Version: version(),
+		Application: e.applicationName(e.config), Version: version(),
 	})
 	if err != nil {
 		return s, nil, err

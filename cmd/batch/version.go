@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// stamp is "version commit date". Images and releases are built where Go finds
+// linked is "version commit date". Images and releases are built where Go finds
 // no repository to read them from.
-var stamp string //nolint:gochecknoglobals // the linker can set nothing else
+var linked string //nolint:gochecknoglobals // the linker can set nothing else
 
 // build is what a binary was built from.
 type build struct{ version, commit, date string }
@@ -21,7 +21,7 @@ func thisBuild() build {
 	if !ok {
 		info = new(debug.BuildInfo)
 	}
-	return buildOf(stamp, info)
+	return buildOf(linked, info)
 }
 
 func buildOf(stamp string, info *debug.BuildInfo) build {

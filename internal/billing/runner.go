@@ -58,6 +58,8 @@ type Runner struct {
 	Log   zerolog.Logger
 	Tally Tally // may be read while the run goes on
 
+	sentLog zerolog.Logger // of what is as usual: one in many
+
 	stop    *stopper
 	pace    *pace
 	breaker *breaker
@@ -73,7 +75,10 @@ type Runner struct {
 	sendCtx  context.Context // ends when requests in flight are given up
 }
 
-const lingerPoll = 250 * time.Millisecond
+const (
+	lingerPoll = 250 * time.Millisecond
+	sentSample = 100 // sent invoices for each that a debug log shows
+)
 
 // Run sends every pending invoice that it can get, and returns when a whole
 // pass over the table finds nothing more to claim, or when it is told to stop:
@@ -87,6 +92,7 @@ func (r *Runner) Run(ctx context.Context, lost <-chan struct{}) Summary {
 	r.sendCtx, giveUp = context.WithCancel(detached)
 	defer giveUp()
 	r.lost = lost
+	r.sentLog = r.Log.Sample(&zerolog.BasicSampler{N: sentSample})
 	r.stop = newStopper()
 	r.pace = newPace(r.Rate)
 	r.breaker = &breaker{limit: r.Breaker}

@@ -114,6 +114,7 @@ func (r *Runner) noteSettled(group []Settlement, came []Settled) {
 	for i, s := range group {
 		if came[i] == SettledFully && s.State == Sent {
 			r.Tally.Sent.Add(1)
+			r.sentLog.Debug().Str("invoice_id", string(s.InvoiceID)).Int("attempt", s.Attempt).Int("http_status", s.Status).Msg("sent")
 			continue
 		}
 		r.noteUnusual(s, came[i])
