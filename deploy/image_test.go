@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"crypto/x509"
@@ -202,9 +203,8 @@ func TestImageDrainsOnSIGTERM(t *testing.T) {
 		t.Fatalf("the run ended: %v\n%s", err, out.String())
 	}
 	c.tool("kill", "--signal", "TERM", name)
-	_ = <-ended
-	if code := run.ProcessState.ExitCode(); code != 4 {
-		t.Errorf("exit code %d, want 4\n%s", code, out.String())
+	if err := <-ended; run.ProcessState.ExitCode() != 4 {
+		t.Errorf("%v, want exit code 4\n%s", err, out.String())
 	}
 	judge := s.api.Summary()
 	sent := query[int](s, "select count(*)::int from billonce.deliveries where state = 'sent'")
@@ -213,5 +213,39 @@ func TestImageDrainsOnSIGTERM(t *testing.T) {
 	}
 	if sent != judge.Effects || sent == 0 || sent == invoices {
 		t.Errorf("%d sent, %d billed, of %d", sent, judge.Effects, invoices)
+	}
+}
+
+// PID 1 is not ended by a signal's default action: batch does it itself, and not
+// with the exit code of a wrong configuration.
+func TestImageEndsAtOnceOnASecondSIGTERM(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t)
+	arrived := make(chan struct{}, 1)
+	s := newSite(t, loopback, 1, billingfake.Config{
+		Before: func(billingfake.Received) { arrived <- struct{}{} },
+		Fault:  func(billingfake.Received) billingfake.Fault { return billingfake.ApplyThenHang{} },
+	})
+	s.migrate()
+	name := "billonce-" + rand.Text()
+	run := c.command(name, []string{
+		"DATABASE_URL=" + s.databaseAt, "BILLING_URL=" + s.billingAt, "BILLING_TIMEOUT=1h", "DRAIN_TIMEOUT=1h",
+	}, "run")
+	stderr, err := run.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	c.tool("kill", "--signal", "TERM", name)
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		if strings.Contains(lines.Text(), "stopping:") {
+			c.tool("kill", "--signal", "TERM", name)
+		}
+	}
+	if err := run.Wait(); run.ProcessState.ExitCode() != 4 {
+		t.Errorf("%v, want exit code 4", err)
 	}
 }
