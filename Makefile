@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image
+.PHONY: help run test lint build bench model clean image test-image test-cluster
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,21 @@ test-image: ## build the image twice, compare, and run it against a real Postgre
 	@first=$$(deploy/image.sh $(IMAGE)); second=$$(deploy/image.sh $(IMAGE)); \
 	[ "$$first" = "$$second" ] || { echo "two builds differ: $$first, $$second"; exit 1; }
 	cd deploy && IMAGE=$(IMAGE) CONTAINER_RUN="$(CONTAINER_RUN)" go test -count=1 -run TestImage ./...
+
+# Any cluster will do: KUBECONFIG names it, LOAD is a command that takes an archive
+# of images into it, and its pods reach this machine at CLUSTER_HOST. With kind:
+#   make test-cluster LOAD='kind load image-archive' CLUSTER_HOST=172.18.0.1
+# A pod is killed on its node: run it as root, on the machine that has the node.
+KUBECTL ?= kubectl
+NEXT_IMAGE := $(IMAGE)-next
+
+test-cluster: image ## run the manifests on the cluster that KUBECONFIG names (see the Makefile; five minutes)
+	@: $${KUBECONFIG:?} $${LOAD:?a command that loads an archive of images} $${CLUSTER_HOST:?this machine as pods see it}
+	@deploy/next.sh $(IMAGE) $(NEXT_IMAGE)
+	@for image in $(IMAGE) $(NEXT_IMAGE); do \
+		archive=$$(mktemp -u).tar; $(firstword $(CONTAINER_RUN)) save -q -o $$archive $$image && $(LOAD) $$archive || exit 1; rm $$archive; \
+	done
+	cd deploy && IMAGE=$(IMAGE) NEXT_IMAGE=$(NEXT_IMAGE) KUBECTL=$(KUBECTL) go test -count=1 -v -timeout 30m -run TestCluster ./...
 
 bench: ## time a run against a bare loop that only calls the API
 	go run ./internal/bench $(BENCHFLAGS)

@@ -150,3 +150,16 @@ func (s *site) states() string {
 		select coalesce(d.state, 'none') || '/' || i.pending as s, count(*) as n
 		from invoices i left join billonce.deliveries d on d.invoice_id = i.id group by 1) x`)
 }
+
+// exec runs statements.
+func (s *site) exec(statements string) {
+	s.t.Helper()
+	conn, err := pgx.ConnectConfig(s.t.Context(), s.database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(s.t.Context()))
+	if _, err := conn.Exec(s.t.Context(), statements, pgx.QueryExecModeSimpleProtocol); err != nil {
+		s.t.Fatal(err)
+	}
+}
