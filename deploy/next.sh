@@ -14,7 +14,7 @@ alter table {{.schema}}.deliveries add column next_version text;
 
 alter table {{.schema}}.deliveries drop column next_version;
 SQL
-(cd "$folder" && CGO_ENABLED=0 go build -buildvcs=false -ldflags "-s -w -X 'main.stamp=next next next'" -o image/batch ./cmd/batch)
+(cd "$folder" && CGO_ENABLED=0 go build -buildvcs=false -ldflags "-s -w -X 'main.linked=next next next'" -o image/batch ./cmd/batch)
 printf 'FROM %s\nCOPY batch /batch\n' "$1" >"$folder/Dockerfile"
 if docker info >/dev/null 2>&1; then
 	docker build -q -f "$folder/Dockerfile" -t "$2" "$folder/image"
