@@ -26,6 +26,7 @@ lint: $(TOOLS)/golangci-lint ## vet and lint
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
 	cd deploy && go vet ./... && ../$(TOOLS)/golangci-lint run ./...
+	cd bench/river && go vet ./... && ../../$(TOOLS)/golangci-lint run ./...
 
 model: ## check the model of the protocol exhaustively (needs spin)
 	docs/model/check.sh
@@ -62,7 +63,7 @@ test-cluster: image ## run the manifests on the cluster that KUBECONFIG names (s
 	done
 	cd deploy && IMAGE=$(IMAGE) NEXT_IMAGE=$(NEXT_IMAGE) KUBECTL=$(KUBECTL) go test -count=1 -v -timeout 30m -run TestCluster ./...
 
-bench: ## time a run against a bare loop that only calls the API
+bench: ## time a run against a bare loop that only calls the API (BENCHFLAGS=-help)
 	go run ./internal/bench $(BENCHFLAGS)
 
 clean: ## remove what was built, and the demo's database

@@ -23,8 +23,8 @@ func main() {
 	// bytes that could hold an echo of our token, in a format of its own.
 	log.SetOutput(io.Discard)
 	if os.Getenv("GOGC") == "" {
-		// The heap is a few MiB: collecting it a third as often costs little room.
-		debug.SetGCPercent(300)
+		// The heap is a few MiB: collecting it half as often costs little room.
+		debug.SetGCPercent(200)
 	}
 	os.Exit(run(untilSignal(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }

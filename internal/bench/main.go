@@ -37,6 +37,7 @@ type options struct {
 	only     int
 	drill    string
 	rows     int
+	river    bool
 	json     string
 }
 
@@ -55,6 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.only, "scenario", 0, "only this one, from 1")
 	flags.StringVar(&o.drill, "drill", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do)")
 	flags.IntVar(&o.rows, "rows", 10_000_000, "rows of the large table")
+	flags.BoolVar(&o.river, "river", false, "beside each run: the same invoices as jobs of River")
 	flags.StringVar(&o.json, "json", "", "write all figures to this file, too")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -74,6 +76,13 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	if text, err := exec.CommandContext(ctx, "go", "build", "-o", b.batch, "billonce/cmd/batch").CombinedOutput(); err != nil {
 		return fmt.Errorf("build batch: %w\n%s", err, text)
+	}
+	if o.river {
+		b.river = filepath.Join(dir, "river")
+		build := exec.CommandContext(ctx, "go", "build", "-C", "bench/river", "-o", b.river, ".")
+		if text, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build River's part (in the project's folder?): %w\n%s", err, text)
+		}
 	}
 	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true})
 	if err != nil {
@@ -115,6 +124,7 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 // bencher runs scenarios, one after the other, on one server.
 type bencher struct {
 	batch, self, url string
+	river            string // empty: none
 	meter            *meter
 }
 
@@ -126,6 +136,9 @@ func (b bencher) prepare(ctx context.Context) error {
 	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 		return err
 	}
-	_, err = b.runBatch(ctx, nil, "migrate")
+	if _, err = b.runBatch(ctx, nil, "migrate"); err != nil || b.river == "" {
+		return err
+	}
+	_, err = b.runRiver(ctx, "migrate", b.url)
 	return err
 }

@@ -39,28 +39,36 @@ the ratio is of the two times of one round. CPU, WAL and commits are the run's, 
 }
 
 func (m measured) writeText(out io.Writer) {
-	each := func(f func(round) float64) []float64 {
+	m.writeRow(out, m.Scenario.Name, func(r round) (usage, spent) { return r.Run, r.Spent })
+	if m.Rounds[0].River != nil {
+		m.writeRow(out, "  the same by River", func(r round) (usage, spent) { return *r.River, *r.RiverSpent })
+	}
+}
+
+func (m measured) writeRow(out io.Writer, name string, of func(round) (usage, spent)) {
+	each := func(f func(round, usage, spent) float64) []float64 {
 		values := make([]float64, len(m.Rounds))
 		for i, r := range m.Rounds {
-			values[i] = f(r)
+			u, s := of(r)
+			values[i] = f(r, u, s)
 		}
 		return values
 	}
 	n := float64(m.Scenario.Invoices)
-	micro := func(f func(round) float64) float64 { return median(each(f)) / n * 1e6 }
-	loop := each(func(r round) float64 { return r.Loop.Seconds })
+	one := func(f func(round, usage, spent) float64) float64 { return median(each(f)) / n }
+	loop := each(func(r round, _ usage, _ spent) float64 { return r.Loop.Seconds })
 	fmt.Fprintf(out, "%-31s %-18s %-18s %-18s %14.0f %4.0f %3.0f %3.0f %6.0f %8.1f %5.0f %4.0fM",
-		m.Scenario.Name, spread(loop),
-		spread(each(func(r round) float64 { return r.Run.Seconds })),
-		spread(each(func(r round) float64 { return r.Run.Seconds / r.Loop.Seconds })),
-		micro(func(r round) float64 { return r.Loop.ClientCPU + r.Loop.APICPU }),
-		micro(func(r round) float64 { return r.Run.ClientCPU }),
-		micro(func(r round) float64 { return r.Spent.CPU }),
-		micro(func(r round) float64 { return r.Run.APICPU }),
-		micro(func(r round) float64 { return float64(r.Spent.WALBytes) / 1e6 }),
-		micro(func(r round) float64 { return float64(r.Spent.Commits) / 1e3 }),
-		median(each(func(r round) float64 { return float64(r.Spent.Connections) })),
-		median(each(func(r round) float64 { return r.Run.ClientRSSMiB })))
+		name, spread(loop),
+		spread(each(func(_ round, u usage, _ spent) float64 { return u.Seconds })),
+		spread(each(func(r round, u usage, _ spent) float64 { return u.Seconds / r.Loop.Seconds })),
+		1e6*one(func(r round, _ usage, _ spent) float64 { return r.Loop.ClientCPU + r.Loop.APICPU }),
+		1e6*one(func(_ round, u usage, _ spent) float64 { return u.ClientCPU }),
+		1e6*one(func(_ round, _ usage, s spent) float64 { return s.CPU }),
+		1e6*one(func(_ round, u usage, _ spent) float64 { return u.APICPU }),
+		one(func(_ round, _ usage, s spent) float64 { return float64(s.WALBytes) }),
+		1e3*one(func(_ round, _ usage, s spent) float64 { return float64(s.Commits) }),
+		median(each(func(_ round, _ usage, s spent) float64 { return float64(s.Connections) })),
+		median(each(func(_ round, u usage, _ spent) float64 { return u.ClientRSSMiB })))
 	if isNoisy(loop) {
 		fmt.Fprint(out, "  noisy")
 	}

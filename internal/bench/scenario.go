@@ -38,9 +38,11 @@ func scenarios(invoices int) []scenario {
 
 // round is one turn of the loop and of the run.
 type round struct {
-	Loop  usage `json:"loop"`
-	Run   usage `json:"run"`
-	Spent spent `json:"database"` // by the run
+	Loop       usage  `json:"loop"`
+	Run        usage  `json:"run"`
+	Spent      spent  `json:"database"` // by the run
+	River      *usage `json:"river,omitempty"`
+	RiverSpent *spent `json:"river_database,omitempty"`
 }
 
 // usage is what a client and the API that it called have cost.
@@ -89,8 +91,42 @@ func (b bencher) round(ctx context.Context, s scenario) (r round, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Spent, err = b.meter.stop(ctx)
+	if r.Spent, err = b.meter.stop(ctx); err != nil || b.river == "" {
+		return r, err
+	}
+	r.River, r.RiverSpent, err = b.riverRound(ctx, s)
 	return r, err
+}
+
+// riverRound sends as many invoices by River, from putting them into its queue
+// to the last one marked.
+func (b bencher) riverRound(ctx context.Context, s scenario) (*usage, *spent, error) {
+	if _, err := b.meter.conn.Exec(ctx, "truncate river_job"); err != nil {
+		return nil, nil, err
+	}
+	if _, err := b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
+		return nil, nil, err
+	}
+	if err := b.meter.start(ctx); err != nil {
+		return nil, nil, err
+	}
+	u, err := b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
+		return b.runRiver(ctx, "run", b.url, url, strconv.Itoa(s.Concurrency))
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	spent, err := b.meter.stop(ctx)
+	return &u, &spent, err
+}
+
+func (b bencher) runRiver(ctx context.Context, args ...string) (*os.ProcessState, error) {
+	c := exec.CommandContext(ctx, b.river, args...)
+	text, err := c.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("river %s: %w\n%s", args[0], err, text)
+	}
+	return c.ProcessState, err
 }
 
 // withAPI times call against an API of its own, and checks that it was asked for
