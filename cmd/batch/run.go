@@ -265,7 +265,7 @@ func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {
 	c := e.config
 	return billing.Config{
 		RunID: e.id, LedgerID: ledger,
-		Lanes: pgstore.Lanes, ClaimSize: c.ClaimSize, SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
+		Lanes: pgstore.Lanes, MostLanes: pgstore.MostLanes, ClaimSize: c.ClaimSize, SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,

@@ -104,7 +104,7 @@ func (b bencher) table(ctx context.Context, out io.Writer, o options) error {
 	for _, rows := range []int{pending, o.rows} {
 		fill := fmt.Sprintf(`insert into invoices (customer, amount_cents, currency, due_date, pending, sent_at)
 			select 'Customer ' || n, n, 'EUR', date '2026-01-01', false, now()
-			from generate_series(1, %d - (select count(*) from invoices) - %d) as n`, rows, pending)
+			from generate_series(1, %d - (select count(*) from invoices)) as n`, rows)
 		if _, err := b.meter.conn.Exec(ctx, fill); err != nil {
 			return fmt.Errorf("fill the table: %w", err)
 		}
@@ -115,7 +115,7 @@ func (b bencher) table(ctx context.Context, out io.Writer, o options) error {
 				update invoices set pending = true, sent_at = null where id in (select id from invoices order by id desc limit `+strconv.Itoa(pending)+`)`); err != nil {
 				return err
 			}
-			if _, err := b.meter.conn.Exec(ctx, "vacuum analyze invoices"); err != nil {
+			if _, err := b.meter.conn.Exec(ctx, "vacuum analyze invoices; checkpoint"); err != nil {
 				return err
 			}
 			u, err := b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {

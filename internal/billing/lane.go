@@ -30,6 +30,7 @@ const (
 // delivering is one claim on its way through intent, send and settle.
 type delivering struct {
 	runner *Runner
+	lanes  *lanes
 	pass   *pass
 	claim  *Claim
 	begun  int // intents committed
@@ -41,7 +42,8 @@ type delivering struct {
 }
 
 // lane claims and delivers until the pass is over.
-func (r *Runner) lane(p *pass, size *sizer) (err error) {
+func (r *Runner) lane(l *lanes, size *sizer) (err error) {
+	p := l.pass
 	claimer := r.NewClaimer()
 	defer func() {
 		if cerr := claimer.Close(context.WithoutCancel(r.claimCtx)); cerr != nil {
@@ -70,11 +72,14 @@ func (r *Runner) lane(p *pass, size *sizer) (err error) {
 		r.Tally.Candidates.Add(int64(len(candidates)))
 		r.Tally.HeldByThem.Add(int64(held))
 
-		d := &delivering{runner: r, pass: p, claim: claim}
+		d := &delivering{runner: r, lanes: l, pass: p, claim: claim}
 		err = d.deliver(r.claimCtx)
 		r.budget.give(len(candidates) - d.begun)
 		if err != nil {
 			return r.unlessStopped(err)
+		}
+		if l.surplus() {
+			return nil
 		}
 		size.note(d.begun, time.Since(began))
 	}
@@ -111,7 +116,7 @@ func (r *Runner) claim(c Claimer, candidates []Candidate) (*Claim, error) {
 func (d *delivering) deliver(ctx context.Context) (err error) {
 	detached := context.WithoutCancel(ctx)
 	defer func() {
-		d.open.Wait()
+		d.await()
 		if serr := d.settleOnClaim(detached); err == nil {
 			err = serr
 		}
@@ -133,6 +138,25 @@ func (d *delivering) deliver(ctx context.Context) (err error) {
 		rest = append(unsent, rest[n:]...)
 	}
 	return nil
+}
+
+// await returns when all that was begun is settled (row: replied to).
+func (d *delivering) await() {
+	settled := make(chan struct{})
+	go func() {
+		d.open.Wait()
+		close(settled)
+	}()
+	stuck := time.NewTicker(stuckAfter)
+	defer stuck.Stop()
+	for {
+		select {
+		case <-settled:
+			return
+		case <-stuck.C:
+			d.lanes.standIn()
+		}
+	}
 }
 
 // send takes what a look found through intent to the senders, as long as the

@@ -96,6 +96,13 @@ func (p *pass) cut() {
 	p.done, p.wasCut = true, true
 }
 
+// over says that no lane will find anything more to claim.
+func (p *pass) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.done || p.runner.stop.stopped()
+}
+
 func (p *pass) advance(page []Candidate, asked int) {
 	switch {
 	case len(page) == asked:

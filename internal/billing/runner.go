@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 )
 
 // Config is how a run behaves. Zero durations and counts mean "none".
@@ -19,6 +18,7 @@ type Config struct {
 	LedgerID uuid.UUID // idempotency keys are derived from it
 
 	Lanes       int     // claims open at the same time, each on a connection of its own
+	MostLanes   int     // the same, where slow requests keep claims open
 	ClaimSize   int     // invoices a claim, at most
 	Concurrency int     // requests in flight, at most; without keys: begun and not yet settled
 	SettlesLate bool    // a claim's outcomes are written only as it ends (row)
@@ -243,11 +243,11 @@ func (r *Runner) pause(d time.Duration) {
 // that they claimed is settled and released.
 func (r *Runner) runPass(p *pass) error {
 	began := time.Now()
-	var lanes errgroup.Group
+	l := &lanes{runner: r, pass: p}
 	for n := range r.lanes() {
-		lanes.Go(func() error { return r.lane(p, r.newSizer(n, p.first)) })
+		l.start(n)
 	}
-	err := lanes.Wait()
+	err := l.group.Wait()
 	p.elapsed = time.Since(began)
 	return err
 }

@@ -115,7 +115,7 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api,
 		t.Fatal(err)
 	}
 	c := billing.Config{
-		RunID: id, LedgerID: ledger, Lanes: pgstore.Lanes, ClaimSize: 100, Concurrency: 16, SettlesLate: strategy == "row",
+		RunID: id, LedgerID: ledger, Lanes: pgstore.Lanes, MostLanes: pgstore.MostLanes, ClaimSize: 100, Concurrency: 16, SettlesLate: strategy == "row",
 		Timeout: time.Second, MaxAttempts: 5, Breaker: 20, KeyTTL: 24 * time.Hour, Drain: time.Second, Linger: 5 * time.Second,
 	}
 	if change != nil {

@@ -1,8 +1,8 @@
 // Package pgstore keeps the ledger and the invoices' locks in PostgreSQL.
 //
-// A run uses six connections at most, whatever its concurrency: the run lock's,
-// one for each of its three claims, the writer's (scan, second look, intents),
-// and the settler's.
+// A run uses six connections, whatever its concurrency: the run lock's, one for
+// each of its three claims, the writer's (scan, second look, intents), and the
+// settler's. While slow requests keep claims open, five more claims stand in.
 package pgstore
 
 import (
@@ -18,8 +18,12 @@ import (
 	"billonce/internal/billing"
 )
 
-// Lanes is how many claims a run has open at the same time.
-const Lanes = 3
+// Lanes is how many claims a run has open at the same time, MostLanes where slow
+// requests keep them open.
+const (
+	Lanes     = 3
+	MostLanes = 8
+)
 
 // Config of a run's store.
 type Config struct {
