@@ -113,7 +113,7 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				if err := c.Close(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				execute(t, cfg, `select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'billonce/pod-a/1'`)
+				execute(t, cfg, `select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'billonce/pod-a/1' and datname = current_database()`)
 				if st = read(); len(st.Sending.Alive) != 0 || st.Sending.Orphaned != 4 || st.Runs[0].Alive {
 					t.Errorf("after its death: %+v", st.Sending)
 				}
