@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"billonce/internal/billing"
 	"billonce/internal/metrics"
 )
 
@@ -29,6 +30,20 @@ func (e *execution) serveMetrics(ctx context.Context, m *metrics.Metrics) (stop 
 			e.log.Debug().Err(err).Msg("ending the metrics' server")
 		}
 	}
+}
+
+// countPending says how many invoices are left, -1 where that is not known: the
+// count can take seconds, which nobody gets for nothing, nor after a SIGTERM.
+func (e *execution) countPending(ctx context.Context, s billing.Summary) int64 {
+	if e.config.PushgatewayURL == "" || s.Stopped == billing.StoppedBySignal {
+		return -1
+	}
+	n, err := e.store.CountPending(ctx)
+	if err != nil {
+		e.log.Warn().Err(err).Msg("the pending invoices were not counted")
+		return -1
+	}
+	return n
 }
 
 // pushMetrics sends the run's metrics to PUSHGATEWAY_URL, where it is set. The

@@ -135,7 +135,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	if err := e.store.FinishRun(ctx, code, summary); err != nil {
 		e.log.Warn().Err(err).Msg("the run's end is not in the ledger; everything else is")
 	}
-	m.Finish(summary, code, time.Now())
+	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: e.countPending(ctx, summary)})
 	e.pushMetrics(ctx, m)
 	e.view.close()
 	e.report(e.view, e.config, e.log, summary, code)

@@ -9,18 +9,21 @@ import (
 	"billonce/internal/billing"
 )
 
+// End is how a run ended.
+type End struct {
+	Summary billing.Summary
+	Code    int
+	At      time.Time
+	Pending int64 // invoices left, whatever their deliveries' states; below 0: not counted
+}
+
 // ending shows how the run ended, and nothing before it has: a run at work has
 // no exit code, and a zero would be read as success. It shows a success only
 // where there is one, so that a push leaves the last one's time where it is.
 type ending struct {
-	exit, took, ended, success, inDoubt *prometheus.Desc
-	end                                 atomic.Pointer[end]
-}
+	exit, took, ended, success, stopped, inDoubt, pending *prometheus.Desc
 
-type end struct {
-	summary billing.Summary
-	code    int
-	at      time.Time
+	end atomic.Pointer[End]
 }
 
 func newEnding() *ending {
@@ -29,22 +32,24 @@ func newEnding() *ending {
 		took:    plain("billonce_run_duration_seconds", "How long the last run took."),
 		ended:   plain("billonce_run_last_end_timestamp_seconds", "When the last run ended."),
 		success: plain("billonce_run_last_success_timestamp_seconds", "When the last run ended with nothing left to do and nobody needed (exit code 0)."),
+		stopped: prometheus.NewDesc("billonce_run_stopped", "1 for the reason that ended the last run early.", []string{"reason"}, nil),
 		inDoubt: plain("billonce_in_doubt", "Pending invoices in doubt that the last run made or met."),
+		pending: plain("billonce_pending", "Pending invoices as the last run ended."),
 	}
 }
 
 // Finish records how the run ended. Only exit code 0 is a success: after 3
 // invoices wait for a person, and whoever is alerted by the age of the last
 // success is to learn of it.
-func (m *Metrics) Finish(s billing.Summary, code int, now time.Time) {
-	if m.end.end.Swap(&end{s, code, now}) == nil && s.Stopped == billing.StoppedByLockLost {
+func (m *Metrics) Finish(end End) {
+	if m.end.end.Swap(&end) == nil && end.Summary.Stopped == billing.StoppedByLockLost {
 		m.lockLost.Inc()
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (e *ending) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.inDoubt} {
+	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.inDoubt, e.pending} {
 		out <- d
 	}
 }
@@ -55,14 +60,31 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 	if end == nil {
 		return
 	}
-	gauge := func(d *prometheus.Desc, v float64) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(e.exit, float64(end.code))
-	gauge(e.took, end.summary.Elapsed.Seconds())
-	gauge(e.ended, float64(end.at.Unix()))
-	gauge(e.inDoubt, float64(end.summary.InDoubt)+float64(end.summary.EarlierInDoubt))
-	if end.code == billing.ExitDone {
-		gauge(e.success, float64(end.at.Unix()))
+	gauge(e.exit, float64(end.Code))
+	gauge(e.took, end.Summary.Elapsed.Seconds())
+	gauge(e.ended, float64(end.At.Unix()))
+	gauge(e.inDoubt, float64(end.Summary.InDoubt)+float64(end.Summary.EarlierInDoubt))
+	if end.Pending >= 0 {
+		gauge(e.pending, float64(end.Pending))
+	}
+	if end.Code == billing.ExitDone {
+		gauge(e.success, float64(end.At.Unix()))
+	}
+	for _, reason := range stopReasons() {
+		is := 0.0
+		if reason == end.Summary.Stopped {
+			is = 1
+		}
+		gauge(e.stopped, is, string(reason))
+	}
+}
+
+func stopReasons() []billing.StopReason {
+	return []billing.StopReason{
+		billing.StoppedBySignal, billing.StoppedByDeadline, billing.StoppedByBreaker,
+		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByError,
 	}
 }

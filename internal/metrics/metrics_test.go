@@ -37,7 +37,7 @@ func sample() *Metrics {
 func TestNamesFollowTheConventions(t *testing.T) {
 	t.Parallel()
 	m := sample()
-	m.Finish(billing.Summary{}, 0, time.Unix(1e9, 0))
+	m.Finish(End{At: time.Unix(1e9, 0)})
 	m.Sender(answer{Outcome: billing.Accepted}).Send(t.Context(), billing.Message{}, nil)
 	problems, err := testutil.GatherAndLint(m.registry)
 	if err != nil || len(problems) > 0 {
@@ -91,15 +91,17 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 	m := sample()
 	names := []string{
 		"billonce_run_exit_code", "billonce_run_duration_seconds", "billonce_run_last_end_timestamp_seconds",
-		"billonce_run_last_success_timestamp_seconds", "billonce_in_doubt",
+		"billonce_run_last_success_timestamp_seconds", "billonce_in_doubt", "billonce_pending", "billonce_run_stopped",
 	}
 	for _, step := range []struct {
 		end  func()
 		want int
 	}{
 		{func() {}, 0},
-		{func() { m.Finish(billing.Summary{Stopped: billing.StoppedByLockLost}, billing.ExitStopped, time.Now()) }, 4},
-		{func() { m.Finish(billing.Summary{}, billing.ExitDone, time.Now()) }, 5},
+		{func() {
+			m.Finish(End{Summary: billing.Summary{Stopped: billing.StoppedByLockLost}, Code: billing.ExitStopped, Pending: -1})
+		}, 4 + 6},
+		{func() { m.Finish(End{Code: billing.ExitDone}) }, 6 + 6},
 	} {
 		step.end()
 		if n, err := testutil.GatherAndCount(m.registry, names...); err != nil || n != step.want {
@@ -194,5 +196,46 @@ func TestServeNamesABusyAddress(t *testing.T) {
 	}
 	if err := stop(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Profiles tell more than other pods need know; a run that drains is not ready.
+func TestServeKeepsProfilesToLoopback(t *testing.T) {
+	t.Parallel()
+	running, cancel := context.WithCancel(t.Context())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	status := func(addr, path string) int {
+		resp, err := client.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	var addrs []string
+	for host, profiles := range map[string]int{"127.0.0.1": http.StatusOK, "0.0.0.0": http.StatusNotFound} {
+		addr, stop, err := sample().Serve(running, host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+		addr = strings.Replace(addr, "[::]", "127.0.0.1", 1)
+		addrs = append(addrs, addr)
+		if got := status(addr, "/debug/pprof/"); got != profiles {
+			t.Errorf("profiles at %s: %d, want %d", host, got, profiles)
+		}
+		if got := status(addr, "/readyz"); got != http.StatusNoContent {
+			t.Errorf("ready: %d", got)
+		}
+	}
+	cancel()
+	for _, addr := range addrs {
+		if ready, healthy := status(addr, "/readyz"), status(addr, "/healthz"); ready != http.StatusServiceUnavailable || healthy != http.StatusNoContent {
+			t.Errorf("draining: ready %d, healthy %d", ready, healthy)
+		}
 	}
 }
