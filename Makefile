@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image test-cluster
+.PHONY: help run test lint build bench model clean image test-image test-cluster release
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,11 +63,14 @@ test-cluster: image ## run the manifests on the cluster that KUBECONFIG names (s
 	done
 	cd deploy && IMAGE=$(IMAGE) NEXT_IMAGE=$(NEXT_IMAGE) KUBECTL=$(KUBECTL) go test -count=1 -v -timeout 30m -run TestCluster ./...
 
+release: ## cross-build into dist/ with checksums and an SBOM, from a clean tree
+	@deploy/release.sh
+
 bench: ## time a run against a bare loop that only calls the API (BENCHFLAGS=-help)
 	go run ./internal/bench $(BENCHFLAGS)
 
 clean: ## remove what was built, and the demo's database
-	rm -rf $(BIN) $(TOOLS) .billonce
+	rm -rf $(BIN) $(TOOLS) dist .billonce
 
 $(TOOLS)/golangci-lint: Makefile
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

@@ -78,11 +78,11 @@ func TestClusterSurvivesLosses(t *testing.T) {
 	c := newCluster(t)
 	s := newSite(t, c.host, invoices, billingfake.Config{Idempotent: true, Latency: 200 * time.Millisecond})
 	s.migrate()
-	greedy := batchv1.Job{}
+	var greedy batchv1.Job
 	c.install("overlays/fleet", s, func(m *manifests) {
 		m.config.Data["BILLING_IDEMPOTENT"] = "true"
 		m.config.Data["CONCURRENCY"], m.config.Data["CLAIM_SIZE"] = "8", "50"
-		greedy = withoutCollector(m)
+		greedy = onePod(m, "greedy", withoutCollector)
 	})
 	c.start("fleet")
 	c.apply([]any{greedy})
@@ -121,15 +121,19 @@ func TestClusterSurvivesLosses(t *testing.T) {
 	}
 }
 
-// withoutCollector is a Job of one pod that runs out of memory: it never
-// collects garbage.
-func withoutCollector(m *manifests) batchv1.Job {
+// onePod is a Job of one pod that shares the fleet's run.
+func onePod(m *manifests, name string, change func(*corev1.Container)) batchv1.Job {
 	j := batchv1.Job{Spec: *m.cron.Spec.JobTemplate.Spec.DeepCopy()}
 	j.Kind, j.APIVersion = "Job", "batch/v1"
-	j.Name, j.Namespace = "greedy", m.cron.Namespace
+	j.Name, j.Namespace = name, m.cron.Namespace
 	one := int32(1)
 	j.Spec.Parallelism, j.Spec.Completions = &one, &one
-	container := &j.Spec.Template.Spec.Containers[0]
+	change(&j.Spec.Template.Spec.Containers[0])
+	return j
+}
+
+// withoutCollector makes a container run out of memory: it never collects garbage.
+func withoutCollector(container *corev1.Container) {
 	for i, v := range container.Env {
 		if v.Name == "GOMEMLIMIT" {
 			container.Env[i] = corev1.EnvVar{Name: "GOGC", Value: "off"}
@@ -138,7 +142,6 @@ func withoutCollector(m *manifests) batchv1.Job {
 	container.Env = append(container.Env, corev1.EnvVar{Name: "CONCURRENCY", Value: "64"})
 	container.Resources.Requests[corev1.ResourceMemory] = resource.MustParse("16Mi")
 	container.Resources.Limits[corev1.ResourceMemory] = resource.MustParse("40Mi")
-	return j
 }
 
 // kill ends a pod's process by SIGKILL, on its node, which this machine sees.
@@ -205,15 +208,21 @@ func TestClusterDrainsADeletedPod(t *testing.T) {
 	s.wantBilledOnce(invoices)
 }
 
-// The next version migrates while this one's runs go on.
+// The next version migrates while this one's runs go on, and sends beside them,
+// with the other lock strategy.
 func TestClusterMigratesWhileRunsGoOn(t *testing.T) {
 	const invoices = 8000
 	next := os.Getenv("NEXT_IMAGE")
 	c := newCluster(t)
 	s := newSite(t, c.host, invoices, billingfake.Config{Latency: 200 * time.Millisecond})
 	s.migrate()
+	var newer batchv1.Job
 	c.install("overlays/fleet", s, func(m *manifests) {
 		m.config.Data["CONCURRENCY"], m.config.Data["CLAIM_SIZE"] = "8", "50"
+		newer = onePod(m, "newer", func(container *corev1.Container) {
+			container.Image = next
+			container.Env = append(container.Env, corev1.EnvVar{Name: "LOCK_STRATEGY", Value: "row"})
+		})
 	})
 	c.start("fleet")
 	until(c, "eight runs at work", func() int {
@@ -228,13 +237,16 @@ func TestClusterMigratesWhileRunsGoOn(t *testing.T) {
 	if after := query[int](s, "select version from billonce.schema_version"); after != before+1 {
 		t.Errorf("the schema's version went from %d to %d", before, after)
 	}
-	if left := query[int](s, "select count(*)::int from invoices where pending"); left == 0 {
-		t.Error("nothing was left when the migration was over: no proof")
-	}
+	c.apply([]any{newer})
+	c.wantComplete(newer.Name)
 	if j := c.wantComplete("fleet"); j.Status.Failed != 0 {
 		t.Errorf("%d pods failed", j.Status.Failed)
 	}
 	s.wantBilledOnce(invoices)
+	if by := query[string](s, `select string_agg(distinct version = 'next' || ' ' || lock_strategy, ', ')
+		from billonce.runs join billonce.deliveries using (run_id)`); by != "false advisory, true row" {
+		t.Errorf("sent by (next? strategy): %s; want both versions, each with its strategy", by)
+	}
 	// A pod of the old version that starts now touches nothing.
 	c.start("old")
 	if _, how := c.ended("old"); how.Reason != batchv1.JobReasonPodFailurePolicy || !strings.Contains(how.Message, "exit code 2") {
