@@ -20,6 +20,7 @@ run: build ## send 1,000 demo invoices: embedded PostgreSQL, billing API on loop
 
 test: ## run all tests; they start the PostgreSQL servers that they need
 	go test $(TESTFLAGS) ./...
+	go test $(TESTFLAGS) -tags failpoints -run 'Parse|Order' ./internal/failpoint
 	cd deploy && go test $(TESTFLAGS) ./...
 
 lint: $(TOOLS)/golangci-lint ## vet and lint

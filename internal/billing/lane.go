@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"billonce/internal/failpoint"
 )
 
 const (
@@ -120,6 +122,7 @@ func (d *delivering) deliver(ctx context.Context) (err error) {
 		if serr := d.settleOnClaim(detached); err == nil {
 			err = serr
 		}
+		failpoint.Hit("before_release")
 		if rerr := d.claim.Release(detached); rerr != nil {
 			// Everything is settled already: the locks are gone early, no more.
 			d.runner.Log.Warn().Err(rerr).Msg("a claim's connection broke before its release")

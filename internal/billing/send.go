@@ -3,6 +3,8 @@ package billing
 import (
 	"context"
 	"time"
+
+	"billonce/internal/failpoint"
 )
 
 // attempt is one request on its way.
@@ -20,7 +22,9 @@ type attempt struct {
 // sendLoop is one sender: one request at a time.
 func (r *Runner) sendLoop() {
 	for a := range r.work {
+		failpoint.Hit("before_send")
 		reply := r.Sender.Send(r.sendCtx, a.message, a.permit)
+		failpoint.Hit("after_reply")
 		if !r.holdsSlots() {
 			r.free(1)
 		}

@@ -8,6 +8,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
+
+	"billonce/internal/failpoint"
 )
 
 var (
@@ -123,7 +125,9 @@ func (c *gatedConn) Write(p []byte) (int, error) {
 	if err := g.open(); err != nil {
 		return 0, err
 	}
+	failpoint.Hit("before_write")
 	n, err := c.Conn.Write(p)
+	failpoint.Fail("after_write", &err)
 	if n == 0 && err != nil {
 		// A connection that the server closed while it was idle: the kernel took no byte.
 		g.shut()

@@ -13,6 +13,7 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
+	"billonce/internal/failpoint"
 )
 
 // claimTimeout bounds each statement on a claim's connection.
@@ -147,9 +148,12 @@ func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, loc
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	err := c.begin(ctx)
+	failpoint.Fail("before_lock", &err)
 	if err == nil {
 		var claim *billing.Claim
-		if claim, err = lock(ctx); err == nil {
+		claim, err = lock(ctx)
+		failpoint.Fail("after_lock", &err)
+		if err == nil {
 			claim.Lost = c.startWatch(ctx)
 			return claim, nil
 		}

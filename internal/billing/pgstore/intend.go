@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
+	"billonce/internal/failpoint"
 )
 
 // intendPatience is how long an intent is tried again while the database does
@@ -82,7 +83,10 @@ func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billin
 		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, keys(again.run), again.runAttempt, again.body,
 			s.runID(), deadline.Seconds())
 	}
-	return w.commit(ctx, conn)
+	failpoint.Hit("before_intent_commit")
+	err := w.commit(ctx, conn)
+	failpoint.Fail("after_intent_commit", &err)
+	return err
 }
 
 func (s *Store) readBackIntents(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, ours map[billing.InvoiceID]struct{}) error {

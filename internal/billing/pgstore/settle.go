@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/failpoint"
 )
 
 // Settle implements billing.Settler on a connection of its own. The money has
@@ -79,7 +80,10 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	if sent := sentIDs(group); len(sent) > 0 {
 		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, keys(sent))
 	}
-	return w.commit(ctx, conn)
+	failpoint.Hit("before_settle_commit")
+	err := w.commit(ctx, conn)
+	failpoint.Fail("after_settle_commit", &err)
+	return err
 }
 
 func sentIDs(group []billing.Settlement) []string {

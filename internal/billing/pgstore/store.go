@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
+	"billonce/internal/failpoint"
 )
 
 // Lanes is how many claims a run has open at the same time, MostLanes where slow
@@ -121,6 +122,7 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 	}
 	var page []billing.Candidate
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		failpoint.Hit("before_scan")
 		rows, err := conn.Query(ctx, query, args...)
 		if err != nil {
 			return err
@@ -133,6 +135,7 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 			c.DueIn, c.RunID = seconds(due), run.UUID
 			return c, err
 		})
+		failpoint.Fail("after_scan", &err)
 		return err
 	})
 	return page, err
@@ -142,11 +145,13 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	var seen []billing.Invoice
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		failpoint.Hit("before_second_look")
 		rows, err := conn.Query(ctx, s.sql.look, keys(ids))
 		if err != nil {
 			return err
 		}
 		seen, err = pgx.CollectRows(rows, scanInvoice)
+		failpoint.Fail("after_second_look", &err)
 		return err
 	})
 	return seen, err
