@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]order{
+	for name, want := range map[string]*order{
 		"before_send": {action: "kill", at: 3},
 		"after_reply": {action: "stop", argument: 2 * time.Second, at: 1},
 		"before_scan": {action: "delay", argument: defaultDelay, at: 1},
@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 	} {
 		got := all[name]
 		if got == nil || got.action != want.action || got.argument != want.argument || got.at != want.at {
-			t.Errorf("%s: %+v, want %+v", name, got, &want)
+			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
 	if len(all) != 5 {
