@@ -18,6 +18,9 @@ func (a app) migrateCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+				if err := proveSession(ctx, d.lock); err != nil {
+					return &exitError{exitCodeOf(err), err}
+				}
 				m, err := pgstore.Migrate(ctx, d.lock, c.book())
 				if err != nil {
 					return err
@@ -76,5 +79,7 @@ func (a app) withDatabase(ctx context.Context, f func(context.Context, config, *
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	// People's commands need no speed, and may be given a pooler's URL.
+	d.main, d.lock = pgstore.Unprepared(d.main), pgstore.Unprepared(d.lock)
 	return f(ctx, c, d)
 }

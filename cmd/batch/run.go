@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -89,7 +88,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			code, err = billing.ExitError, cerr
 		}
 	}()
-	if err := prove(ctx, c, e.db); err != nil {
+	if err := prove(ctx, c, e.db, e.log); err != nil {
 		return exitCodeOf(err), err
 	}
 	e.store, err = pgstore.Open(ctx, pgstore.Config{
@@ -205,40 +204,6 @@ func releaseRunLock(ctx context.Context, lock *advisory.SessionLock) error {
 		return nil
 	}
 	return lock.Release(context.WithoutCancel(ctx))
-}
-
-// prove shows that locks lock here, over the connections' very paths, before
-// anything relies on them.
-func prove(ctx context.Context, c config, db *database) error {
-	err := withPair(ctx, db.main, func(a, b *pgx.Conn) error {
-		if err := advisory.RefuseStandby(ctx, a); err != nil {
-			return err
-		}
-		if err := advisory.ProveTransactionLocks(ctx, a, b); err != nil {
-			return err
-		}
-		if c.RunLock == "off" || !db.sameServer {
-			return nil
-		}
-		return advisory.ProveSessionLocks(ctx, a, b)
-	})
-	if err != nil || c.RunLock == "off" || db.sameServer {
-		return err
-	}
-	return withPair(ctx, db.lock, func(a, b *pgx.Conn) error { return advisory.ProveSessionLocks(ctx, a, b) })
-}
-
-func withPair(ctx context.Context, cfg *pgx.ConnConfig, f func(a, b *pgx.Conn) error) (err error) {
-	var pair [2]*pgx.Conn
-	for i := range pair {
-		conn, err := pgx.ConnectConfig(ctx, cfg)
-		if err != nil {
-			return fmt.Errorf("connect to the database: %w", err)
-		}
-		defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-		pair[i] = conn
-	}
-	return f(pair[0], pair[1])
 }
 
 func exitCodeOf(err error) int {

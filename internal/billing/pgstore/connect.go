@@ -34,6 +34,17 @@ func ParseURL(url, application string) (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
+// Unprepared is cfg for a pooler, which may move sessions between processes:
+// a statement that was prepared in one is unknown in the next. Each is sent
+// whole instead, in one round trip (pgx.QueryExecModeExec).
+func Unprepared(cfg *pgx.ConnConfig) *pgx.ConnConfig {
+	cfg = cfg.Copy()
+	if cfg.DefaultQueryExecMode != pgx.QueryExecModeSimpleProtocol {
+		cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	return cfg
+}
+
 // link is one connection that is made anew when it breaks. It serves one
 // caller at a time.
 type link struct {

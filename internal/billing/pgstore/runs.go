@@ -37,7 +37,7 @@ func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Sum
 	}
 	err = s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
-		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, text)
+		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, string(text))
 		return w.commit(ctx, conn)
 	})
 	if err != nil {
