@@ -19,7 +19,7 @@ type statements struct {
 	settle, mark, settled                    string
 	runStart, runFinish                      string
 	delivery, inDoubt, resolve               string
-	history, isPending                       string
+	history, isPending, prune                string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -50,6 +50,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.resolve, "resolve", nil},
 		{&s.history, "history", nil},
 		{&s.isPending, "is_pending", nil},
+		{&s.prune, "prune", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {

@@ -1,0 +1,34 @@
+-- Purpose: forget deliveries that are settled for long, one page of the ledger at
+--   a time, with their history.
+-- Locks: those of a DELETE on each row that goes. No run touches them: their
+--   invoices are not pending.
+-- Shape: the page is walked by the primary key, so that each row is read once. What
+--   is open (sending, retry, in_doubt) stays, however old; so does what is pending
+--   again: its delivery is what keeps it from being sent twice.
+-- $1: the id to go on after (null: from the beginning); $2: rows in the page;
+--   $3: age in seconds.
+with page as (
+    select invoice_id
+    from {{.Schema}}.deliveries
+    where $1::text is null or invoice_id > $1::text::{{.KeyType}}
+    order by invoice_id
+    limit $2
+), pruned as (
+    delete from {{.Schema}}.deliveries as d
+    where d.invoice_id = any (array(select invoice_id from page))
+      and d.state in ('sent', 'failed', 'cancelled')
+      and d.updated_at < now() - make_interval(secs => $3)
+      and d.invoice_id not in (
+          select {{.ID}} from {{.Invoices}}
+          where {{.ID}} = any (array(select page.invoice_id from page))
+            and ({{.Pending}}
+          )
+      )
+    returning d.invoice_id
+), forgotten as (
+    delete from {{.Schema}}.history
+    where invoice_id = any (array(select invoice_id from pruned))
+)
+select (select invoice_id::text from page order by invoice_id desc limit 1),
+       (select count(*) from page),
+       (select count(*) from pruned)
