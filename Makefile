@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image test-cluster release
+.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: ## run all tests; they start the PostgreSQL servers that they need
 	go test $(TESTFLAGS) ./...
 	go test $(TESTFLAGS) -tags failpoints -run 'Parse|Order' ./internal/failpoint
 	cd deploy && go test $(TESTFLAGS) ./...
+
+matrix: ## every failpoint with every action, and what kill -9 leaves in doubt: prints the tables (90 seconds)
+	@set -o pipefail; go test -count=1 -v ./internal/failpoint/matrix | grep -vE '^ *(=== |--- PASS)'
 
 lint: $(TOOLS)/golangci-lint ## vet and lint
 	go vet ./...

@@ -1,0 +1,128 @@
+package matrix_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"billonce/internal/billing/billingfake"
+)
+
+const (
+	doubtRounds      = 6 // for each strategy
+	doubtInvoices    = 400
+	doubtConcurrency = 16
+)
+
+// kill is one round: when the runner is killed.
+type kill struct {
+	strategy string
+	after    int           // requests at the API
+	later    time.Duration // and then this
+}
+
+func (k kill) String() string { return fmt.Sprintf("%s/after_%d+%s", k.strategy, k.after, k.later) }
+
+// doubt is what a kill has left.
+type doubt struct{ requests, inDoubt, arrived int }
+
+// With an API that has no keys, kill -9 at any moment under load leaves at most
+// CONCURRENCY deliveries in doubt; the API has seen the requests of some of them,
+// and the others were about to be sent.
+func testDoubtIsSmall(t *testing.T, books chan *book) {
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	var kills []kill
+	for range doubtRounds {
+		for _, strategy := range []string{"advisory", "row"} {
+			kills = append(kills, kill{strategy, 1 + random.IntN(doubtInvoices*3/4), time.Duration(random.IntN(4000)) * time.Microsecond})
+		}
+	}
+	var mu sync.Mutex
+	came := make(map[kill]doubt)
+	share(t, books, kills, func(t *testing.T, b *book, k kill) {
+		d := k.play(t, b)
+		mu.Lock()
+		defer mu.Unlock()
+		came[k] = d
+	})
+	t.Logf("seed %d\n%s", seed, doubtTable(kills, came))
+}
+
+func (k kill) play(t *testing.T, b *book) doubt {
+	due := make(chan struct{})
+	s := newScene(t, b, doubtInvoices, billingfake.Config{
+		Latency: 5 * time.Millisecond,
+		Before:  countTo(k.after, due),
+	})
+	env := []string{"LOCK_STRATEGY=" + k.strategy, "BILLING_TIMEOUT=1s"}
+	victim := s.start("victim", append(env, fmt.Sprintf("CONCURRENCY=%d", doubtConcurrency))...)
+	select {
+	case <-due:
+	case <-victim.ended:
+		t.Fatal("the victim ended before it could be killed")
+	case <-time.After(patience):
+		t.Fatalf("%d requests did not come within %s", k.after, patience)
+	}
+	<-time.After(k.later) // the moment of the kill
+	victim.kill()
+	s.wantIdleAPI()
+	seen := make(map[string]bool)
+	for _, r := range s.api.Invoices() {
+		seen[r.Invoice] = true
+	}
+	d := doubt{requests: len(seen)}
+	s.start("next", env...).wantExit(0, 3)
+	for _, it := range s.deliveries() {
+		r := s.api.Invoice(it.invoice)
+		switch {
+		case it.state == "sent" && !it.pending && r.Requests == 1 && r.Effects == 1:
+		case it.state == "in_doubt" && it.pending && r.Requests == 0:
+			d.inDoubt++
+		case it.state == "in_doubt" && it.pending && r.Requests == 1 && seen[it.invoice]:
+			d.inDoubt++
+			d.arrived++
+		default:
+			t.Errorf("invoice %s is %s (pending: %t) after %d requests and %d effects", it.invoice, it.state, it.pending, r.Requests, r.Effects)
+		}
+	}
+	if d.inDoubt > doubtConcurrency {
+		t.Errorf("%d deliveries in doubt with CONCURRENCY=%d", d.inDoubt, doubtConcurrency)
+	}
+	return d
+}
+
+// countTo closes due when the nth request comes.
+func countTo(n int, due chan struct{}) func(billingfake.Received) {
+	var mu sync.Mutex
+	return func(billingfake.Received) {
+		mu.Lock()
+		defer mu.Unlock()
+		if n--; n == 0 {
+			close(due)
+		}
+	}
+}
+
+func doubtTable(kills []kill, came map[kill]doubt) string {
+	var b strings.Builder
+	var all []int
+	for _, k := range kills {
+		d, ok := came[k]
+		if !ok {
+			continue
+		}
+		all = append(all, d.inDoubt)
+		fmt.Fprintf(&b, "%-9s killed %6s after request %3d of %d: %2d in doubt: %2d had arrived, %2d were about to be sent\n",
+			k.strategy, k.later, k.after, doubtInvoices, d.inDoubt, d.arrived, d.inDoubt-d.arrived)
+	}
+	if slices.Sort(all); len(all) > 0 {
+		fmt.Fprintf(&b, "in doubt after %d kills: %d at least, median %d, %d at most; CONCURRENCY=%d",
+			len(all), all[0], all[len(all)/2], all[len(all)-1], doubtConcurrency)
+	}
+	return b.String()
+}

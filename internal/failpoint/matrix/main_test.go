@@ -1,0 +1,58 @@
+package matrix_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"billonce/internal/pgtemp/pgtest"
+)
+
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// sideBySide is how many books are in use at the same time. Most of a cell's time
+// is waiting: for a deadline, or for an intent to grow too old.
+const sideBySide = 12
+
+// TestWithFailpoints builds the program with its failpoints and shares it, and
+// the databases, among all tests: making them takes longer than using them.
+func TestWithFailpoints(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "batch")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags=failpoints", "-o", program, "billonce/cmd/batch")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build batch with failpoints: %v\n%s", err, text)
+	}
+	books := make(chan *book, sideBySide)
+	for range sideBySide {
+		books <- newBook(t, program)
+	}
+	t.Run("matrix", func(t *testing.T) { testMatrix(t, books) })
+	t.Run("doubt", func(t *testing.T) { testDoubtIsSmall(t, books) })
+}
+
+// share runs f for each item as a subtest, side by side: as many as there are books.
+func share[T fmt.Stringer](t *testing.T, books chan *book, items []T, f func(*testing.T, *book, T)) {
+	done := make(chan struct{})
+	for _, item := range items {
+		b := <-books
+		go func() {
+			defer func() { books <- b; done <- struct{}{} }()
+			t.Run(item.String(), func(t *testing.T) { f(t, b, item) })
+		}()
+	}
+	for range items {
+		<-done
+	}
+}

@@ -1,0 +1,151 @@
+package matrix_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait of the tests: beyond it the runner hangs.
+const patience = 90 * time.Second
+
+// runner is a `batch run` as a process.
+type runner struct {
+	t    *testing.T
+	name string
+	cmd  *exec.Cmd
+
+	mu    sync.Mutex
+	out   bytes.Buffer
+	acted chan struct{} // closed when its failpoint acts
+	ended chan struct{}
+}
+
+func acting() *regexp.Regexp { return regexp.MustCompile(`(?m)^failpoint (\w+): hit (\d+): (\w+)$`) }
+
+// Write implements io.Writer for the process's output.
+func (r *runner) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.out.Write(b)
+	select {
+	case <-r.acted:
+	default:
+		if acting().Match(r.out.Bytes()) {
+			close(r.acted)
+		}
+	}
+	return len(b), nil
+}
+
+func (r *runner) output() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.out.String()
+}
+
+// start starts a runner; env comes as NAME=value.
+func (s *scene) start(name string, env ...string) *runner {
+	s.t.Helper()
+	r := &runner{t: s.t, name: name, cmd: exec.Command(s.book.program, "run"), acted: make(chan struct{}), ended: make(chan struct{})}
+	r.cmd.Env = append(os.Environ(), "HOSTNAME="+name, "DATABASE_URL="+s.book.url, "BILLING_URL="+s.url,
+		"BILLING_HEADERS=Runner: "+name, "LOG_FORMAT=json")
+	r.cmd.Env = append(r.cmd.Env, env...)
+	r.cmd.Stdout, r.cmd.Stderr = r, r
+	if err := r.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		_ = r.cmd.Wait()
+		close(r.ended)
+	}()
+	s.t.Cleanup(func() {
+		_ = r.cmd.Process.Kill() // SIGKILL ends a stopped process, too
+		<-r.ended
+		if s.t.Failed() {
+			s.t.Logf("%s:\n%s", name, r.output())
+		}
+	})
+	return r
+}
+
+func (r *runner) signal(sig syscall.Signal) {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		r.t.Fatal(err)
+	}
+}
+
+// wantActed waits for the failpoint to act, and returns at which hit it did.
+func (r *runner) wantActed() int {
+	r.t.Helper()
+	select {
+	case <-r.acted:
+	case <-r.ended:
+	case <-time.After(patience):
+	}
+	m := acting().FindStringSubmatch(r.output())
+	if m == nil {
+		r.t.Fatalf("%s came to its end, or did not within %s, without hitting the point", r.name, patience)
+	}
+	hit, err := strconv.Atoi(m[2])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return hit
+}
+
+// wantStopped waits until the process stands still.
+func (r *runner) wantStopped() {
+	r.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		// The state stands behind the command's name, in parentheses (proc(5)).
+		if _, rest, _ := strings.Cut(string(stat), ") "); strings.HasPrefix(rest, "T") {
+			return
+		}
+	}
+	r.t.Fatalf("%s did not stop within %s", r.name, patience)
+}
+
+// exit waits for the end and returns the exit code; -1: killed.
+func (r *runner) exit() int {
+	r.t.Helper()
+	select {
+	case <-r.ended:
+	case <-time.After(patience):
+		r.t.Fatalf("%s did not end within %s", r.name, patience)
+	}
+	return r.cmd.ProcessState.ExitCode()
+}
+
+func (r *runner) wantExit(codes ...int) {
+	r.t.Helper()
+	got := r.exit()
+	for _, want := range codes {
+		if got == want {
+			return
+		}
+	}
+	r.t.Errorf("%s ended with exit code %d, want one of %v", r.name, got, codes)
+}
+
+func (r *runner) kill() {
+	r.t.Helper()
+	r.signal(syscall.SIGKILL)
+	r.wantExit(-1)
+}
