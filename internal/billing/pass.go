@@ -25,6 +25,8 @@ type pass struct {
 	first  bool // of its run
 	mayCut bool
 	wasCut bool
+	// reconciles says that the API is asked once more about what is in doubt.
+	reconciles bool
 
 	mu      sync.Mutex
 	last    *InvoiceID
@@ -120,6 +122,7 @@ func (p *pass) advance(page []Candidate, asked int) {
 func (p *pass) sift(page []Candidate) []Candidate {
 	worth := page[:0:0]
 	for _, c := range page {
+		ours := c.RunID == p.runner.RunID
 		switch c.State {
 		case Sent:
 			p.earlier.Sent++
@@ -127,14 +130,22 @@ func (p *pass) sift(page []Candidate) []Candidate {
 				p.sentAgain = append(p.sentAgain, string(c.ID))
 			}
 		case Failed:
-			p.earlier.Failed++
+			if !ours {
+				p.earlier.Failed++
+			}
 		case InDoubt:
-			p.earlier.InDoubt++
+			switch {
+			case ours:
+			case p.reconciles:
+				worth = append(worth, c)
+			default:
+				p.earlier.InDoubt++
+			}
 		case Cancelled:
 			p.earlier.Cancelled++
 		case Retry:
 			switch {
-			case c.RunID == p.runner.RunID && c.RunAttempt >= p.runner.MaxAttempts:
+			case ours && c.RunAttempt >= p.runner.MaxAttempts:
 				p.left.Exhausted++
 			case c.DueIn > 0:
 				p.waits(c.DueIn)
@@ -161,6 +172,13 @@ func (p *pass) addWaiting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waits(lingerPoll)
+}
+
+// addInDoubt counts one that an earlier run left in doubt, and that stays so.
+func (p *pass) addInDoubt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.earlier.InDoubt++
 }
 
 func (p *pass) addHeld(n int) {

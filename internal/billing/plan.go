@@ -59,6 +59,10 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 		p.attempts = append(p.attempts, a)
 		return
 	}
+	if seen.State == InDoubt {
+		p.lookUps = append(p.lookUps, a)
+		return
+	}
 	a.message.Repeat = true
 	a.doubtful, a.keyAge, a.looked = true, seen.KeyAge, time.Now()
 	decision := Decide(Known{
@@ -93,6 +97,12 @@ func (d *delivering) mayTry(id InvoiceID, seen *Delivery) bool {
 		}
 		d.pass.addHeld(1)
 		return false
+	case InDoubt:
+		// A look-up that could not be made then may be made now.
+		if d.pass.reconciles && seen.DeadlinePassed {
+			return true
+		}
+		d.pass.addInDoubt()
 	}
 	return false
 }
@@ -102,7 +112,6 @@ func (d *delivering) lookUp(ctx context.Context, attempts []*attempt) error {
 	var g errgroup.Group
 	g.SetLimit(d.runner.Concurrency)
 	for _, a := range attempts {
-		d.pass.progress.Add(1)
 		d.open.Add(1)
 		g.Go(func() error {
 			finding, reason := d.runner.Reconciler.LookUp(ctx, a.message)
@@ -110,6 +119,12 @@ func (d *delivering) lookUp(ctx context.Context, attempts []*attempt) error {
 				d.open.Done() // the stop cut the look-up off: it says nothing, and the next run asks again
 				return nil
 			}
+			if finding == NotKnown && a.intent.Seen.State == InDoubt {
+				d.open.Done() // what was seen then is better evidence
+				d.pass.addInDoubt()
+				return nil
+			}
+			d.pass.progress.Add(1)
 			decision := Decide(Known{Outcome: Unknown, LookedUp: true, Finding: finding, AttemptsLeft: true})
 			if finding == NotKnown {
 				decision.Reason += ": " + reason

@@ -166,20 +166,22 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 func (r *Runner) passes(ctx context.Context) (Left, Earlier, error) {
 	var earlier Earlier
 	var lingerUntil time.Time
-	place, cuts := r.Place, 0
+	place, cuts, whole := r.Place, 0, false
 	for first := true; ; first = false {
 		p, err := r.newPass(ctx, place)
 		if err != nil {
 			return Left{}, earlier, err
 		}
 		place = rand.Float64()
-		p.first, p.mayCut = first, cuts < cutsMost
+		p.first, p.reconciles, p.mayCut = first, r.HasLookup && !whole, cuts < cutsMost
 		if err := r.runPass(p); err != nil {
 			return Left{}, earlier, err
 		}
-		if first {
-			earlier = p.earlier
-			r.reportEarlier(p)
+		if !whole {
+			earlier, whole = p.earlier, !p.wasCut
+			if whole || r.stop.stopped() {
+				r.reportEarlier(p)
+			}
 		}
 		switch {
 		case r.stop.stopped():

@@ -140,6 +140,31 @@ func TestLookUpDecides(t *testing.T) {
 	}
 }
 
+// What a look-up could not decide is asked again by each later run, and nothing
+// but its answer moves it: no request is made on a guess, and the evidence stays.
+func TestLaterRunsReconcileWhatIsInDoubt(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 4)
+	orphans(t, cfg, "1", "2", "3", "4")
+	execute(t, cfg, `update billonce.deliveries set state = 'in_doubt', error = 'as seen then', deadline_at = now() - interval '1 s';
+		update billonce.deliveries set deadline_at = now() + interval '1 h' where invoice_id = 4`)
+	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.NotActed, "4": billing.Acted}}
+	s := newRunner(t, cfg, &a, "advisory", nil).Run(t.Context(), nil)
+	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt 3:in_doubt 4:in_doubt"; got != want || s.EarlierInDoubt != 4 || s.ExitCode() != billing.ExitDone {
+		t.Errorf("without a look-up: %s, %+v", got, s)
+	}
+	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true }).Run(t.Context(), nil)
+	if got, want := ledger(t, cfg), "1:sent 2:sent 3:in_doubt 4:in_doubt"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if s.Sent != 2 || s.InDoubt != 0 || s.EarlierInDoubt != 2 || s.ExitCode() != billing.ExitDone || len(a.requests) != 1 || a.requests["2"] != 1 {
+		t.Errorf("%+v, requests %v", s, a.requests)
+	}
+	if n := query[int64](t, cfg, "select count(*) from billonce.deliveries where error = 'as seen then'"); n != 2 {
+		t.Errorf("the evidence of %d deliveries stands, want 2", n)
+	}
+}
+
 // An effect that stays unknown waits for its request's own deadline before it is
 // looked up, and holds no slot and no claim meanwhile.
 func TestUnknownWaitsForItsLookUp(t *testing.T) {
