@@ -48,13 +48,13 @@ func pick(all []fault, rng *rand.Rand) fault {
 	return all[0]
 }
 
-func kill(ctx context.Context, r *round, slot int, _ *rand.Rand) (bool, error) {
+func kill(_ context.Context, r *round, slot int, _ *rand.Rand) (bool, error) {
 	victim := r.runner(slot)
 	if victim == nil {
 		return false, nil
 	}
 	victim.kill()
-	r.watchRecovery(ctx, victim.application())
+	r.watchRecovery(victim.application())
 	return true, nil
 }
 

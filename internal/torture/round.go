@@ -35,6 +35,8 @@ type round struct {
 
 	storm    context.Context // ends as the faults do
 	group    sync.WaitGroup
+	watching context.Context
+	dismiss  context.CancelFunc
 	watchers sync.WaitGroup
 
 	mu         sync.Mutex
@@ -120,6 +122,8 @@ func (r *round) weather(ctx context.Context, rng *rand.Rand, progress func(strin
 	storm, calm := context.WithTimeout(ctx, r.Storm)
 	defer calm()
 	r.storm = storm
+	r.watching, r.dismiss = context.WithCancel(ctx)
+	defer r.dismiss()
 	for slot := range r.slots {
 		r.background(func() error { return r.crew(slot) })
 	}
@@ -129,6 +133,7 @@ func (r *round) weather(ctx context.Context, rng *rand.Rand, progress func(strin
 	progress("seed %d: the storm is over, waiting for the runners", r.Seed)
 	err := r.awaitEnds(ctx)
 	r.group.Wait()
+	r.dismiss() // what nobody is there to recover is the last run's
 	r.watchers.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -344,12 +349,10 @@ func (r *round) wantNothingLeft(ctx context.Context, p *runner, code string) {
 }
 
 // watchRecovery times how long a dead runner's deliveries stay `sending`.
-func (r *round) watchRecovery(ctx context.Context, application string) {
+func (r *round) watchRecovery(application string) {
 	began := time.Now()
 	r.watchers.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
-		defer cancel()
-		had, err := r.stage.awaitRecovered(ctx, r.database, application)
+		had, err := r.stage.awaitRecovered(r.watching, r.database, application)
 		if err != nil || !had {
 			return
 		}

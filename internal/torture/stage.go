@@ -62,9 +62,10 @@ func newStage(ctx context.Context, o options) (_ *stage, err error) {
 
 func (s *stage) close() error {
 	err := s.server.Close()
-	if entries, rerr := os.ReadDir(s.dir); rerr == nil && len(entries) <= 1 { // no round left its logs
-		err = errors.Join(err, os.RemoveAll(s.dir))
+	if built := filepath.Join(s.dir, "batch"); s.batch == built {
+		err = errors.Join(err, os.Remove(built))
 	}
+	_ = os.Remove(s.dir) // unless a round has left its logs
 	return err
 }
 
