@@ -108,7 +108,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 
 // underLock is the part of a run that happens under the run lock.
 func (e *execution) underLock(ctx context.Context) (int, error) {
-	lock, err := acquireRunLock(ctx, e.config, e.db)
+	lock, err := e.acquireRunLock(ctx)
 	var held *advisory.HeldError
 	switch {
 	case errors.As(err, &held):
@@ -142,7 +142,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 }
 
 // run sends what is pending.
-func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (s billing.Summary, m *metrics.Metrics, err error) {
+func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock) (s billing.Summary, m *metrics.Metrics, err error) {
 	runner, err := e.newRunner(ctx)
 	if err != nil {
 		return s, nil, err
@@ -160,11 +160,10 @@ func (e *execution) run(ctx context.Context, lock *advisory.SessionLock) (s bill
 	if err := e.view.showProgress(ctx, e.store, &runner.Tally, e.config.RunLimit); err != nil {
 		return s, nil, err
 	}
-	var lost <-chan struct{}
-	if lock != nil {
-		lost = lock.Lost()
+	if lock == nil {
+		return runner.Run(ctx, nil), m, nil
 	}
-	return runner.Run(ctx, lost), m, nil
+	return runner.Run(ctx, lock), m, nil
 }
 
 func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {
@@ -182,7 +181,8 @@ func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {
 	}, nil
 }
 
-func acquireRunLock(ctx context.Context, c config, db *database) (*advisory.SessionLock, error) {
+func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, error) {
+	c := e.config
 	if c.RunLock == "off" {
 		return nil, nil
 	}
@@ -191,15 +191,15 @@ func acquireRunLock(ctx context.Context, c config, db *database) (*advisory.Sess
 		mode = advisory.Shared
 	}
 	lock, err := advisory.Acquire(ctx, advisory.Config{
-		Conn: db.lock, Key: advisory.NewRunKey(c.RunName), Mode: mode, Wait: c.RunLockWait, LongestRequest: c.BillingTimeout,
+		Conn: e.db.lock, Key: advisory.NewRunKey(c.RunName), Mode: mode, Wait: c.RunLockWait, LongestRequest: c.BillingTimeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("take the run lock %q: %w", c.RunName, err)
 	}
-	return lock, nil
+	return e.store.KeepRunLock(lock, c.RunName, mode), nil
 }
 
-func releaseRunLock(ctx context.Context, lock *advisory.SessionLock) error {
+func releaseRunLock(ctx context.Context, lock *pgstore.KeptRunLock) error {
 	if lock == nil {
 		return nil
 	}

@@ -51,16 +51,21 @@ type Config struct {
 // SessionLock is a session advisory lock on a connection of its own, never a
 // pool's: a pool would hand the connection, lock and all, to its next user.
 type SessionLock struct {
-	conn  *pgx.Conn
-	key   RunKey
-	mode  Mode
-	watch *Watch
+	conn   *pgx.Conn
+	config Config
+	home   process
+	watch  *Watch
 }
 
 // Acquire connects and takes the lock, or returns a *HeldError once Wait is
 // over. It asks again and again instead of waiting inside the server: a
 // statement that waits holds a snapshot, and with it vacuum, back.
-func Acquire(ctx context.Context, c Config) (_ *SessionLock, err error) {
+func Acquire(ctx context.Context, c Config) (*SessionLock, error) {
+	return c.acquire(ctx, c.tryUntil)
+}
+
+// acquire makes a connection and has take try the lock on it.
+func (c Config) acquire(ctx context.Context, take func(context.Context, *pgx.Conn) error) (_ *SessionLock, err error) {
 	conn, err := pgx.ConnectConfig(ctx, c.Conn)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -73,7 +78,11 @@ func Acquire(ctx context.Context, c Config) (_ *SessionLock, err error) {
 	if _, err := simple(ctx, conn, SessionSettings(conn, c.LongestRequest)); err != nil {
 		return nil, fmt.Errorf("prepare the lock connection: %w", err)
 	}
-	if err := c.tryUntil(ctx, conn); err != nil {
+	home, err := askProcess(ctx, conn)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the lock connection: %w", err)
+	}
+	if err := take(ctx, conn); err != nil {
 		return nil, err
 	}
 	every, timeout := c.HeartbeatInterval, c.HeartbeatTimeout
@@ -83,7 +92,7 @@ func Acquire(ctx context.Context, c Config) (_ *SessionLock, err error) {
 	if timeout <= 0 {
 		timeout = HeartbeatTimeout
 	}
-	return &SessionLock{conn: conn, key: c.Key, mode: c.Mode, watch: StartWatch(ctx, conn, every, timeout)}, nil
+	return &SessionLock{conn: conn, config: c, home: home, watch: StartWatch(ctx, conn, every, timeout)}, nil
 }
 
 func (c Config) tryUntil(ctx context.Context, conn *pgx.Conn) error {
@@ -91,15 +100,14 @@ func (c Config) tryUntil(ctx context.Context, conn *pgx.Conn) error {
 	defer deadline.Stop()
 	again := time.NewTicker(waitPoll)
 	defer again.Stop()
-	try := fmt.Sprintf("select pg_try_advisory_lock%s(%s)", c.Mode.suffix(), c.Key.args())
 	for last := c.Wait <= 0; ; {
 		if ctx.Err() != nil {
 			return fmt.Errorf("wait for advisory lock %s: %w", c.Key, context.Cause(ctx))
 		}
-		got, err := askBool(ctx, conn, try)
+		got, err := c.try(ctx, conn)
 		switch {
 		case err != nil:
-			return fmt.Errorf("try advisory lock %s: %w", c.Key, err)
+			return err
 		case got:
 			return nil
 		case last:
@@ -112,6 +120,15 @@ func (c Config) tryUntil(ctx context.Context, conn *pgx.Conn) error {
 			last = true
 		}
 	}
+}
+
+// try asks for the lock once.
+func (c Config) try(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	got, err := askBool(ctx, conn, fmt.Sprintf("select pg_try_advisory_lock%s(%s)", c.Mode.suffix(), c.Key.args()))
+	if err != nil {
+		return false, fmt.Errorf("try advisory lock %s: %w", c.Key, err)
+	}
+	return got, nil
 }
 
 // Lost is closed when the lock must be taken for lost.
@@ -129,14 +146,14 @@ var ErrNotHeld = errors.New("the advisory lock was not held any more")
 // server process.
 func (l *SessionLock) Release(ctx context.Context) error {
 	if err := l.watch.Stop(); err != nil {
-		return errors.Join(fmt.Errorf("unlock advisory lock %s: %w", l.key, err), closeConn(ctx, l.conn))
+		return errors.Join(fmt.Errorf("unlock advisory lock %s: %w", l.config.Key, err), closeConn(ctx, l.conn))
 	}
-	held, err := askBool(ctx, l.conn, fmt.Sprintf("select pg_advisory_unlock%s(%s)", l.mode.suffix(), l.key.args()))
+	held, err := askBool(ctx, l.conn, fmt.Sprintf("select pg_advisory_unlock%s(%s)", l.config.Mode.suffix(), l.config.Key.args()))
 	if err == nil && !held {
 		err = ErrNotHeld
 	}
 	if err != nil {
-		err = fmt.Errorf("unlock advisory lock %s: %w", l.key, err)
+		err = fmt.Errorf("unlock advisory lock %s: %w", l.config.Key, err)
 	}
 	return errors.Join(err, closeConn(ctx, l.conn))
 }

@@ -25,8 +25,7 @@ const (
 	deadlineMargin = time.Second
 	// lookLife is how long a second look is acted upon: what the application
 	// takes back meanwhile is sent all the same.
-	lookLife   = time.Second
-	claimTries = 5
+	lookLife = time.Second
 )
 
 // delivering is one claim on its way through intent, send and settle.
@@ -61,10 +60,10 @@ func (r *Runner) lane(l *lanes, size *sizer) (err error) {
 		if len(candidates) == 0 {
 			return nil
 		}
-		claim, err := r.claim(claimer, candidates)
+		claim, err := claimer.Claim(r.claimCtx, candidates)
 		if err != nil {
 			r.budget.give(len(candidates))
-			return r.unlessStopped(err)
+			return r.unlessStopped(fmt.Errorf("claim invoices: %w", err))
 		}
 		held := len(candidates) - len(claim.IDs)
 		p.addHeld(held)
@@ -96,24 +95,6 @@ func (r *Runner) unlessStopped(err error) error {
 	return err
 }
 
-// claim tries again on a new connection when the old one breaks: nothing was
-// begun yet, so nothing is lost.
-func (r *Runner) claim(c Claimer, candidates []Candidate) (*Claim, error) {
-	for try := 1; ; try++ {
-		claim, err := c.Claim(r.claimCtx, candidates)
-		if err == nil {
-			return claim, nil
-		}
-		if try == claimTries || r.stop.stopped() {
-			return nil, fmt.Errorf("claim invoices: %w", err)
-		}
-		r.Log.Warn().Err(err).Int("try", try).Msg("claiming again")
-		if err := sleep(r.claimCtx, backoff(try)); err != nil {
-			return nil, err
-		}
-	}
-}
-
 // deliver takes one claim from intent to release.
 func (d *delivering) deliver(ctx context.Context) (err error) {
 	detached := context.WithoutCancel(ctx)
@@ -128,7 +109,8 @@ func (d *delivering) deliver(ctx context.Context) (err error) {
 			d.runner.Log.Warn().Err(rerr).Msg("a claim's connection broke before its release")
 		}
 	}()
-	for rest := d.claim.IDs; len(rest) > 0 && d.live(); {
+	rest := d.claim.IDs
+	for len(rest) > 0 && d.live() {
 		n := d.ahead(len(rest))
 		seen, err := d.look(ctx, rest[:n])
 		if err != nil {
@@ -140,6 +122,8 @@ func (d *delivering) deliver(ctx context.Context) (err error) {
 		}
 		rest = append(unsent, rest[n:]...)
 	}
+	// Of a claim whose locks are lost: whoever has them now, a later pass looks.
+	d.pass.addHeld(len(rest))
 	return nil
 }
 

@@ -26,6 +26,15 @@ type Renderer interface {
 	Render(inv Invoice) (Message, error)
 }
 
+// RunLock is what a run as a whole holds.
+type RunLock interface {
+	// Lost is closed when the lock, as it is held now, is known to be gone.
+	Lost() <-chan struct{}
+	// Retake takes it again. It returns an error if that can't be done, or if
+	// another run that it excludes has had it since.
+	Retake(ctx context.Context) error
+}
+
 // Scanner reads candidates, without locks.
 type Scanner interface {
 	// Scan returns up to limit pending invoices in the order of their ids, those
@@ -41,7 +50,8 @@ type Scanner interface {
 // and uses it for one claim at a time.
 type Claimer interface {
 	// Claim locks those of the candidates that it can get without waiting. Not
-	// getting one is no error.
+	// getting one is no error. It outlives the database's restarts: nothing was
+	// begun yet.
 	Claim(ctx context.Context, candidates []Candidate) (*Claim, error)
 	// Close ends the claimer's connection, and with it whatever it still holds.
 	Close(ctx context.Context) error

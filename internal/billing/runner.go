@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -65,7 +64,7 @@ type Runner struct {
 	breaker *breaker
 	budget  *budget
 	group   *groupSettler
-	lost    <-chan struct{}
+	lock    *keeping
 
 	turn  sync.Mutex // held while a group of intents is being committed
 	work  chan *attempt
@@ -83,15 +82,16 @@ const (
 // Run sends every pending invoice that it can get, and returns when a whole
 // pass over the table finds nothing more to claim, or when it is told to stop:
 // by ctx (SIGTERM: requests in flight are given Drain to end, and are settled
-// whatever happens) or by lost (the run lock is gone: nothing new is sent).
-func (r *Runner) Run(ctx context.Context, lost <-chan struct{}) Summary {
+// whatever happens), or by the loss of the run lock where that can't be taken
+// again. A nil lock is none.
+func (r *Runner) Run(ctx context.Context, lock RunLock) Summary {
 	began := time.Now()
 	detached := context.WithoutCancel(ctx)
 	var stopClaiming, giveUp context.CancelFunc
 	r.claimCtx, stopClaiming = context.WithCancel(detached)
 	r.sendCtx, giveUp = context.WithCancel(detached)
 	defer giveUp()
-	r.lost = lost
+	r.lock = keep(lock)
 	r.sentLog = r.Log.Sample(&zerolog.BasicSampler{N: sentSample})
 	r.stop = newStopper()
 	r.pace = newPace(r.Rate)
@@ -104,13 +104,14 @@ func (r *Runner) Run(ctx context.Context, lost <-chan struct{}) Summary {
 	finished := make(chan struct{})
 	var background, senders sync.WaitGroup
 	background.Go(func() { r.watchStop(ctx, finished, stopClaiming, giveUp) })
+	background.Go(r.keepLock)
 	background.Go(r.group.run)
 	for range r.Concurrency {
 		r.slots <- struct{}{}
 		senders.Go(r.sendLoop)
 	}
 
-	left, earlier, err := r.passes(detached)
+	left, earlier, err := r.passes()
 	if err != nil {
 		r.stop.stop(StoppedByError, err)
 	}
@@ -139,8 +140,6 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 		return
 	case <-ctx.Done():
 		r.stop.stop(StoppedBySignal, context.Cause(ctx))
-	case <-r.lost:
-		r.stop.stop(StoppedByLockLost, errors.New("the run lock is lost"))
 	case <-deadline:
 		r.stop.stop(StoppedByDeadline, nil)
 	case <-r.stop.done:
@@ -163,14 +162,14 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 
 // passes goes over the table until a whole pass finds nothing more to claim
 // and nothing is worth lingering for.
-func (r *Runner) passes(ctx context.Context) (Left, Earlier, error) {
+func (r *Runner) passes() (Left, Earlier, error) {
 	var earlier Earlier
 	var lingerUntil time.Time
 	place, cuts, whole := r.Place, 0, false
 	for first := true; ; first = false {
-		p, err := r.newPass(ctx, place)
+		p, err := r.newPass(r.claimCtx, place)
 		if err != nil {
-			return Left{}, earlier, err
+			return Left{}, earlier, r.unlessStopped(err)
 		}
 		place = rand.Float64()
 		p.first, p.reconciles, p.mayCut = first, r.HasLookup && !whole, cuts < cutsMost

@@ -41,7 +41,7 @@ func (r *Runner) sendLoop() {
 func (a *attempt) permit() error {
 	r := a.delivering.runner
 	switch {
-	case isClosed(r.lost):
+	case r.lock.lost():
 		return newAttemptError("the run lock is lost")
 	case isClosed(a.delivering.claim.Lost):
 		return newAttemptError("the claim's connection is lost")
@@ -130,7 +130,7 @@ func (r *Runner) reserveSlot(ctx context.Context) bool {
 	case <-r.stop.done:
 		return false
 	}
-	if err := r.pace.wait(ctx); err != nil {
+	if err := r.pace.wait(ctx); err != nil || !r.awaitLock() {
 		r.free(1)
 		return false
 	}

@@ -22,7 +22,7 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 		want   string
 	}{
 		"all is well":     {func(*Runner, *Claim, *attempt) {}, ""},
-		"run lock lost":   {func(r *Runner, _ *Claim, _ *attempt) { r.lost = closed() }, "request not started: the run lock is lost"},
+		"run lock lost":   {func(r *Runner, _ *Claim, _ *attempt) { r.lock = keep(&fakeLock{lost: closed()}) }, "request not started: the run lock is lost"},
 		"claim lost":      {func(_ *Runner, c *Claim, _ *attempt) { c.Lost = closed() }, "request not started: the claim's connection is lost"},
 		"stopping":        {func(r *Runner, _ *Claim, _ *attempt) { r.stop.stop(StoppedBySignal, nil) }, "request not started: the run is stopping"},
 		"intent too old":  {func(_ *Runner, _ *Claim, a *attempt) { a.sendBy = time.Now().Add(-time.Second) }, "request not started: its intent has grown too old"},
@@ -30,7 +30,7 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &Runner{stop: newStopper()}
+			r := &Runner{stop: newStopper(), lock: keep(nil)}
 			claim := &Claim{Lost: make(chan struct{})}
 			a := &attempt{delivering: &delivering{runner: r, claim: claim}, sendBy: time.Now().Add(time.Hour)}
 			c.change(r, claim, a)

@@ -15,6 +15,7 @@ insert into {{.schema}}.ledger default values;
 
 create table {{.schema}}.runs (
     run_id        uuid        not null,
+    number        bigint      not null generated always as identity,
     name          text        not null,
     lock_strategy text        not null,
     run_lock      text        not null,
@@ -26,6 +27,8 @@ create table {{.schema}}.runs (
     summary       jsonb,
     constraint runs_pkey primary key (run_id)
 );
+comment on column {{.schema}}.runs.number is
+    'the order in which runs were recorded, whatever the clock says';
 create index runs_started_at_idx on {{.schema}}.runs (started_at);
 
 -- The primary key is the fence: whatever happens to the locks, an invoice has

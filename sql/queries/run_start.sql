@@ -1,4 +1,6 @@
--- Purpose: record that a run began.
+-- Purpose: record that a run began: under the run lock, and before anything else.
 -- Locks: none but the new row's.
+-- Shape: it may be tried again after a commit whose fate is unknown.
 insert into {{.Schema}}.runs (run_id, name, lock_strategy, run_lock, application, version)
 values ($1, $2, $3, $4, $5, $6)
+on conflict (run_id) do nothing

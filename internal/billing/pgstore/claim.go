@@ -143,8 +143,21 @@ func (c *advisoryClaimer) Claim(ctx context.Context, candidates []billing.Candid
 	})
 }
 
-// claim runs lock inside a new transaction and puts the watch on it.
-func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, lock func(context.Context) (*billing.Claim, error)) (*billing.Claim, error) {
+// claim tries again on a new connection when the old one breaks.
+func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, lock func(context.Context) (*billing.Claim, error)) (claim *billing.Claim, err error) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	err = persist(ctx, func() error {
+		claim, err = c.claimOnce(ctx, candidates, lock)
+		return err
+	}, func(err error, try int) {
+		c.store.cfg.Log.Warn().Err(err).Int("try", try).Msg("claiming again")
+	})
+	return claim, err
+}
+
+// claimOnce runs lock inside a new transaction and puts the watch on it.
+func (c *claimer) claimOnce(ctx context.Context, candidates []billing.Candidate, lock func(context.Context) (*billing.Claim, error)) (*billing.Claim, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	err := c.begin(ctx)
@@ -163,7 +176,7 @@ func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, loc
 		// The table is shared by the whole server: others need it, too.
 		c.store.cfg.Log.Warn().Int("invoices", len(candidates)).
 			Msg("the server's lock table is full (raise max_locks_per_transaction): claiming half as many")
-		return c.claim(ctx, candidates[:half], lock)
+		return c.claimOnce(ctx, candidates[:half], lock)
 	}
 	return nil, err
 }

@@ -16,7 +16,16 @@ import (
 const (
 	connectTimeout   = 10 * time.Second
 	statementTimeout = 90 * time.Second // of the client; the server's own is shorter
+
+	// patience is how long the database may be away before a run gives up what it
+	// has not begun. It covers one statement that was never answered, and a
+	// restart behind it. What was begun is settled without it.
+	patience = 3 * time.Minute
 )
+
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, patience, fmt.Errorf("the database was away for %s", patience))
+}
 
 // ParseURL reads a PostgreSQL URL; its errors hold no password. The
 // application name is what DBAs and other runners see, unless the URL has one.
@@ -130,6 +139,10 @@ func brokenPipe(err error) bool {
 
 // persist tries f until it succeeds, fails for good, or ctx ends.
 func persist(ctx context.Context, f func() error, again func(error, int)) error {
+	return persistIf(ctx, passing, f, again)
+}
+
+func persistIf(ctx context.Context, passing func(error) bool, f func() error, again func(error, int)) error {
 	for try := 1; ; try++ {
 		err := f()
 		if err == nil || !passing(err) {

@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,17 +12,12 @@ import (
 	"billonce/internal/failpoint"
 )
 
-// intendPatience is how long an intent is tried again while the database does
-// not answer. Then the claim is given up: nothing was sent.
-const intendPatience = 60 * time.Second
-
 // Intend implements billing.Intender. All intents are committed in one
 // transaction. When the connection breaks, the fate of its commit is unknown:
 // the same statement is sent again, which waits for the first try's
 // transaction to end, and then the ledger says whose the rows are.
 func (s *Store) Intend(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, intendPatience,
-		fmt.Errorf("the database did not take the intents within %s", intendPatience))
+	ctx, cancel := patiently(ctx)
 	defer cancel()
 	ours := make(map[billing.InvoiceID]struct{}, len(intents))
 	broken := false

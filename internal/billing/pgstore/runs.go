@@ -18,7 +18,9 @@ type RunRecord struct {
 
 // StartRun records that the run began.
 func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
-	err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
 		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version)
 		return w.commit(ctx, conn)
@@ -29,13 +31,26 @@ func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
 	return nil
 }
 
+// finishPatience is short: everything else is in the ledger.
+const finishPatience = 10 * time.Second
+
+// write runs a transaction that may be repeated, again where the connection breaks.
+func (s *Store) write(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return persist(ctx, func() error { return s.writer.use(ctx, f) }, func(err error, try int) {
+		s.cfg.Log.Warn().Err(err).Int("try", try).Msg("writing to the ledger again")
+	})
+}
+
 // FinishRun records how the run ended.
 func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Summary) error {
 	text, err := json.Marshal(summary)
 	if err != nil {
 		return err
 	}
-	err = s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), finishPatience,
+		fmt.Errorf("the database was away for %s", finishPatience))
+	defer cancel()
+	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
 		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, string(text))
 		return w.commit(ctx, conn)

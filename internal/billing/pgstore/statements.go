@@ -17,7 +17,7 @@ type statements struct {
 	look, lockRows, bounds, pendingCount     string
 	intendNew, intendAgain, intended         string
 	settle, mark, settled                    string
-	runStart, runFinish                      string
+	runStart, runSince, runFinish            string
 	delivery, inDoubt, resolve               string
 	history, isPending, prune                string
 }
@@ -44,6 +44,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.mark, "mark", nil},
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
+		{&s.runSince, "run_since", nil},
 		{&s.runFinish, "run_finish", nil},
 		{&s.delivery, "delivery", nil},
 		{&s.inDoubt, "delivery", []string{"in_doubt"}},

@@ -104,6 +104,8 @@ func isInteger(keyType string) bool { return keyType == "bigint" || keyType == "
 
 // read runs a statement that changes nothing, again where the connection breaks.
 func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	return persist(ctx, func() error { return s.writer.use(ctx, f) }, func(err error, try int) {
 		s.cfg.Log.Warn().Err(err).Int("try", try).Msg("the database did not answer: asking again")
 	})

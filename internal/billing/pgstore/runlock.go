@@ -1,0 +1,104 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/advisory"
+)
+
+// KeptRunLock is a run's session lock, and can take it again. It implements
+// billing.RunLock.
+type KeptRunLock struct {
+	store *Store
+	name  string
+	mode  advisory.Mode
+
+	mu   sync.Mutex
+	held *advisory.SessionLock
+}
+
+// KeepRunLock takes a lock over that was acquired for the runs of a name.
+func (s *Store) KeepRunLock(held *advisory.SessionLock, name string, mode advisory.Mode) *KeptRunLock {
+	return &KeptRunLock{store: s, name: name, mode: mode, held: held}
+}
+
+func (l *KeptRunLock) current() *advisory.SessionLock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// Lost implements billing.RunLock.
+func (l *KeptRunLock) Lost() <-chan struct{} { return l.current().Lost() }
+
+// Release frees the lock.
+func (l *KeptRunLock) Release(ctx context.Context) error { return l.current().Release(ctx) }
+
+// OvertakenError says that another run has had the run lock since it was lost.
+type OvertakenError struct{ Application, RunID string }
+
+func (e *OvertakenError) Error() string {
+	return fmt.Sprintf("another run has had it since: %s, run %s", e.Application, e.RunID)
+}
+
+// Retake implements billing.RunLock. It tries for as long as the database may be
+// away. What makes it sound is looked at once the lock is held: from then on
+// nobody can slip in.
+func (l *KeptRunLock) Retake(ctx context.Context) error {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	again, err := l.takeAgain(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.checkNobodyBetween(ctx); err != nil {
+		return errors.Join(err, again.Release(ctx))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = again
+	return nil
+}
+
+func (l *KeptRunLock) takeAgain(ctx context.Context) (again *advisory.SessionLock, err error) {
+	lost := l.current()
+	err = persistIf(ctx, retakeMaySucceed, func() error {
+		again, err = lost.Retake(ctx)
+		return err
+	}, func(err error, try int) {
+		l.store.cfg.Log.Warn().Err(err).Int("try", try).Msg("taking the run lock again")
+	})
+	return again, err
+}
+
+// retakeMaySucceed: in a fail-over, the address may lead to a standby for a
+// moment that is just about to become the primary.
+func retakeMaySucceed(err error) bool {
+	var unsafe *advisory.UnsafeError
+	return errors.As(err, &unsafe) || passing(err)
+}
+
+// checkNobodyBetween: an exclusive run shares with nobody; a shared one with
+// other shared ones, whenever they came.
+func (l *KeptRunLock) checkNobodyBetween(ctx context.Context) error {
+	away := []string{advisory.Exclusive.String()}
+	if l.mode == advisory.Exclusive {
+		away = append(away, advisory.Shared.String())
+	}
+	var other OvertakenError
+	err := l.store.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, l.store.sql.runSince, l.store.runID(), l.name, away).Scan(&other.Application, &other.RunID)
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for runs that had the run lock meanwhile: %w", err)
+	}
+	return &other
+}
