@@ -65,6 +65,18 @@ func TestSendsOnceThoughConnectionBreaks(t *testing.T) {
 	}
 }
 
+// The first fence: what net/http can't rewind, it does not send again.
+func TestRequestsCannotBeRewound(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"row", "none"} {
+		c := newClient(t, "http://127.0.0.1:1", func(cfg *Config) { cfg.Body = body })
+		req, err := c.request(t.Context(), message(t, c))
+		if err != nil || req.GetBody != nil {
+			t.Errorf("body %s: err %v; GetBody is set: %t", body, err, req != nil && req.GetBody != nil)
+		}
+	}
+}
+
 // Even with a body that net/http can rewind the gate holds: GetBody is the
 // second fence, not the only one.
 func TestGateHoldsThoughBodyCanBeRewound(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -29,14 +30,14 @@ const (
 
 // cell is one case of the matrix: what happens to the victim, and in which world.
 type cell struct {
-	point    failpoint.Point
+	point    string // or everyPoint
 	action   string
 	strategy string
 	keys     bool // the API is idempotent
 }
 
 func (c cell) String() string {
-	return fmt.Sprintf("%s/%s/%s/%s", c.point.Name, c.action, c.strategy, c.api())
+	return fmt.Sprintf("%s/%s/%s/%s", c.point, c.action, c.strategy, c.api())
 }
 
 func (c cell) api() string {
@@ -46,27 +47,44 @@ func (c cell) api() string {
 	return "no_keys"
 }
 
+// everyPoint stands for all of them in one run: of delays a runner takes many.
+const everyPoint = "every_point"
+
 func cells() []cell {
 	var all []cell
+	add := func(point, action string) {
+		for _, strategy := range []string{"advisory", "row"} {
+			for _, keys := range []bool{true, false} {
+				all = append(all, cell{point, action, strategy, keys})
+			}
+		}
+	}
 	for _, point := range failpoint.Points() {
-		for _, action := range []string{"kill", "stop", "delay", "error"} {
-			if action == "error" && !point.CanFail {
-				continue
-			}
-			for _, strategy := range []string{"advisory", "row"} {
-				for _, keys := range []bool{true, false} {
-					all = append(all, cell{point, action, strategy, keys})
-				}
-			}
+		add(point.Name, "kill")
+		add(point.Name, "stop")
+		if point.CanFail {
+			add(point.Name, "error")
+		}
+	}
+	add(everyPoint, "delay")
+	return all
+}
+
+// orders is what the victim is told, a point each.
+func (c cell) orders() []string {
+	var all []string
+	for _, p := range failpoint.Points() {
+		if c.point == p.Name || c.point == everyPoint {
+			all = append(all, fmt.Sprintf("%s=%s@%d", p.Name, c.action, hitOf(p.Name)))
 		}
 	}
 	return all
 }
 
-// hit is when the failpoint acts: at the steps of one delivery not at the first,
+// hitOf is when a failpoint acts: at the steps of one delivery not at the first,
 // so that others are on their way.
-func (c cell) hit() int {
-	switch c.point.Name {
+func hitOf(point string) int {
+	switch point {
 	case "before_send", "before_write", "after_write", "after_reply":
 		return 3
 	}
@@ -74,7 +92,7 @@ func (c cell) hit() int {
 }
 
 // outcome is what came of a cell.
-type outcome struct{ hit, sent, inDoubt, late int }
+type outcome struct{ hits, sent, inDoubt, late int }
 
 func testMatrix(t *testing.T, books chan *book) {
 	all := cells()
@@ -103,13 +121,13 @@ func (c cell) play(t *testing.T, b *book) outcome {
 	g.await(t, survivor)
 	doomed := []string{
 		"JOB_COMPLETION_INDEX=1", "BILLING_IDEMPOTENCY_TTL=" + keyTTL.String(),
-		fmt.Sprintf("BILLONCE_FAILPOINTS=%s=%s@%d", c.point.Name, c.action, c.hit()),
+		"BILLONCE_FAILPOINTS=" + strings.Join(c.orders(), ";"),
 	}
 	if c.cutsOff() {
 		doomed = append(doomed, "BILLING_TIMEOUT="+timeout.String())
 	}
 	victim := s.start("victim", append(shared, doomed...)...)
-	o := outcome{hit: victim.wantActed()}
+	o := outcome{hits: victim.wantActed(c.orders())}
 	switch c.action {
 	case "kill":
 		victim.wantExit(-1)
@@ -166,7 +184,7 @@ func (c cell) intentLife() time.Duration {
 // beyondThePermit is the one instant at which nothing keeps a request back any
 // more (docs/guarantees.md, "What is not promised"). Even so there is no second
 // effect: with keys it is a repeat, and without nobody else has sent it.
-func (c cell) beyondThePermit() bool { return c.point.Name == "before_write" }
+func (c cell) beyondThePermit() bool { return c.point == "before_write" }
 
 // judge compares the ledger, the invoices and the API's own account: P1, P2, P3.
 func (c cell) judge(s *scene) (sent, inDoubt int) {
@@ -205,11 +223,11 @@ func (c cell) doubtAtMost() int {
 		"before_scan", "after_scan", "before_lock", "after_lock", "before_second_look", "after_second_look", "before_intent_commit",
 	}
 	switch {
-	case c.keys, slices.Contains(untouched, c.point.Name):
+	case c.keys, slices.Contains(untouched, c.point):
 		return 0
 	case c.cutsOff():
 		return concurrency
-	case c.action == "error" && c.point.Name == "after_write":
+	case c.action == "error" && c.point == "after_write":
 		return 1
 	}
 	return 0

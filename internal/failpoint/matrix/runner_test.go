@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,25 +25,19 @@ type runner struct {
 
 	mu    sync.Mutex
 	out   bytes.Buffer
-	acted chan struct{} // closed when its failpoint acts
+	said  chan struct{} // a token when there is something new
 	ended chan struct{}
 }
-
-func acting() *regexp.Regexp { return regexp.MustCompile(`(?m)^failpoint (\w+): hit (\d+): (\w+)$`) }
 
 // Write implements io.Writer for the process's output.
 func (r *runner) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.out.Write(b)
 	select {
-	case <-r.acted:
+	case r.said <- struct{}{}:
 	default:
-		if acting().Match(r.out.Bytes()) {
-			close(r.acted)
-		}
 	}
-	return len(b), nil
+	return r.out.Write(b)
 }
 
 func (r *runner) output() string {
@@ -56,7 +49,7 @@ func (r *runner) output() string {
 // start starts a runner; env comes as NAME=value.
 func (s *scene) start(name string, env ...string) *runner {
 	s.t.Helper()
-	r := &runner{t: s.t, name: name, cmd: exec.Command(s.book.program, "run"), acted: make(chan struct{}), ended: make(chan struct{})}
+	r := &runner{t: s.t, name: name, cmd: exec.Command(s.book.program, "run"), said: make(chan struct{}, 1), ended: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "HOSTNAME="+name, "DATABASE_URL="+s.book.url, "BILLING_URL="+s.url,
 		"BILLING_HEADERS=Runner: "+name, "LOG_FORMAT=json")
 	r.cmd.Env = append(r.cmd.Env, env...)
@@ -85,23 +78,35 @@ func (r *runner) signal(sig syscall.Signal) {
 	}
 }
 
-// wantActed waits for the failpoint to act, and returns at which hit it did.
-func (r *runner) wantActed() int {
+// wantActed waits until the failpoints have done all that was ordered, and
+// returns how many hits that took.
+func (r *runner) wantActed(orders []string) (hits int) {
 	r.t.Helper()
-	select {
-	case <-r.acted:
-	case <-r.ended:
-	case <-time.After(patience):
+	late := time.After(patience)
+	for _, order := range orders {
+		point, rest, _ := strings.Cut(order, "=")
+		action, hit, _ := strings.Cut(rest, "@")
+		said := func() bool {
+			return strings.Contains(r.output(), fmt.Sprintf("failpoint %s: hit %s: %s\n", point, hit, action))
+		}
+		for !said() {
+			select {
+			case <-r.said:
+				continue
+			case <-r.ended:
+			case <-late:
+			}
+			if !said() {
+				r.t.Fatalf("%s came to its end, or did not within %s, without hitting %s", r.name, patience, point)
+			}
+		}
+		n, err := strconv.Atoi(hit)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		hits += n
 	}
-	m := acting().FindStringSubmatch(r.output())
-	if m == nil {
-		r.t.Fatalf("%s came to its end, or did not within %s, without hitting the point", r.name, patience)
-	}
-	hit, err := strconv.Atoi(m[2])
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return hit
+	return hits
 }
 
 // wantStopped waits until the process stands still.

@@ -1,0 +1,75 @@
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"billonce/internal/billing"
+)
+
+// unlocked is a lock strategy that locks nothing, or fails.
+type unlocked struct{ err error }
+
+func (u unlocked) Claim(_ context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+	claim := &billing.Claim{Release: func(context.Context) error { return nil }}
+	for _, c := range candidates {
+		claim.IDs = append(claim.IDs, c.ID)
+	}
+	return claim, u.err
+}
+
+func (unlocked) Close(context.Context) error { return nil }
+
+// meetingIntender has runners record their first intents at the same moment.
+type meetingIntender struct {
+	billing.Intender
+	meet func()
+}
+
+func (m meetingIntender) Intend(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
+	m.meet()
+	return m.Intender.Intend(ctx, intents, deadline)
+}
+
+// P1: with locks that lock nothing, and two runners that have looked at the same
+// invoices, the ledger's primary key lets one of them through.
+func TestP1FenceHoldsWithoutLocks(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 300)
+	var a api
+	var met, runs sync.WaitGroup
+	met.Add(2)
+	for range 2 {
+		r := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent, c.Linger = true, 0 })
+		r.NewClaimer = func() billing.Claimer { return unlocked{} }
+		var first sync.Once
+		r.Intender = meetingIntender{r.Intender, func() { first.Do(func() { met.Done(); met.Wait() }) }}
+		runs.Go(func() { r.Run(t.Context(), nil) })
+	}
+	runs.Wait()
+	twice := 0
+	for _, n := range a.requests {
+		if n > 1 {
+			twice++
+		}
+	}
+	if twice > 0 || len(a.requests) != 300 {
+		t.Errorf("%d of %d invoices were sent more than once", twice, len(a.requests))
+	}
+}
+
+// What could not be locked is not sent.
+func TestFailedClaimSendsNothing(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 10)
+	var a api
+	r := newRunner(t, cfg, &a, "advisory", nil)
+	r.NewClaimer = func() billing.Claimer { return unlocked{errors.New("no locks today")} }
+	s := r.Run(t.Context(), nil)
+	if s.Requests != 0 || s.ExitCode() != billing.ExitError || s.Err == nil {
+		t.Errorf("%d requests without a lock; exit %d, %v", s.Requests, s.ExitCode(), s.Err)
+	}
+}

@@ -1,0 +1,117 @@
+// Command mutants applies known mistakes, one at a time, and runs the test that
+// must catch each: a test that can't fail protects nothing.
+//
+//	mutants             all of them
+//	mutants 'look|key'  those whose names match
+//
+// The exit code is 1 if a mutant survives, or if its test fails for another
+// reason.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// testTimeout bounds one test: a mutant may make it hang.
+const testTimeout = "3m"
+
+func main() {
+	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer release()
+	pattern := ""
+	if len(os.Args) > 1 {
+		pattern = os.Args[1]
+	}
+	survived, err := run(ctx, pattern, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+	}
+	if err != nil || survived > 0 {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, pattern string, out io.Writer) (survived int, err error) {
+	wanted, err := regexp.Compile(pattern)
+	if err != nil {
+		return 0, err
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		return 0, err
+	}
+	all := slices.DeleteFunc(mutants(), func(m mutant) bool { return !wanted.MatchString(m.name) })
+	if err := unchanged(ctx, all, out); err != nil {
+		return 0, err
+	}
+	for _, m := range all {
+		began := time.Now()
+		verdict, err := m.try(ctx, root)
+		if err != nil {
+			return survived, fmt.Errorf("%s: %w", m.name, err)
+		}
+		if verdict != "" {
+			survived++
+		}
+		fmt.Fprintf(out, "%-66s %s %5.1fs%s\n", m.name, m.test, time.Since(began).Seconds(), verdict)
+	}
+	fmt.Fprintf(out, "%d of %d mutants were caught\n", len(all)-survived, len(all))
+	return survived, nil
+}
+
+// unchanged runs the tests without any mistake: they must pass.
+func unchanged(ctx context.Context, all []mutant, out io.Writer) error {
+	began := time.Now()
+	tests := make(map[string][]string)
+	for _, m := range all {
+		tests[m.where] = append(tests[m.where], m.test)
+	}
+	for where, names := range tests {
+		if text, err := test(ctx, where, strings.Join(names, "|"), os.Environ()); err != nil {
+			return fmt.Errorf("without any mutant: %w\n%s", err, text)
+		}
+	}
+	fmt.Fprintf(out, "%-66s %5.1fs\n", "without any mutant all these tests pass", time.Since(began).Seconds())
+	return nil
+}
+
+// try returns what is wrong: nothing, if the mutant was caught for the right reason.
+func (m mutant) try(ctx context.Context, root string) (verdict string, err error) {
+	dir, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	overlay, err := m.overlay(root, dir)
+	if err != nil {
+		return "", err
+	}
+	text, err := test(ctx, m.where, m.test, environment(overlay))
+	switch {
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case err == nil:
+		return "  SURVIVED", nil
+	case !strings.Contains(text, "--- FAIL: ") || !regexp.MustCompile(m.says).MatchString(text):
+		return "  FAILED FOR ANOTHER REASON:\n" + text, nil
+	}
+	return "", nil
+}
+
+func test(ctx context.Context, where, name string, env []string) (string, error) {
+	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout="+testTimeout, "-run", name, "./"+where)
+	c.Env = env
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // go test passes it on
+	c.WaitDelay = 10 * time.Second
+	text, err := c.CombinedOutput()
+	return string(text), err
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every mutant still applies and compiles, and the test that is to catch it is
+// still there. Whether it does, `make mutants` shows.
+func TestEveryMutantApplies(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants() {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			overlay, err := m.overlay(root, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			build := exec.CommandContext(t.Context(), "go", append([]string{"build"}, m.packages()...)...)
+			build.Dir, build.Env = root, environment(overlay)
+			if text, err := build.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, text)
+			}
+			if err := hasTests(os.DirFS(root), m.where, m.test); err != nil {
+				t.Error(err)
+			}
+			if _, err := regexp.Compile(m.says); err != nil || m.says == "" {
+				t.Errorf("what its test says is no pattern: %q, %v", m.says, err)
+			}
+		})
+	}
+}
+
+// packages are those of the edited files.
+func (m mutant) packages() []string {
+	var all []string
+	for _, e := range m.edits {
+		folder := path.Dir(e.file)
+		if strings.HasPrefix(folder, "sql/") {
+			folder = "sql"
+		}
+		all = append(all, "./"+folder)
+	}
+	return all
+}
+
+// hasTests says which of a pattern's tests the package lacks.
+func hasTests(root fs.FS, where, pattern string) error {
+	files, err := fs.Glob(root, where+"/*_test.go")
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, file := range files {
+		part, err := fs.ReadFile(root, file)
+		if err != nil {
+			return err
+		}
+		text.Write(part)
+	}
+	for name := range strings.SplitSeq(pattern, "|") {
+		name, _, _ = strings.Cut(name, "/")
+		if !strings.Contains(text.String(), "\nfunc "+name+"(t *testing.T)") {
+			return fmt.Errorf("%s has no test %s", where, name)
+		}
+	}
+	return nil
+}
+
+// Two mutants that say the same can't be told apart.
+func TestNamesAreDistinct(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, m := range mutants() {
+		if seen[m.name] {
+			t.Errorf("%q is there twice", m.name)
+		}
+		seen[m.name] = true
+	}
+}
+
+// A text that is gone, or there twice, is no mutant.
+func TestOverlayRefusesWhatDoesNotApply(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "a.go"), []byte("one two two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for old, want := range map[string]string{"one": "", "two": "2 times", "three": "0 times"} {
+		_, err := mutant{edits: []edit{{"a.go", old, "x"}}}.overlay(root, t.TempDir())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", old, err, want)
+		}
+	}
+}
