@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix
+.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: ## run all tests; they start the PostgreSQL servers that they need
 
 matrix: ## every failpoint with every action, and what kill -9 leaves in doubt: prints the tables (90 seconds)
 	@set -o pipefail; go test -count=1 -v ./internal/failpoint/matrix | grep -vE '^ *(=== |--- PASS)'
+
+mutants: ## make known mistakes, one at a time, and see each caught by its test (some minutes)
+	@go run ./internal/mutants
 
 lint: $(TOOLS)/golangci-lint ## vet and lint
 	go vet ./...
