@@ -243,7 +243,7 @@ func TestClusterMigratesWhileRunsGoOn(t *testing.T) {
 		t.Errorf("%d pods failed", j.Status.Failed)
 	}
 	s.wantBilledOnce(invoices)
-	if by := query[string](s, `select string_agg(distinct version = 'next' || ' ' || lock_strategy, ', ')
+	if by := query[string](s, `select string_agg(distinct (version = 'next')::text || ' ' || lock_strategy, ', ')
 		from billonce.runs join billonce.deliveries using (run_id)`); by != "false advisory, true row" {
 		t.Errorf("sent by (next? strategy): %s; want both versions, each with its strategy", by)
 	}
