@@ -1,5 +1,5 @@
 // The checks of what lies here: a module of its own, so that the runner's does
-// not carry Kubernetes' and Prometheus' libraries.
+// not carry Kubernetes' libraries, nor the release's tool.
 module billonce/deploy
 
 go 1.26.0

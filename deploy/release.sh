@@ -20,8 +20,8 @@ done
 # What cmd/batch is linked from, by a tool that deploy/go.mod pins. Its time is the
 # commit's, so that it too is the same again.
 sbom=$PWD/dist/batch_$version.cdx.json
-CGO_ENABLED=0 go -C deploy tool cyclonedx-gomod app -json -licenses -noserial -main cmd/batch -output "$sbom" .. 2>/dev/null
-sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"${stamp##* }\"/" "$sbom"
+CGO_ENABLED=0 go -C deploy tool cyclonedx-gomod app -json -licenses -noserial -main cmd/batch .. 2>/dev/null |
+	sed "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"${stamp##* }\"/" >"$sbom"
 cd dist
 sha256sum -- * >SHA256SUMS
 cat SHA256SUMS
