@@ -90,9 +90,10 @@ type breaker struct {
 
 	mu    sync.Mutex
 	count int
+	open  bool
 }
 
-// note returns true when the breaker opens.
+// note returns true when the breaker opens, once.
 func (b *breaker) note(o Outcome) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,5 +102,9 @@ func (b *breaker) note(o Outcome) bool {
 		return false
 	}
 	b.count++
-	return b.count == b.limit
+	if b.open || b.count < b.limit {
+		return false
+	}
+	b.open = true
+	return true
 }

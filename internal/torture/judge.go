@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -118,7 +119,7 @@ func (j *judge) askLedger(ctx context.Context, r billingfake.Received) (fault st
 			state = 'retry' and not doubtful and http_status is null
 		from billonce.deliveries where invoice_id = $1::text::bigint`, r.Invoice, r.Key, r.Body).Scan(&attempt, &key, &body, &givenBack)
 	switch {
-	case err == pgx.ErrNoRows:
+	case errors.Is(err, pgx.ErrNoRows):
 		return "no intent is committed", nil
 	case err != nil:
 		return "", err
