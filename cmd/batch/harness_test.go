@@ -54,20 +54,35 @@ type book struct {
 
 func newBook(t testing.TB, invoices int, c billingfake.Config) *book {
 	t.Helper()
-	url := pgtest.DB(t, "demo", func(ctx context.Context, url string) error {
-		cfg, err := pgstore.ParseURL(url, "test")
-		if err != nil {
-			return err
-		}
-		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
-			return err
-		}
-		_, err = pgstore.Migrate(ctx, cfg, config{
-			LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
-			InvoicesPending: "pending", InvoicesMarkSent: "pending = false",
-		}.book())
+	return newBookIn(t, pgtest.DB(t, "demo", prepareBook), invoices, c)
+}
+
+// newBookAt is newBook in a database of a server of the test's own.
+func newBookAt(t testing.TB, url string, invoices int, c billingfake.Config) *book {
+	t.Helper()
+	if err := prepareBook(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	return newBookIn(t, url, invoices, c)
+}
+
+func prepareBook(ctx context.Context, url string) error {
+	cfg, err := pgstore.ParseURL(url, "test")
+	if err != nil {
 		return err
-	})
+	}
+	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
+		return err
+	}
+	_, err = pgstore.Migrate(ctx, cfg, config{
+		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
+		InvoicesPending: "pending", InvoicesMarkSent: "pending = false",
+	}.book())
+	return err
+}
+
+func newBookIn(t testing.TB, url string, invoices int, c billingfake.Config) *book {
+	t.Helper()
 	b := &book{t: t, url: url}
 	b.api = billingfake.New(c)
 	server := httptest.NewServer(b.api)

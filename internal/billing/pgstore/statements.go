@@ -73,7 +73,7 @@ func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 	} {
 		_, err := conn.Prepare(ctx, "", c.statement)
 		var pg *pgconn.PgError
-		if errors.As(err, &pg) {
+		if errors.As(err, &pg) && !passing(err) {
 			return &UserSQLError{Variable: c.variable, Fragment: c.fragment, Err: err}
 		}
 		if err != nil {
