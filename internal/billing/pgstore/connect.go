@@ -104,19 +104,17 @@ func (l *link) close(ctx context.Context) error {
 // connection broke, the server is restarting or full, or two transactions met.
 func passing(err error) bool {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		class := pg.Code[:min(2, len(pg.Code))]
-		switch {
-		case class == "08", class == "53", // connection exception, insufficient resources
-			pg.Code == "40001", pg.Code == "40P01", // serialization failure, deadlock
-			pg.Code == "55P03",                // lock not available
-			strings.HasPrefix(pg.Code, "57P"), // shutdown, crash, cannot connect now
-			pg.Code == "57014":                // query cancelled
-			return true
-		}
-		return false
+	if !errors.As(err, &pg) || connectionLost(err) {
+		return connectionLost(err)
 	}
-	return connectionLost(err)
+	switch {
+	case strings.HasPrefix(pg.Code, "53"), // insufficient resources
+		pg.Code == "40001", pg.Code == "40P01", // serialization failure, deadlock
+		pg.Code == "55P03", // lock not available
+		pg.Code == "57014": // query cancelled
+		return true
+	}
+	return false
 }
 
 // connectionLost says that the connection broke, or could not be made: nothing
@@ -124,7 +122,14 @@ func passing(err error) bool {
 func connectionLost(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300"
+		switch {
+		case strings.HasPrefix(pg.Code, "08"), // connection exception
+			strings.HasPrefix(pg.Code, "57P"),      // shutdown, crash, cannot connect now, idle session
+			pg.Code == "25P03", pg.Code == "25P04", // a DBA's time-out for transactions, after we were frozen in one
+			pg.Code == "53300": // too many connections
+			return true
+		}
+		return false
 	}
 	var network net.Error
 	return errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) || brokenPipe(err)
