@@ -131,14 +131,13 @@ func mutants() []mutant {
 		{
 			"the claim's error is ignored",
 			[]edit{{
-				"internal/billing/lane.go", "			return nil, fmt.Errorf(\"claim invoices: %w\", err)\n",
-				"			return claim, nil\n",
+				"internal/billing/lane.go", "			return r.unlessStopped(fmt.Errorf(\"claim invoices: %w\", err))\n", "",
 			}},
 			"internal/billing/pgstore", "TestFailedClaimSendsNothing", `[1-9]\d* requests without a lock`,
 		},
 		{
 			"locks are freed before the replies",
-			[]edit{{"internal/billing/lane.go", "		d.open.Wait()\n", ""}},
+			[]edit{{"internal/billing/lane.go", "		d.await()\n", ""}},
 			"cmd/batch", "TestP4ImmediateRecovery|TestP1P2P3ManyRunnersSendEachInvoiceOnce", `requests and \d+ effects for \d+ invoices`,
 		},
 		{

@@ -162,7 +162,8 @@ func (c cell) stopped(s *scene, g *gate, survivor, victim *runner) (late int) {
 	s.wantIdleAPI()
 	before := s.api.Requests()
 	victim.signal(syscall.SIGCONT)
-	victim.wantExit(4)
+	// It takes the run lock again, and finds nothing to do; or it can't, and says so.
+	victim.wantExit(0, 4)
 	s.wantIdleAPI()
 	late = s.api.Requests() - before
 	if late > 0 && !c.beyondThePermit() {
