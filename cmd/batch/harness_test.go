@@ -54,31 +54,16 @@ type book struct {
 
 func newBook(t testing.TB, invoices int, c billingfake.Config) *book {
 	t.Helper()
-	return newBookIn(t, pgtest.DB(t, "demo", prepareBook), invoices, c)
+	return newBookIn(t, pgtest.DB(t, "demo", makeBook), invoices, c)
 }
 
 // newBookAt is newBook in a database of a server of the test's own.
 func newBookAt(t testing.TB, url string, invoices int, c billingfake.Config) *book {
 	t.Helper()
-	if err := prepareBook(t.Context(), url); err != nil {
+	if err := makeBook(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
 	return newBookIn(t, url, invoices, c)
-}
-
-func prepareBook(ctx context.Context, url string) error {
-	cfg, err := pgstore.ParseURL(url, "test")
-	if err != nil {
-		return err
-	}
-	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
-		return err
-	}
-	_, err = pgstore.Migrate(ctx, cfg, config{
-		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
-		InvoicesPending: "pending", InvoicesMarkSent: "pending = false",
-	}.book())
-	return err
 }
 
 func newBookIn(t testing.TB, url string, invoices int, c billingfake.Config) *book {
@@ -96,6 +81,22 @@ func newBookIn(t testing.TB, url string, invoices int, c billingfake.Config) *bo
 		t.Fatal(err)
 	}
 	return b
+}
+
+// makeBook makes the demo's table and its ledger.
+func makeBook(ctx context.Context, url string) error {
+	cfg, err := pgstore.ParseURL(url, "test")
+	if err != nil {
+		return err
+	}
+	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
+		return err
+	}
+	_, err = pgstore.Migrate(ctx, cfg, config{
+		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
+		InvoicesPending: "pending", InvoicesMarkSent: "pending = false",
+	}.book())
+	return err
 }
 
 func (b *book) config() *pgx.ConnConfig {

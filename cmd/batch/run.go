@@ -228,9 +228,11 @@ func (c config) http() billinghttp.Config {
 
 func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {
 	c := e.config
+	size := e.store.ClaimSize(c.ClaimSize)
 	return billing.Config{
 		RunID: e.id, LedgerID: ledger,
-		Lanes: pgstore.Lanes, MostLanes: pgstore.MostLanes, ClaimSize: c.ClaimSize, SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
+		Lanes: pgstore.Lanes, MostLanes: e.store.MostLanes(size), ClaimSize: size,
+		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,

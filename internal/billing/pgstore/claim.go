@@ -2,14 +2,12 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
@@ -109,19 +107,13 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 		fmt.Errorf("no answer on a claim's connection within %s", claimTimeout))
 }
 
-// tableFull recognises a lock table without room: SQLSTATE 53200.
-func tableFull(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "53200"
-}
-
 // advisoryClaimer locks by pg_try_advisory_xact_lock. Its claims write nothing:
 // no transaction id, no WAL, and no snapshot that holds vacuum back.
 type advisoryClaimer struct{ claimer }
 
 // Claim implements billing.Claimer.
 func (c *advisoryClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
-	return c.claim(ctx, candidates, func(ctx context.Context) (*billing.Claim, error) {
+	return c.claim(ctx, candidates, func(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
 		got, err := c.lockKeys(ctx, ids(candidates))
 		if err != nil {
 			return nil, err
@@ -143,8 +135,11 @@ func (c *advisoryClaimer) Claim(ctx context.Context, candidates []billing.Candid
 	})
 }
 
+// locking locks candidates inside the claim's transaction.
+type locking func(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error)
+
 // claim tries again on a new connection when the old one breaks.
-func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, lock func(context.Context) (*billing.Claim, error)) (claim *billing.Claim, err error) {
+func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, lock locking) (claim *billing.Claim, err error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	err = persist(ctx, func() error {
@@ -157,14 +152,15 @@ func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, loc
 }
 
 // claimOnce runs lock inside a new transaction and puts the watch on it.
-func (c *claimer) claimOnce(ctx context.Context, candidates []billing.Candidate, lock func(context.Context) (*billing.Claim, error)) (*billing.Claim, error) {
+func (c *claimer) claimOnce(ctx context.Context, candidates []billing.Candidate, lock locking) (*billing.Claim, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
+	candidates = candidates[:c.store.room.cut(len(candidates))]
 	err := c.begin(ctx)
 	failpoint.Fail("before_lock", &err)
 	if err == nil {
 		var claim *billing.Claim
-		claim, err = lock(ctx)
+		claim, err = lock(ctx, candidates)
 		failpoint.Fail("after_lock", &err)
 		if err == nil {
 			claim.Lost = c.startWatch(ctx)
@@ -172,11 +168,9 @@ func (c *claimer) claimOnce(ctx context.Context, candidates []billing.Candidate,
 		}
 	}
 	c.drop(ctx)
-	if half := len(candidates) / 2; tableFull(err) && half > 0 {
-		// The table is shared by the whole server: others need it, too.
-		c.store.cfg.Log.Warn().Int("invoices", len(candidates)).
-			Msg("the server's lock table is full (raise max_locks_per_transaction): claiming half as many")
-		return c.claimOnce(ctx, candidates[:half], lock)
+	if advisory.TableFull(err) && len(candidates) > 1 {
+		c.store.shrink(len(candidates) / 2)
+		return c.claimOnce(ctx, candidates, lock)
 	}
 	return nil, err
 }

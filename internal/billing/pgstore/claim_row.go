@@ -13,7 +13,7 @@ type rowClaimer struct{ claimer }
 
 // Claim implements billing.Claimer.
 func (c *rowClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
-	claim, err := c.claim(ctx, candidates, func(ctx context.Context) (*billing.Claim, error) {
+	claim, err := c.claim(ctx, candidates, func(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
 		locked := make(map[billing.InvoiceID]struct{}, len(candidates))
 		rows, err := c.conn.Query(ctx, c.store.sql.lockRows, keys(ids(candidates)))
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
 )
@@ -47,6 +48,7 @@ type Store struct {
 	sql     statements
 	writer  link
 	settler link
+	room    room
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is
@@ -77,7 +79,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if s.sql, err = newStatements(n); err != nil {
 			return err
 		}
-		return s.checkFragments(ctx, conn)
+		if err := s.checkFragments(ctx, conn); err != nil {
+			return err
+		}
+		table, err := advisory.ReadTable(ctx, conn)
+		s.room.set(table.Share() / Lanes)
+		return err
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
