@@ -82,22 +82,28 @@ func (s *Server) initialize(ctx context.Context) error {
 		s.password = string(password)
 		return err
 	}
-	s.password = newPassword()
 	fresh := s.dataDir() + ".new"
+	s.password = newPassword()
+	if s.options.StandbyOf != nil {
+		s.password = s.options.StandbyOf.password
+	}
 	if err := errors.Join(os.RemoveAll(fresh), os.Mkdir(fresh, 0o700), s.account.own(fresh),
 		os.WriteFile(s.passwordFile(), []byte(s.password), 0o600), s.account.own(s.passwordFile())); err != nil {
 		return err
 	}
-	args := []string{
+	program, args := "initdb", []string{
 		"-D", fresh, "-U", superuser, "--pwfile", s.passwordFile(), "-A", "scram-sha-256",
 		"--encoding", "UTF8", "--locale", "C",
+	}
+	if primary := s.options.StandbyOf; primary != nil {
+		program, args = "pg_basebackup", []string{"-D", fresh, "-d", primary.URL(superuser), "-R", "-X", "stream", "-c", "fast"}
 	}
 	if s.options.FastUnsafe {
 		args = append(args, "--no-sync")
 	}
-	c := s.account.process(exec.CommandContext(ctx, filepath.Join(s.options.Bin, "initdb"), args...))
+	c := s.account.process(exec.CommandContext(ctx, filepath.Join(s.options.Bin, program), args...))
 	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("%s: %w\n%s", program, err, strings.TrimSpace(string(out)))
 	}
 	return os.Rename(fresh, s.dataDir())
 }

@@ -36,6 +36,7 @@ type Options struct {
 	Settings   map[string]string   // of postgresql.conf
 	Getenv     func(string) string // nil: os.Getenv
 	FastUnsafe bool                // no fsync: for tests alone
+	StandbyOf  *Server             // begin as a copy of this one, and follow it (manual, 27.2)
 }
 
 // Server is a running PostgreSQL, or, if another command's server already runs
@@ -107,6 +108,9 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", superuser, s.password, s.port, database)
 }
+
+// Bin is the folder of the server's programs.
+func (s *Server) Bin() string { return s.options.Bin }
 
 // PID is the server's process; 0 for a guest.
 func (s *Server) PID() int {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,26 @@ func Server(t testing.TB, settings map[string]string) *pgtemp.Server {
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("stop PostgreSQL: %v", err)
+		}
+	})
+	return s
+}
+
+// Standby starts a server that follows primary, asynchronously.
+func Standby(t testing.TB, primary *pgtemp.Server) *pgtemp.Server {
+	t.Helper()
+	if !isFile(filepath.Join(primary.Bin(), "pg_basebackup")) {
+		t.Skip("there is no pg_basebackup beside this PostgreSQL, to make a standby with")
+	}
+	o := options(nil)
+	o.StandbyOf, o.Bin = primary, primary.Bin()
+	s, err := pgtemp.Start(t.Context(), o)
+	if err != nil {
+		t.Fatalf("start a standby: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("stop the standby: %v", err)
 		}
 	})
 	return s
