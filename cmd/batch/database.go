@@ -25,6 +25,7 @@ const (
 type database struct {
 	main, lock *pgx.ConnConfig
 	sameServer bool // main and lock are one URL
+	pooled     bool // main leads through a pooler, as the proof has seen
 	server     *pgtemp.Server
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -122,12 +123,25 @@ func query[T any](b *book, statement string, args ...any) (v T) {
 	return v
 }
 
+// execute runs statements that answer nothing.
+func (b *book) execute(statements string) {
+	b.t.Helper()
+	conn, err := pgx.ConnectConfig(context.WithoutCancel(b.t.Context()), b.config())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(b.t.Context()))
+	if err := conn.PgConn().Exec(context.WithoutCancel(b.t.Context()), statements).Close(); err != nil {
+		b.t.Fatalf("%s: %v", statements, err)
+	}
+}
+
 // states is the ledger and the invoices at a glance: "sent/false=10 …".
 func (b *book) states() string {
 	b.t.Helper()
 	return query[string](b, `select coalesce(string_agg(s || '=' || n, ' ' order by s), '') from (
 		select coalesce(d.state, 'none') || '/' || i.pending as s, count(*) as n
-		from invoices i left join billonce.deliveries d on d.invoice_id = i.id group by 1) x`)
+		from public.invoices i left join billonce.deliveries d on d.invoice_id = i.id group by 1) x`)
 }
 
 func (b *book) wantStates(want string) {
@@ -225,4 +239,15 @@ func strategies(t *testing.T, f func(t *testing.T, strategy string)) {
 			f(t, "LOCK_STRATEGY="+s)
 		})
 	}
+}
+
+// roleURL is the database's URL for another role.
+func roleURL(t testing.TB, database, role, password string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, password)
+	return u.String()
 }

@@ -5,24 +5,19 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
 
 	"billonce/internal/advisory"
-	"billonce/internal/billing/pgstore"
 )
 
 // prove shows that locks lock here, over the connections' very paths, before
 // anything relies on them.
-func prove(ctx context.Context, c config, db *database, log zerolog.Logger) error {
+func prove(ctx context.Context, c config, db *database) error {
 	err := withPair(ctx, db.main, func(a, b *pgx.Conn) error {
 		if err := proveMain(ctx, c, db, a, b); err != nil {
 			return err
 		}
-		pooled, err := advisory.Pooled(ctx, a)
-		if pooled {
-			log.Debug().Msg("DATABASE_URL leads through a pooler: statements are not prepared")
-			db.main = pgstore.Unprepared(db.main)
-		}
+		var err error
+		db.pooled, err = advisory.Pooled(ctx, a)
 		return err
 	})
 	if err != nil || c.RunLock == "off" || db.sameServer {

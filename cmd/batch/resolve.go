@@ -230,7 +230,7 @@ func (a app) whoami() string {
 // withStore runs a command that needs the ledger, and no billing API.
 func (a app) withStore(ctx context.Context, f func(context.Context, *pgstore.Store) error) error {
 	return a.withDatabase(ctx, func(ctx context.Context, c config, d *database) error {
-		store, err := pgstore.Open(ctx, pgstore.Config{Conn: d.main, Book: c.book()})
+		store, err := pgstore.Open(ctx, pgstore.Config{Conn: d.main, Pooled: true, Book: c.book()})
 		if err != nil {
 			return configurationFault(err)
 		}

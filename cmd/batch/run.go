@@ -88,11 +88,11 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			code, err = billing.ExitError, cerr
 		}
 	}()
-	if err := prove(ctx, c, e.db, e.log); err != nil {
+	if err := prove(ctx, c, e.db); err != nil {
 		return exitCodeOf(err), err
 	}
 	e.store, err = pgstore.Open(ctx, pgstore.Config{
-		Conn: e.db.main, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
+		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
 		Row: client.NeedsRow(), Columns: client.Columns(), Log: e.log,
 	})
 	if err != nil {

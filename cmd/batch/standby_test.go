@@ -17,7 +17,7 @@ import (
 func TestP6Standby(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.Server(t, nil)
-	b := newBookOn(t, primary, 10, billingfake.Config{})
+	b := newBookAt(t, primary.URL("postgres"), 10, billingfake.Config{})
 	standby := pgtest.Standby(t, primary)
 	for _, c := range []struct {
 		name, says string
@@ -53,7 +53,7 @@ func TestFailoverWithALostTail(t *testing.T) {
 	strategies(t, func(t *testing.T, strategy string) {
 		const invoices = 200
 		primary := pgtest.Server(t, nil)
-		b := newBookOn(t, primary, invoices, billingfake.Config{Idempotent: true})
+		b := newBookAt(t, primary.URL("postgres"), invoices, billingfake.Config{Idempotent: true})
 		standby := pgtest.Standby(t, primary)
 		b.start(strategy, "RUN_LIMIT=50").wantExit(0)
 		stopFollowing(t, b, standby)

@@ -185,7 +185,7 @@ func (s *Store) rowsFree(ctx context.Context, orphans map[billing.InvoiceID]int)
 		return nil, nil
 	}
 	free := make(map[billing.InvoiceID]int, len(orphans))
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	probe := func(ctx context.Context, conn *pgx.Conn) error {
 		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 		if err != nil {
 			return err
@@ -198,7 +198,8 @@ func (s *Store) rowsFree(ctx context.Context, orphans map[billing.InvoiceID]int)
 			return err
 		}
 		return tx.Rollback(ctx)
-	})
+	}
+	err := s.insist(ctx, func() error { return s.writer.use(ctx, probe) })
 	return free, err
 }
 

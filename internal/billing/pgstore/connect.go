@@ -57,9 +57,10 @@ func Unprepared(cfg *pgx.ConnConfig) *pgx.ConnConfig {
 // link is one connection that is made anew when it breaks. It serves one
 // caller at a time.
 type link struct {
-	cfg  *pgx.ConnConfig
-	mu   sync.Mutex
-	conn *pgx.Conn
+	cfg      *pgx.ConnConfig
+	settings func(*pgx.Conn) string // run once on each connection; nil: none
+	mu       sync.Mutex
+	conn     *pgx.Conn
 }
 
 // use runs f on the connection. Neither f nor the connection is tied to the
@@ -77,6 +78,12 @@ func (l *link) use(ctx context.Context, f func(ctx context.Context, conn *pgx.Co
 			return fmt.Errorf("connect: %w", err)
 		}
 		l.conn = conn
+		if l.settings != nil {
+			if err := conn.PgConn().Exec(ctx, l.settings(conn)).Close(); err != nil {
+				_ = conn.Close(ctx)
+				return fmt.Errorf("prepare a connection: %w", err)
+			}
+		}
 	}
 	err := f(ctx, l.conn)
 	if l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' {

@@ -8,6 +8,7 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 // Config of a run's store.
 type Config struct {
 	Conn           *pgx.ConnConfig
+	Pooled         bool // Conn leads through a pooler: nothing may be left in a session
 	Book           Book
 	RunID          uuid.UUID
 	Strategy       string        // advisory or row
@@ -55,12 +57,12 @@ type Store struct {
 // missing, older or newer (*SchemaError), no such table, a fragment that is
 // not SQL (*UserSQLError).
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{
-		cfg: cfg, book: cfg.Book,
-		writer:  link{cfg: cfg.Conn},
-		settler: link{cfg: cfg.Conn},
+	s := &Store{cfg: cfg, book: cfg.Book}
+	if cfg.Pooled {
+		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
-	err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	s.writer, s.settler = s.newLink(), s.newLink()
+	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		if err := s.book.checkSchema(ctx, conn); err != nil {
 			return err
 		}
@@ -109,12 +111,46 @@ func (s *Store) integerKey() bool { return isInteger(s.keyType) }
 
 func isInteger(keyType string) bool { return keyType == "bigint" || keyType == "integer" }
 
-// read runs a statement that changes nothing, again where the connection breaks.
+// newLink is a connection on which no time-out of the DBA's ends our statements,
+// or the connection while it is rightly idle. Through a pooler a setting would
+// stay behind for the next client: there, each transaction has its own.
+func (s *Store) newLink() link {
+	if s.cfg.Pooled {
+		return link{cfg: s.cfg.Conn}
+	}
+	return link{cfg: s.cfg.Conn, settings: func(conn *pgx.Conn) string {
+		return advisory.SessionSettings(conn, s.cfg.LongestRequest)
+	}}
+}
+
+// read runs statements that change nothing, again where the connection breaks.
 func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return s.insist(ctx, func() error { return s.ask(ctx, f) })
+}
+
+// insist tries again where the connection breaks, for as long as is reasonable.
+func (s *Store) insist(ctx context.Context, f func() error) error {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	return persist(ctx, func() error { return s.writer.use(ctx, f) }, func(err error, try int) {
+	return persist(ctx, f, func(err error, try int) {
 		s.cfg.Log.Warn().Err(err).Int("try", try).Msg("the database did not answer: asking again")
+	})
+}
+
+// ask runs statements that change nothing on the writer's connection.
+func (s *Store) ask(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if !s.cfg.Pooled {
+			return f(ctx, conn)
+		}
+		begin := "begin isolation level read committed; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest)
+		if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+		if err := f(ctx, conn); err != nil {
+			return err // the link closes a connection whose transaction is open
+		}
+		return conn.PgConn().Exec(ctx, "rollback").Close()
 	})
 }
 
