@@ -37,7 +37,7 @@ type config struct {
 	InvoicesTable    string `envconfig:"INVOICES_TABLE" default:"invoices" desc:"The table or updatable view of invoices, written as in SQL: billing.\"Invoice\"."`
 	InvoicesID       string `envconfig:"INVOICES_ID" default:"id" desc:"Its key column: bigint, integer, uuid or text."`
 	InvoicesPending  string `envconfig:"INVOICES_PENDING" default:"pending" desc:"SQL predicate: which invoices are to be sent."`
-	InvoicesMarkSent string `envconfig:"INVOICES_MARK_SENT" default:"pending = false, sent_at = now()" desc:"SQL assignments: what marks an invoice sent."`
+	InvoicesMarkSent string `envconfig:"INVOICES_MARK_SENT" default:"pending = false, sent_at = now()" desc:"SQL assignments: what marks an invoice sent. {reply.id} stands for what the API's reply says there, as text; {reply.data.id} for what lies deeper."`
 
 	BillingURL            string         `envconfig:"BILLING_URL" needed:"billing" url:"true" desc:"Where each invoice is sent. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
 	BillingMethod         string         `envconfig:"BILLING_METHOD" default:"POST" desc:"HTTP method of that request."`
@@ -47,6 +47,7 @@ type config struct {
 	BillingIdempotent     bool           `envconfig:"BILLING_IDEMPOTENT" default:"false" desc:"The API honours Idempotency-Key. Only then is a request of unknown outcome sent again."`
 	BillingIdempotencyTTL time.Duration  `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
 	BillingSuccess        *regexp.Regexp `envconfig:"BILLING_SUCCESS" unset:"none" desc:"Regular expression that the body of an accepted reply must match, for APIs that answer 200 with an error."`
+	BillingReplyID        string         `envconfig:"BILLING_REPLY_ID" unset:"none" desc:"JSON pointer to the id that an accepted reply gives the invoice, for example /id: the ledger keeps it, and batch history shows it."`
 	BillingLookupURL      string         `envconfig:"BILLING_LOOKUP_URL" url:"true" unset:"none" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does."`
 	BillingTimeout        time.Duration  `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
 	BillingMaxAttempts    int            `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`

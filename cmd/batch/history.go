@@ -47,7 +47,11 @@ func printHistory(out io.Writer, h pgstore.History) error {
 		fmt.Fprintf(w, "Invoice %s (%s): never tried\n", h.InvoiceID, h.Invoice)
 		return w.Flush()
 	}
-	fmt.Fprintf(w, "Invoice %s (%s): %s, key %s\n", h.InvoiceID, h.Invoice, h.State, h.Key)
+	fmt.Fprintf(w, "Invoice %s (%s): %s, key %s", h.InvoiceID, h.Invoice, h.State, h.Key)
+	if h.ReplyID != "" {
+		fmt.Fprintf(w, ", at the API %s", oneLine(h.ReplyID))
+	}
+	fmt.Fprintln(w)
 	for _, t := range h.Attempts {
 		fmt.Fprintf(w, "%s\tattempt %d\t%s\n", begunText(t.BegunAt), t.Attempt, attemptText(t))
 		fmt.Fprintf(w, "\t\tby %s, run %s\n", orUnknown(t.Application), t.RunID)

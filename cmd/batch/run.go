@@ -69,7 +69,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 	if err := c.book().Check(); err != nil {
 		return billing.ExitUsage, err
 	}
-	client, err := billinghttp.New(c.http())
+	client, err := c.client()
 	if err != nil {
 		return billing.ExitUsage, err
 	}
@@ -218,12 +218,17 @@ func exitCodeOf(err error) int {
 	return billing.ExitError
 }
 
-func (c config) http() billinghttp.Config {
-	return billinghttp.Config{
+func (c config) client() (*billinghttp.Client, error) {
+	paths, err := c.book().ReplyPaths()
+	if err != nil {
+		return nil, err
+	}
+	return billinghttp.New(billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Header: http.Header(c.BillingHeaders),
 		Token: c.BillingToken, Body: c.BillingBody, Success: c.BillingSuccess, Timeout: c.BillingTimeout,
+		ReplyID: c.BillingReplyID, ReplyValues: paths,
 		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
-	}
+	})
 }
 
 func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {

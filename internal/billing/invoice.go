@@ -91,6 +91,7 @@ type Settlement struct {
 	RetryIn    time.Duration // for Retry: when it is due, from now
 	Status     int           // HTTP status, 0 if none was read
 	Reason     string        // what was seen, for people; empty when sent
+	Answer     *Answer       // what is kept of the reply; nil: nothing
 }
 
 // Settled says what came of a settlement.

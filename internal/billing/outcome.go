@@ -39,6 +39,13 @@ type Reply struct {
 	KeyReused  bool          // 422 on a key that was used before: the API holds another request under it
 	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte
 	Reason     string        // for people; holds no secret; empty when accepted
+	Answer     *Answer       // nil unless it was accepted and something of it is kept
+}
+
+// Answer is what is kept of the body of an accepted reply.
+type Answer struct {
+	ID     string    // for the ledger; empty: the reply has none
+	Values []*string // for the invoice, in the order in which they are asked for; nil: the reply lacks it
 }
 
 // Finding is what a look-up came to.

@@ -17,7 +17,8 @@ select {{if .Has.in_doubt}}d.invoice_id{{else}}k.id{{end}}::text,
        coalesce(d.http_status, 0),
        coalesce(d.error, ''),
        d.run_id,
-       coalesce(r.application, '')
+       coalesce(r.application, ''),
+       coalesce(d.reply_id, '')
 {{- if .Has.in_doubt}}
 from {{.Schema}}.deliveries d
 {{- else}}

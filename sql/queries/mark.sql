@@ -9,6 +9,8 @@
 --   back meanwhile is not marked, and reported. The table has no alias, so that
 --   the user's fragments may name it. A scalar subquery stays one index look-up
 --   for each row; an EXISTS may become a join of everything with everything.
+-- $2 and on, where INVOICES_MARK_SENT has {reply.…} placeholders: what the replies
+--   said in each one's place, as a JSON object by the invoices' ids.
 update {{.Invoices}}
 set {{.MarkSent}}
 where {{.ID}} = any ($1::{{.KeyType}}[])

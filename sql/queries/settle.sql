@@ -5,6 +5,7 @@
 --   has taken over, whoever decided about it meanwhile; `in_doubt` and `retry`
 --   are let through to their own attempt's late reply. The ids are given twice,
 --   so that whatever the join, the ledger is read by its index alone.
+-- $10: the ids that the replies gave; null where none is kept.
 update {{.Schema}}.deliveries as d
 set state       = s.state,
     run_attempt = s.run_attempt,
@@ -12,10 +13,11 @@ set state       = s.state,
     updated_at  = now(),
     due_at      = case when s.state = 'retry' then now() + make_interval(secs => s.retry_in) end,
     http_status = nullif(s.status, 0),
-    error       = nullif(s.error, '')
+    error       = nullif(s.error, ''),
+    reply_id    = coalesce(s.reply_id, d.reply_id)
 from unnest($1::{{.KeyType}}[], $2::uuid[], $3::integer[], $4::integer[], $5::text[], $6::boolean[],
-            $7::float8[], $8::smallint[], $9::text[])
-     as s (id, run_id, attempt, run_attempt, state, doubtful, retry_in, status, error)
+            $7::float8[], $8::smallint[], $9::text[], $10::text[])
+     as s (id, run_id, attempt, run_attempt, state, doubtful, retry_in, status, error, reply_id)
 where d.invoice_id = any ($1::{{.KeyType}}[])
   and d.invoice_id = s.id
   and d.run_id = s.run_id

@@ -34,6 +34,7 @@ type Client struct {
 	header       http.Header
 	lookupHeader http.Header
 	success      *regexp.Regexp
+	answers      answers
 	timeout      time.Duration
 	redactor     redactor
 

@@ -23,6 +23,8 @@ type Config struct {
 	Token       string         // bearer
 	Body        string         // "row", "none" or a text/template over the row
 	Success     *regexp.Regexp // an accepted reply's body must match it; nil: any
+	ReplyID     string         // JSON pointer into an accepted reply: the id that the ledger keeps; empty: none
+	ReplyValues []string       // dotted paths into it: what the invoice keeps
 	Timeout     time.Duration  // hard deadline of one attempt, from dial to the last byte of the reply
 	Concurrency int            // requests in flight that connections are kept for
 	UserAgent   string
@@ -51,6 +53,8 @@ func New(c Config) (*Client, error) {
 	}
 	client.body, err = parseBody(c.Body)
 	fault("BILLING_BODY", err)
+	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
+	fault("BILLING_REPLY_ID", err)
 	fault("BILLING_HEADERS", checkHeader(c.Header, c.Token != ""))
 	if !isFieldValue(c.Token) {
 		fault("BILLING_TOKEN", errors.New("has a character that no header can carry, perhaps a line break; it is sent as it stands"))

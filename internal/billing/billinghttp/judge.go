@@ -25,15 +25,7 @@ const (
 func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *http.Response, repeat bool) billing.Reply {
 	reply := classify(resp.StatusCode, repeat)
 	if reply.Outcome == billing.Accepted {
-		if c.success == nil {
-			skim(resp.Body, cancel, 0)
-			return reply
-		}
-		if reply.Reason = c.mismatch(ctx, resp); reply.Reason == "" {
-			return reply
-		}
-		reply.Outcome = billing.Unknown
-		return reply
+		return c.judgeAccepted(ctx, cancel, resp, reply)
 	}
 	if reply.Outcome != billing.Refused {
 		reply.RetryAfter = retryAfter(resp.Header, time.Now())
@@ -45,10 +37,31 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 	return reply
 }
 
+// judgeAccepted reads what follows a 2xx, as far as it matters.
+func (c *Client) judgeAccepted(ctx context.Context, cancel context.CancelFunc, resp *http.Response, reply billing.Reply) billing.Reply {
+	if c.success == nil && !c.answers.wanted() {
+		skim(resp.Body, cancel, 0)
+		return reply
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, successMax+1))
+	if c.success != nil {
+		if reply.Reason = c.mismatch(ctx, resp, body, err); reply.Reason != "" {
+			reply.Outcome = billing.Unknown
+			return reply
+		}
+	}
+	if c.answers.wanted() {
+		if err != nil || len(body) > successMax {
+			body = nil
+		}
+		reply.Answer = c.answers.read(body)
+	}
+	return reply
+}
+
 // mismatch says why BILLING_SUCCESS does not hold; empty if it does. A body
 // that was not read to its end proves nothing: what is missing may deny it.
-func (c *Client) mismatch(ctx context.Context, resp *http.Response) string {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, successMax+1))
+func (c *Client) mismatch(ctx context.Context, resp *http.Response, body []byte, err error) string {
 	switch {
 	case err != nil:
 		return fmt.Sprintf("HTTP %d, but its body can't be read for BILLING_SUCCESS: %s", resp.StatusCode, c.explain(ctx, err))

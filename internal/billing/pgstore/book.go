@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/sql"
 )
@@ -46,6 +44,9 @@ func (b Book) parse() (names, error) {
 		}
 		*part.into = id
 	}
+	if _, err := b.ReplyPaths(); err != nil {
+		faults = append(faults, err)
+	}
 	return n, errors.Join(faults...)
 }
 
@@ -55,11 +56,22 @@ func (b Book) Check() error {
 	return err
 }
 
+func (b Book) markSent() (markSent, error) {
+	n, err := b.parse()
+	if err != nil {
+		return markSent{}, err
+	}
+	return parseMarkSent(b.MarkSent, n.invoices.Sanitize()+"."+n.id.Sanitize())
+}
+
 // ErrNoInvoices says that the user's table, or its key, is not there.
 var ErrNoInvoices = errors.New("there is no such table or column")
 
 // ErrKeyType says that the invoices' key has a type that can't be used here.
 var ErrKeyType = errors.New("the type of the invoices' key does not fit")
+
+// ErrNotUnique says that the invoices' key does not tell them apart.
+var ErrNotUnique = errors.New("it is not unique")
 
 // ledgerKeyType is the type of the ledger's key for a type of the invoices'.
 func ledgerKeyType(column string) (string, bool) {
@@ -105,37 +117,16 @@ func (b Book) sqlNames(keyType string, row bool, columns []string) (sql.Names, e
 	if err != nil {
 		return sql.Names{}, err
 	}
+	mark, err := b.markSent()
+	if err != nil {
+		return sql.Names{}, err
+	}
 	quoted := make([]string, len(columns))
 	for i, c := range columns {
 		quoted[i] = pgx.Identifier{c}.Sanitize()
 	}
 	return sql.Names{
 		Schema: n.schema.Sanitize(), Invoices: n.invoices.Sanitize(), ID: n.id.Sanitize(),
-		KeyType: keyType, Pending: b.Pending, MarkSent: b.MarkSent, Row: row, Columns: quoted,
+		KeyType: keyType, Pending: b.Pending, MarkSent: mark.sql(), Row: row, Columns: quoted,
 	}, nil
 }
-
-// UserSQLError is a fault in a fragment of SQL that the user gave, with
-// PostgreSQL's own words about it.
-type UserSQLError struct {
-	Variable string
-	Fragment string
-	Err      error
-}
-
-func (e *UserSQLError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: PostgreSQL can't use %q: ", e.Variable, e.Fragment)
-	var pg *pgconn.PgError
-	if errors.As(e.Err, &pg) {
-		b.WriteString(pg.Message)
-		if pg.Hint != "" {
-			fmt.Fprintf(&b, " (%s)", pg.Hint)
-		}
-	} else {
-		b.WriteString(e.Err.Error())
-	}
-	return b.String()
-}
-
-func (e *UserSQLError) Unwrap() error { return e.Err }

@@ -62,6 +62,7 @@ func (c *rowClaimer) Settle(ctx context.Context, group []billing.Settlement) ([]
 	came := make([]billing.Settled, len(group))
 	err := c.settle(ctx, group, came)
 	if err == nil {
+		c.store.warnUnanswered(group, came)
 		return came, nil
 	}
 	c.store.cfg.Log.Warn().Err(err).Int("settlements", len(group)).Msg("a claim could not settle: settling without it")

@@ -30,6 +30,7 @@ type Delivery struct {
 	Error       string            `json:"error,omitempty"`
 	RunID       uuid.UUID         `json:"run_id"`
 	Application string            `json:"application,omitempty"` // the run's: billonce/pod/process
+	ReplyID     string            `json:"reply_id,omitempty"`    // what the API calls the invoice
 
 	// By the database's clock, as of the reading.
 	DeadlineIn time.Duration `json:"-"`
@@ -84,7 +85,7 @@ func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 	var first, updated, deadline *time.Time
 	var deadlineIn, age float64
 	err := row.Scan(&d.InvoiceID, &d.State, &d.Attempt, &key, &hash, &d.Doubtful, &first, &updated, &deadline,
-		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application)
+		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID)
 	if err != nil || d.State == "" {
 		return d, err
 	}

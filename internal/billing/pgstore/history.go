@@ -19,6 +19,7 @@ type History struct {
 	Invoice   string            `json:"invoice"`         // pending, not pending or missing
 	State     billing.State     `json:"state,omitempty"` // of the delivery; empty: never tried
 	Key       *uuid.UUID        `json:"idempotency_key,omitempty"`
+	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
 	Attempts  []Attempt         `json:"attempts"`
 }
 
@@ -63,7 +64,7 @@ func (s *Store) History(ctx context.Context, id billing.InvoiceID) (h History, e
 		return h, err
 	}
 	d := current[0]
-	h.InvoiceID, h.State = d.InvoiceID, d.State
+	h.InvoiceID, h.State, h.ReplyID = d.InvoiceID, d.State, d.ReplyID
 	if d.State != "" {
 		h.Key = &d.Key
 	}

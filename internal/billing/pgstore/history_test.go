@@ -58,12 +58,14 @@ func TestUpgradeOfAFilledLedger(t *testing.T) {
 		(invoice_id, state, attempt, run_attempt, idempotency_key, body_sha256, doubtful, run_id, first_sent_at, updated_at, deadline_at, due_at)
 		select n, s, n, 1, gen_random_uuid(), sha256('x'), s = 'in_doubt', gen_random_uuid(), now(), now(), now(), case s when 'retry' then now() end
 		from (values (1, 'sent'), (2, 'retry'), (3, 'in_doubt')) v (n, s)`)
-	before := query[string](t, cfg, "select string_agg(d::text, E'\n' order by invoice_id) from billonce.deliveries d")
+	// Later versions add columns; they change none.
+	const all = `select string_agg((to_jsonb(d) - 'reply_id')::text, E'\n' order by invoice_id) from billonce.deliveries d`
+	before := query[string](t, cfg, all)
 	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
 	if err != nil || m.From != 1 || m.To < 2 {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if after := query[string](t, cfg, "select string_agg(d::text, E'\n' order by invoice_id) from billonce.deliveries d"); after != before {
+	if after := query[string](t, cfg, all); after != before {
 		t.Errorf("was\n%s\nis\n%s", before, after)
 	}
 	s, _ := openStore(t, cfg, "advisory")

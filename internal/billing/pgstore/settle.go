@@ -19,6 +19,7 @@ import (
 func (s *Store) Settle(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
 	came := make([]billing.Settled, len(group))
 	err := s.settleAll(context.WithoutCancel(ctx), group, came)
+	s.warnUnanswered(group, came)
 	return came, err
 }
 
@@ -47,6 +48,12 @@ func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came 
 		return errors.Join(
 			s.settleAll(ctx, group[:half], came[:half]),
 			s.settleAll(ctx, group[half:], came[half:]))
+	case err != nil && group[0].Answer != nil:
+		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
+			Msg("the database does not take what the reply said: settling without it")
+		unanswered := group[0]
+		unanswered.Answer = nil
+		return s.settleAll(ctx, []billing.Settlement{unanswered}, came)
 	case err != nil:
 		came[0] = billing.NotSettled
 		return fmt.Errorf("settle invoice %s: %w", group[0].InvoiceID, err)
@@ -76,9 +83,9 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 		if group[at[id]].State == billing.Sent {
 			came[at[id]] = billing.SettledInvoiceGone // unless it is marked, next
 		}
-	}), s.sql.settle, keys(ids), keys(runs), attempts, runAttempts, states, doubtful, retryIn, status, reasons)
-	if sent := sentIDs(group); len(sent) > 0 {
-		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, keys(sent))
+	}), s.sql.settle, keys(ids), keys(runs), attempts, runAttempts, states, doubtful, retryIn, status, reasons, replyIDs(group))
+	if sent := sentOf(group); len(sent) > 0 {
+		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")
 	err := w.commit(ctx, conn)
@@ -86,11 +93,11 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	return err
 }
 
-func sentIDs(group []billing.Settlement) []string {
-	var sent []string
+func sentOf(group []billing.Settlement) []billing.Settlement {
+	var sent []billing.Settlement
 	for _, g := range group {
 		if g.State == billing.Sent {
-			sent = append(sent, string(g.InvoiceID))
+			sent = append(sent, g)
 		}
 	}
 	return sent

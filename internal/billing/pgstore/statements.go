@@ -1,15 +1,6 @@
 package pgstore
 
-import (
-	"context"
-	"errors"
-	"fmt"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"billonce/sql"
-)
+import "billonce/sql"
 
 // statements are the texts of a run's statements, filled for one book.
 type statements struct {
@@ -60,27 +51,6 @@ func newStatements(n sql.Names) (statements, error) {
 		*q.into = text
 	}
 	return s, nil
-}
-
-// checkFragments has PostgreSQL parse the statements that hold the user's SQL,
-// without running them, and blames the fragment that is at fault.
-func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
-	for _, c := range []struct{ variable, fragment, statement string }{
-		{"INVOICES_PENDING", s.book.Pending, s.sql.pendingCount},
-		{"BILLING_URL", "its {column} placeholders", s.sql.look},
-		{"INVOICES_TABLE", s.book.Invoices, s.sql.lockRows},
-		{"INVOICES_MARK_SENT", s.book.MarkSent, s.sql.mark},
-	} {
-		_, err := conn.Prepare(ctx, "", c.statement)
-		var pg *pgconn.PgError
-		if errors.As(err, &pg) && !passing(err) {
-			return &UserSQLError{Variable: c.variable, Fragment: c.fragment, Err: err}
-		}
-		if err != nil {
-			return fmt.Errorf("check %s: %w", c.variable, err)
-		}
-	}
-	return nil
 }
 
 // writing begins a transaction that writes the ledger. Everything in it is

@@ -51,6 +51,7 @@ type Store struct {
 	writer  link
 	settler link
 	room    room
+	mark    markSent
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is
@@ -78,6 +79,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			return err
 		}
 		s.keyType = keyType
+		if s.mark, err = s.book.markSent(); err != nil {
+			return err
+		}
 		if s.sql, err = newStatements(n); err != nil {
 			return err
 		}
@@ -199,7 +203,23 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 		failpoint.Fail("after_second_look", &err)
 		return err
 	})
+	if err == nil {
+		err = s.refuseTwins(seen)
+	}
 	return seen, err
+}
+
+// refuseTwins: where one id is that of several invoices, the ledger has one row for
+// all of them, and would be no fence between their requests.
+func (s *Store) refuseTwins(invoices []billing.Invoice) error {
+	met := make(map[billing.InvoiceID]struct{}, len(invoices))
+	for _, inv := range invoices {
+		if _, twice := met[inv.ID]; twice {
+			return fmt.Errorf("INVOICES_ID: %w: several pending invoices have the id %s; choose a column that tells them apart", ErrNotUnique, inv.ID)
+		}
+		met[inv.ID] = struct{}{}
+	}
+	return nil
 }
 
 func scanInvoice(row pgx.CollectableRow) (billing.Invoice, error) {

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const replied = `create table invoices (id bigint primary key, pending bool default true, api_id text, number int, lines jsonb);
+	insert into invoices select generate_series(1, 4)`
+
+// What the API answered is written to the invoice: as a parameter, whatever it is.
+func TestMarkSentTakesTheReply(t *testing.T) {
+	strategies(t, func(t *testing.T, strategy string) {
+		api := newServer(t, func(w http.ResponseWriter, a asked, _ int) {
+			fmt.Fprintf(w, `{"data": {"id": "in_%s'; drop table invoices; -- \"\u0000", "lines": [{"n": 9007199254740993}]}, "number": %[1]s7}`, a.uri[1:])
+		})
+		s := newShop(t, replied, strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=/data/lines/0/n",
+			"INVOICES_MARK_SENT=pending = false, api_id = {reply.data.id}, number = {reply.number}::int, lines = {reply.data.lines}::jsonb")
+		s.batch(0, "migrate")
+		_, said := s.batch(0, "run")
+		if strings.Contains(said, "WRN") {
+			t.Errorf("it warns:\n%s", said)
+		}
+		s.wants("select string_agg(concat_ws('|', id, pending, api_id, number, lines), e'\n' order by id) from invoices where id < 3",
+			`1|f|in_1'; drop table invoices; -- "|17|[{"n": 9007199254740993}]
+2|f|in_2'; drop table invoices; -- "|27|[{"n": 9007199254740993}]`)
+		s.wants("select string_agg(reply_id, ' ') from billonce.deliveries", strings.TrimSpace(strings.Repeat("9007199254740993 ", 4)))
+		if out, _ := s.batch(0, "history", "1"); !strings.Contains(out, ", at the API 9007199254740993\n") {
+			t.Errorf("the history does not have the reply's id:\n%s", out)
+		}
+	})
+}
+
+// The money has moved: a reply that does not say what it should fails nothing.
+func TestMarkSentWithoutTheReplysWord(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"lacks_it": `{"object": "invoice"}`, "null": `{"number": null}`, "no_json": `OK`, "empty": ``, "cut_off": `{"number": 7`,
+		"too_long": `{"number": "` + strings.Repeat("7", 9000) + `"}`, "no_object": `[7]`, "refused": `{"number": "seven"}`,
+	} {
+		for _, strategy := range []string{"advisory", "row"} {
+			t.Run(name+"/"+strategy, func(t *testing.T) {
+				t.Parallel()
+				api := newServer(t, func(w http.ResponseWriter, a asked, _ int) {
+					if a.uri == "/3" {
+						body := `{"number": 3}`
+						_, _ = io.WriteString(w, body)
+						return
+					}
+					_, _ = io.WriteString(w, body)
+				})
+				s := newShop(t, replied, "LOCK_STRATEGY="+strategy, "BILLING_URL="+api.URL+"/{id}",
+					"INVOICES_MARK_SENT=pending = false, number = {reply.number}::int", "BILLING_REPLY_ID=/number")
+				s.batch(0, "migrate")
+				_, said := s.batch(0, "run")
+				s.wants("select string_agg(concat_ws('|', id, pending, number, state), ' ' order by id) from invoices join billonce.deliveries on invoice_id = id",
+					"1|f|sent 2|f|sent 3|f|3|sent 4|f|sent")
+				if want := map[bool]string{
+					false: "marked sent with null for {reply.number}", true: "the database does not take what the reply said",
+				}[name == "refused"]; !strings.Contains(said, want) {
+					t.Errorf("no warning with %q:\n%s", want, said)
+				}
+				if n := len(api.asked()); n != 4 {
+					t.Errorf("%d requests", n)
+				}
+			})
+		}
+	}
+}
+
+// A person who knows that an invoice is sent has no reply to show for it.
+func TestResolveMarksWithoutAReply(t *testing.T) {
+	t.Parallel()
+	api := newServer(t, func(w http.ResponseWriter, _ asked, _ int) { w.WriteHeader(500) })
+	s := newShop(t, replied, "BILLING_URL="+api.URL+"/{id}", "INVOICES_MARK_SENT=pending = false, api_id = {reply.id}", "RUN_LIMIT=1")
+	s.batch(0, "migrate")
+	s.batch(3, "run")
+	s.sql("update billonce.deliveries set deadline_at = now()")
+	s.batch(0, "resolve", "1", "--sent", "--reason", "it is there", "--by", "ada")
+	s.wants("select pending || coalesce(api_id, ' null') from invoices where id = 1", "false null")
+}
+
+// A mistake in the user's SQL is shown where it is, before anything is touched.
+func TestMistakesAreShown(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ env, want string }{
+		"column": {"INVOICES_PENDING=pending and\n\tamuont > 0 and id > 1", `INVOICES_PENDING: PostgreSQL can't use it: column "amuont" does not exist
+     amuont > 0 and id > 1
+     ^`},
+		"syntax":      {"INVOICES_PENDING=id > 1 pending", "INVOICES_PENDING: PostgreSQL can't use it: syntax error at or near \"pending\"\n    id > 1 pending\n           ^\n"},
+		"unclosed":    {"INVOICES_PENDING=(id > 1", "syntax error at end of input\n    (id > 1\n           ^\n"},
+		"characters":  {"INVOICES_PENDING=api_id = 'äöü€' and x", "does not exist\n    api_id = 'äöü€' and x\n                        ^\n"},
+		"hint":        {"INVOICES_PENDING=numbr = 1", "    ^\nPerhaps you meant to reference the column \"invoices.number\"."},
+		"type":        {"INVOICES_PENDING=id", "argument of WHERE must be type boolean, not type bigint\n    id\n    ^\n"},
+		"assignments": {"INVOICES_MARK_SENT=pending = false, sent = now()", "INVOICES_MARK_SENT: PostgreSQL can't use it: column \"sent\" of relation \"invoices\" does not exist\n    pending = false, sent = now()\n                     ^\n"},
+		"behind a placeholder": {
+			"INVOICES_MARK_SENT=api_id = {reply.id}, pending = {reply.a.b}::bool, numbr = 1",
+			"    api_id = {reply.id}, pending = {reply.a.b}::bool, numbr = 1\n                                                      ^\n",
+		},
+		"a placeholder's type": {
+			"INVOICES_MARK_SENT=pending = false, number = {reply.number}",
+			"is of type integer but expression is of type text\n    pending = false, number = {reply.number}\n                              ^\nYou will need to rewrite or cast the expression.",
+		},
+		"quoted":          {"INVOICES_MARK_SENT=pending = false, api_id = '{reply.id}'", "stands inside of quotes"},
+		"the first":       {"INVOICES_MARK_SENT=api_id = '{reply.id}', number = {reply.n}::int", "stands inside of quotes"},
+		"in a comment":    {"INVOICES_MARK_SENT=number = {reply.n}::int -- {reply.id}", "stands inside of quotes or of a comment"},
+		"no placeholder":  {"INVOICES_MARK_SENT=api_id = {reply.}", "INVOICES_MARK_SENT has a {reply. that is no placeholder"},
+		"not closed":      {"INVOICES_MARK_SENT=api_id = {reply.id", "INVOICES_MARK_SENT has a {reply. that is no placeholder"},
+		"two statements":  {"INVOICES_PENDING=pending); drop table invoices; --", "syntax error at or near \")\""},
+		"view of a join":  {"INVOICES_TABLE=joined", "cannot update view \"joined\""},
+		"no such column":  {"BILLING_URL=http://localhost/{nr}", "column i.nr does not exist"},
+		"no such table":   {"INVOICES_TABLE=invoice", "there is no such table or column"},
+		"a bad pointer":   {"BILLING_REPLY_ID=id", "BILLING_REPLY_ID is not a JSON pointer; write /id"},
+		"another pointer": {"BILLING_REPLY_ID=/a~2", "BILLING_REPLY_ID is not a JSON pointer; write /id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, replied+"; create view joined as select a.id, a.pending, b.api_id from invoices a join invoices b using (id)",
+				"BILLING_URL=http://localhost/{id}", "INVOICES_MARK_SENT=pending = false")
+			s.batch(0, "migrate")
+			s.set(c.env)
+			_, said := s.batch(2, "run")
+			if !strings.Contains(said, c.want) {
+				t.Errorf("it does not say what it should (-want +got):\n%s", cmp.Diff(c.want, said))
+			}
+			s.wants("select (select count(*) from billonce.runs) || ' ' || (select count(*) from invoices where pending)", "0 4")
+		})
+	}
+}
+
+// An id that several pending invoices share is no id: the ledger could not keep
+// their requests apart.
+func TestTwinsAreRefused(t *testing.T) {
+	strategies(t, func(t *testing.T, strategy string) {
+		for name, size := range map[string]string{"one_claim": "CLAIM_SIZE=10", "two_claims": "CLAIM_SIZE=1"} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				api := newServer(t, nil)
+				s := newShop(t, `create table invoices (id bigint, pending bool default true, sent_at timestamptz); insert into invoices values (42), (42)`,
+					strategy, size, "BILLING_URL="+api.URL+"/{id}")
+				s.batch(0, "migrate")
+				_, said := s.batch(1, "run")
+				if n := len(api.asked()); n != 0 || !strings.Contains(said, "INVOICES_ID: it is not unique: several pending invoices have the id 42") {
+					t.Errorf("%d requests, and it says:\n%s", n, said)
+				}
+			})
+		}
+	})
+}

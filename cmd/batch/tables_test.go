@@ -1,0 +1,149 @@
+package main
+
+import (
+	"sync"
+	"testing"
+)
+
+// Tables of all shapes: each is sent whole, row by row once, and marked as its
+// owner marks it.
+func TestYourTable(t *testing.T) {
+	t.Parallel()
+	const url = "/v1/invoices/{id}"
+	for name, c := range map[string]struct {
+		setUp string   // makes the table, with five pending invoices and one that is not
+		env   []string // how it is described
+		left  string   // asks for those that are still pending
+		sent  string   // asks what was marked
+		want  string
+	}{
+		"schema_and_mixed_case": {
+			`create schema "Billing"; create table "Billing"."Invoice" ("Id" bigint primary key, "Open" bool);
+			 insert into "Billing"."Invoice" select n, n < 6 from generate_series(1, 6) n`,
+			[]string{`INVOICES_TABLE="Billing"."Invoice"`, `INVOICES_ID="Id"`, `INVOICES_PENDING="Open"`, `INVOICES_MARK_SENT="Open" = false`, "BILLING_URL=/v1/invoices/{Id}"},
+			`select count(*)::text from "Billing"."Invoice" where "Open"`,
+			`select string_agg("Id"::text, ' ' order by "Id") from "Billing"."Invoice" where not "Open"`, "1 2 3 4 5 6",
+		},
+		"reserved_words": {
+			`create table "order" ("select" integer primary key, "from" text, "user" text, "table" int);
+			 insert into "order" select n, case when n < 6 then 'open' else 'paid' end, 'x', 0 from generate_series(1, 6) n`,
+			[]string{`INVOICES_TABLE="order"`, `INVOICES_ID="select"`, `INVOICES_PENDING="from" = 'open'`, `INVOICES_MARK_SENT="from" = 'sent', "table" = "table" + 1`, "BILLING_URL=/v1/invoices/{select}"},
+			`select count(*)::text from "order" where "from" = 'open'`,
+			`select string_agg("select"::text || "table", ' ' order by "select") from "order" where "from" = 'sent'`, "11 21 31 41 51",
+		},
+		"integer": {
+			`create table bills (id integer primary key, pending bool, sent_at timestamptz); insert into bills select n, n < 6 from generate_series(1, 6) n`,
+			[]string{"INVOICES_TABLE=bills", "BILLING_URL=" + url},
+			`select count(*)::text from bills where pending`, `select count(sent_at)::text from bills`, "5",
+		},
+		"uuid": {
+			`create table bills (id uuid primary key default gen_random_uuid(), pending bool, sent_at timestamptz); insert into bills (pending) select n < 6 from generate_series(1, 6) n`,
+			[]string{"INVOICES_TABLE=bills", "BILLING_URL=" + url},
+			`select count(*)::text from bills where pending`, `select count(sent_at)::text from bills`, "5",
+		},
+		"text": { // that JSON, arrays and URLs would take for their own
+			`create table bills (id text primary key, pending bool, sent_at timestamptz);
+			 insert into bills values ('a/b', true), ('{"x"}', true), ('ä %20', true), ('back\slash', true), ('null', true), ('done', false)`,
+			[]string{"INVOICES_TABLE=bills", "BILLING_URL=" + url},
+			`select count(*)::text from bills where pending`, `select count(sent_at)::text from bills`, "5",
+		},
+		"view": { // of the unsent ones alone, columns by other names
+			`create table documents (nr bigint primary key, kind text, state text, done timestamptz);
+			 insert into documents select n, 'invoice', case when n < 6 then 'open' else 'paid' end from generate_series(1, 6) n;
+			 insert into documents values (99, 'letter', 'open');
+			 create view open_invoices as select nr as id, state, done as sent_at from documents where kind = 'invoice' and state = 'open'`,
+			[]string{"INVOICES_TABLE=open_invoices", "INVOICES_PENDING=true", "INVOICES_MARK_SENT=state = 'sent', sent_at = now()", "BILLING_URL=" + url},
+			`select count(*)::text from open_invoices`,
+			`select string_agg(nr || state, ' ' order by nr) from documents where done is not null`, "1sent 2sent 3sent 4sent 5sent",
+		},
+		"partitioned": {
+			`create table invoices (id bigint, month date, pending bool, sent_at timestamptz, primary key (month, id)) partition by range (month);
+			 create table invoices_10 partition of invoices for values from ('2026-10-01') to ('2026-11-01');
+			 create table invoices_rest partition of invoices default;
+			 insert into invoices select n, case when n < 4 then date '2026-10-01' else date '2026-11-01' end, n < 6 from generate_series(1, 6) n`,
+			[]string{"BILLING_URL=" + url},
+			`select count(*)::text from invoices where pending`,
+			`select count(sent_at) || ' ' || (select count(sent_at) from invoices_10) from invoices`, "5 3",
+		},
+		"dates": { // three days before the due date
+			`create table invoices (id bigint primary key, status text, due_date date, sent_at timestamptz);
+			 insert into invoices select n, 'open', current_date + n - 2 from generate_series(1, 9) n;
+			 update invoices set status = 'void' where id = 9`,
+			[]string{"INVOICES_PENDING=status = 'open' and due_date <= current_date + 3", "INVOICES_MARK_SENT=status = 'sent', sent_at = now()", "BILLING_URL=" + url},
+			`select count(*)::text from invoices where status = 'open' and due_date <= current_date + 3`,
+			`select string_agg(id::text, ' ' order by id) from invoices where status = 'sent'`, "1 2 3 4 5",
+		},
+		"several_columns": {
+			`create table invoices (id bigint primary key, status text, sent_at timestamptz, attempts int default 0, sent_on date, note text);
+			 insert into invoices (id, status) select n, case when n < 6 then 'open' else 'paid' end from generate_series(1, 6) n`,
+			[]string{
+				"INVOICES_PENDING=status = 'open'", "BILLING_URL=" + url,
+				"INVOICES_MARK_SENT=(status, attempts) = ('sent', invoices.attempts + 1),\n  sent_at = now(), sent_on = current_date, -- as the clerks have it\n  note = format('%s, {as it was}', status)",
+			},
+			`select count(*)::text from invoices where status = 'open'`,
+			`select string_agg(distinct note || attempts || (sent_on = sent_at::date), ' ') from invoices where status = 'sent'`, "open, {as it was}1true",
+		},
+	} {
+		for _, strategy := range []string{"advisory", "row"} {
+			t.Run(name+"/"+strategy, func(t *testing.T) {
+				t.Parallel()
+				api := newServer(t, nil)
+				s := newShop(t, c.setUp, append(c.env, "LOCK_STRATEGY="+strategy)...)
+				s.set("BILLING_URL=" + api.URL + s.env["BILLING_URL"])
+				s.batch(0, "migrate")
+				s.batch(0, "run")
+				s.wants(c.left, "0")
+				s.wants(c.sent, c.want)
+				s.wants("select count(*)::text from billonce.deliveries where state = 'sent'", "5")
+				if n := len(api.asked()); n != 5 {
+					t.Errorf("%d requests for 5 invoices", n)
+				}
+				s.batch(0, "run")
+				if n := len(api.asked()); n != 5 {
+					t.Errorf("another run sent %d again", n-5)
+				}
+			})
+		}
+	}
+}
+
+// Two books with the same ids, side by side in one database.
+func TestTwoBooksInOneDatabase(t *testing.T) {
+	strategies(t, func(t *testing.T, strategy string) {
+		api := newServer(t, nil)
+		var shops [2]*shop
+		for i, env := range [][]string{
+			{"INVOICES_TABLE=north.invoices", "LEDGER_SCHEMA=north_ledger", "RUN_NAME=north", "LOCK_NAMESPACE=north"},
+			{"INVOICES_TABLE=south.invoices", "LEDGER_SCHEMA=south_ledger", "RUN_NAME=south", "LOCK_NAMESPACE=south"},
+		} {
+			if i == 0 {
+				shops[i] = newShop(t, `create schema north; create schema south;
+					create table north.invoices (id bigint primary key, pending bool default true, sent_at timestamptz);
+					create table south.invoices (like north.invoices including all);
+					insert into north.invoices select generate_series(1, 50); insert into south.invoices select generate_series(1, 50)`)
+			} else {
+				shops[i] = &shop{t: t, url: shops[0].url, env: map[string]string{
+					"DATABASE_URL": shops[0].url, "LINGER": "0s", "LOG_FORMAT": "console",
+				}}
+			}
+			shops[i].set(append(env, strategy)...)
+			shops[i].set("BILLING_URL=" + api.URL + "/" + shops[i].env["RUN_NAME"] + "/{id}")
+			shops[i].batch(0, "migrate")
+		}
+		var both sync.WaitGroup
+		for _, s := range shops {
+			both.Go(func() { s.batch(0, "run") })
+		}
+		both.Wait()
+		met, keys := map[string]int{}, map[string]bool{}
+		for _, a := range api.asked() {
+			met[a.uri]++
+			keys[a.header.Get("Idempotency-Key")] = true
+		}
+		if len(met) != 100 || len(keys) != 100 || len(api.asked()) != 100 {
+			t.Errorf("%d requests for %d invoices under %d keys, want 100 of each", len(api.asked()), len(met), len(keys))
+		}
+		shops[0].wants(`select (select count(*) from north_ledger.deliveries where state = 'sent') || ' ' ||
+			(select count(*) from south_ledger.deliveries where state = 'sent')`, "50 50")
+	})
+}

@@ -1,0 +1,107 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// UserSQLError is a fault in a fragment of SQL that the user gave, with
+// PostgreSQL's own words about it.
+type UserSQLError struct {
+	Variable string
+	Fragment string
+	At       int // the character that PostgreSQL points at, from 0; -1: it does not point
+	Err      error
+}
+
+func (e *UserSQLError) Error() string {
+	said, hint := e.Err.Error(), ""
+	var pg *pgconn.PgError
+	if errors.As(e.Err, &pg) {
+		said, hint = pg.Message, pg.Hint
+	}
+	if e.At < 0 {
+		if hint != "" {
+			said += " (" + hint + ")"
+		}
+		return fmt.Sprintf("%s: PostgreSQL can't use %q: %s", e.Variable, e.Fragment, said)
+	}
+	line, column := lineAt([]rune(e.Fragment), e.At)
+	text := fmt.Sprintf("%s: PostgreSQL can't use it: %s\n    %s\n    %s^", e.Variable, said, line, strings.Repeat(" ", column))
+	if hint != "" {
+		text += "\n" + hint
+	}
+	return text
+}
+
+func (e *UserSQLError) Unwrap() error { return e.Err }
+
+// lineAt is the line of text that has the character at, and its column there.
+func lineAt(text []rune, at int) (line string, column int) {
+	from, to := min(at, len(text)), min(at, len(text))
+	for from > 0 && text[from-1] != '\n' {
+		from--
+	}
+	for to < len(text) && text[to] != '\n' {
+		to++
+	}
+	return strings.ReplaceAll(string(text[from:to]), "\t", " "), at - from
+}
+
+// fragment is SQL of the user's, and a statement to try it in.
+type fragment struct {
+	variable, text string
+	filled         string // as it stands in the statement, behind lead; empty: it has no one place there
+	lead           string
+	statement      string
+}
+
+// checkFragments has PostgreSQL parse the statements that hold the user's SQL,
+// without running them, and blames the fragment that is at fault.
+func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
+	for _, f := range []fragment{
+		{"INVOICES_PENDING", s.book.Pending, s.book.Pending, "where (", s.sql.pendingCount},
+		{"BILLING_URL", "its {column} placeholders", "", "", s.sql.look},
+		{"INVOICES_TABLE", s.book.Invoices, "", "", s.sql.lockRows},
+		{"INVOICES_MARK_SENT", s.book.MarkSent, s.mark.sql(), "set ", s.sql.mark},
+	} {
+		prepared, err := conn.Prepare(ctx, "", f.statement)
+		at := f.place(err)
+		if f.variable == "INVOICES_MARK_SENT" {
+			at = s.mark.origin(at)
+			err = s.mark.checkPlaceholders(prepared, err)
+		}
+		var pg *pgconn.PgError
+		switch {
+		case errors.As(err, &pg) && !passing(err), errors.Is(err, errPlaceholderQuoted):
+			return &UserSQLError{Variable: f.variable, Fragment: f.text, At: at, Err: err}
+		case err != nil:
+			return fmt.Errorf("check %s: %w", f.variable, err)
+		}
+	}
+	return nil
+}
+
+// place is the character of the filled fragment at which PostgreSQL points; -1: at
+// none. What is wrong with its end is noticed behind it.
+func (f fragment) place(err error) int {
+	const syntaxError = "42601"
+	var pg *pgconn.PgError
+	begins := strings.Index(f.statement, f.lead+f.filled)
+	if !errors.As(err, &pg) || pg.Position == 0 || f.filled == "" || begins < 0 {
+		return -1
+	}
+	length := utf8.RuneCountInString(f.filled)
+	at := int(pg.Position) - 1 - utf8.RuneCountInString(f.statement[:begins]+f.lead)
+	switch {
+	case at < 0, at > length && pg.Code != syntaxError:
+		return -1
+	}
+	return min(at, length)
+}
