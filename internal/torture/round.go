@@ -362,6 +362,10 @@ func (r *round) watchRecovery(application string) {
 	})
 }
 
+// sendingOf counts what an application has begun and not settled.
+const sendingOf = `select count(*) from billonce.deliveries where state = 'sending' and run_id in (
+	select run_id from billonce.runs where application = $1)`
+
 const recoverPoll = 5 * time.Millisecond
 
 // awaitRecovered returns once nothing of the application's is `sending`, and
@@ -370,8 +374,7 @@ func (s *stage) awaitRecovered(ctx context.Context, database, application string
 	err = s.ask(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
 		for {
 			var n int
-			err := conn.QueryRow(ctx, `select count(*) from billonce.deliveries where state = 'sending' and run_id in (
-				select run_id from billonce.runs where application = $1)`, application).Scan(&n)
+			err := conn.QueryRow(ctx, sendingOf, application).Scan(&n)
 			if err != nil || n == 0 {
 				return err
 			}
