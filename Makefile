@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants
+.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,15 @@ release: ## cross-build into dist/ with checksums and an SBOM, from a clean tree
 
 bench: ## time a run against a bare loop that only calls the API (BENCHFLAGS=-help)
 	go run ./internal/bench $(BENCHFLAGS)
+
+# An hour of it: make torture DURATION=1h
+DURATION ?= 2m
+
+torture: ## faults of process, database, network and API for $DURATION (2m), the API as judge
+	go run ./internal/torture -duration $(DURATION) $(TORTUREFLAGS)
+
+recovery: ## kill one of three runners 20 times under either strategy, and time the recovery
+	go run ./internal/torture -recovery 20
 
 clean: ## remove what was built, and the demo's database
 	rm -rf $(BIN) $(TOOLS) dist .billonce

@@ -98,7 +98,7 @@ func (r *runner) note(line string) {
 	case strings.HasPrefix(m, saysLost), strings.HasPrefix(m, saysStopping):
 		r.off = append(r.off, interval{from: time.Now()})
 	case strings.HasPrefix(m, saysHeld) && len(r.off) > 0:
-		r.off[len(r.off)-1].to = time.Now()
+		r.off[len(r.off)-1].to = time.Now().Add(-lag)
 	}
 }
 
@@ -143,6 +143,9 @@ func (r *runner) freeze(from, to time.Time) {
 	defer r.mu.Unlock()
 	r.frozen = append(r.frozen, interval{from, to})
 }
+
+// lag is how long a runner may already have had its lock again as we hear of it.
+const lag = 100 * time.Millisecond
 
 // slack is how long after a runner's word a request may still arrive that was
 // begun before it, on a machine that is busy.
