@@ -4,6 +4,7 @@
 //	mutants             all of them
 //	mutants 'look|key'  those whose names match
 //
+// Beside each stands the test that caught it, and below it what that said.
 // The exit code is 1 if a mutant survives, or if its test fails for another
 // reason.
 package main
@@ -55,14 +56,14 @@ func run(ctx context.Context, pattern string, out io.Writer) (survived int, err 
 	}
 	for _, m := range all {
 		began := time.Now()
-		verdict, err := m.try(ctx, root)
+		caught, said, err := m.try(ctx, root)
 		if err != nil {
 			return survived, fmt.Errorf("%s: %w", m.name, err)
 		}
-		if verdict != "" {
+		if !caught {
 			survived++
 		}
-		fmt.Fprintf(out, "%-66s %s %5.1fs%s\n", m.name, m.test, time.Since(began).Seconds(), verdict)
+		fmt.Fprintf(out, "%-66s %5.1fs  %s\n    %s\n", m.name, time.Since(began).Seconds(), m.test, said)
 	}
 	fmt.Fprintf(out, "%d of %d mutants were caught\n", len(all)-survived, len(all))
 	return survived, nil
@@ -84,27 +85,46 @@ func unchanged(ctx context.Context, all []mutant, out io.Writer) error {
 	return nil
 }
 
-// try returns what is wrong: nothing, if the mutant was caught for the right reason.
-func (m mutant) try(ctx context.Context, root string) (verdict string, err error) {
+// try says whether the test failed for the right reason, and in which words.
+func (m mutant) try(ctx context.Context, root string) (caught bool, said string, err error) {
 	dir, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
-		return "", err
+		return false, "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	overlay, err := m.overlay(root, dir)
 	if err != nil {
-		return "", err
+		return false, "", err
 	}
 	text, err := test(ctx, m.where, m.test, environment(overlay))
 	switch {
 	case ctx.Err() != nil:
-		return "", context.Cause(ctx)
+		return false, "", context.Cause(ctx)
 	case err == nil:
-		return "  SURVIVED", nil
-	case !strings.Contains(text, "--- FAIL: ") || !regexp.MustCompile(m.says).MatchString(text):
-		return "  FAILED FOR ANOTHER REASON:\n" + text, nil
+		return false, "SURVIVED: the test passes", nil
 	}
-	return "", nil
+	if said := lineWith(m.says, text); said != "" && strings.Contains(text, "--- FAIL: ") {
+		return true, said, nil
+	}
+	return false, fmt.Sprintf("FAILED, but did not say %q:\n%s", m.says, beginning(text)), nil
+}
+
+// beginning is enough to see what happened.
+func beginning(text string) string {
+	const most = 40
+	lines := strings.SplitAfterN(text, "\n", most+1)
+	return strings.Join(lines[:min(most, len(lines))], "")
+}
+
+// lineWith returns the first line of text that matches.
+func lineWith(pattern, text string) string {
+	wanted := regexp.MustCompile(pattern)
+	for line := range strings.Lines(text) {
+		if wanted.MatchString(line) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
 
 func test(ctx context.Context, where, name string, env []string) (string, error) {

@@ -70,7 +70,7 @@ func mutants() []mutant {
 				rewindable(),
 				{"internal/billing/billinghttp/gate.go", "	case g.begun:\n", "	case g.begun && g.sealed:\n"},
 			},
-			"internal/billing/billinghttp", "TestSendsOnceThoughConnectionBreaks", `3 requests for 2 calls|outcome`,
+			"internal/billing/billinghttp", "TestSendsOnceThoughConnectionBreaks", `3 requests for 2 calls`,
 		},
 		{
 			"redirects are followed",
@@ -78,7 +78,7 @@ func mutants() []mutant {
 				"internal/billing/billinghttp/send.go", "c.transport.RoundTrip(req)",
 				"(&http.Client{Transport: c.transport}).Do(req)",
 			}},
-			"internal/billing/billinghttp", "TestRedirectsAreNotFollowed", `(?i)redirect|follow|accepted`,
+			"internal/billing/billinghttp", "TestRedirectsAreNotFollowed", `got .* want unknown \(not followed\)`,
 		},
 		{
 			"a server's error counts as sent",
@@ -116,7 +116,7 @@ func mutants() []mutant {
 		{
 			"no heartbeat",
 			[]edit{{"internal/advisory/watch.go", "			err = w.beat(ctx)\n", "			err = nil\n"}},
-			"internal/advisory", "TestWatchNoticesASilentPartition", `heartbeat|partition`,
+			"internal/advisory", "TestWatchNoticesASilentPartition", `heartbeat`,
 		},
 		{
 			"the permit does not ask after the claim's locks",
@@ -138,7 +138,7 @@ func mutants() []mutant {
 		{
 			"locks are freed before the replies",
 			[]edit{{"internal/billing/lane.go", "		d.await()\n", ""}},
-			"cmd/batch", "TestP4ImmediateRecovery|TestP1P2P3ManyRunnersSendEachInvoiceOnce", `requests and \d+ effects for \d+ invoices`,
+			"internal/billing/pgstore", "TestLocksOutliveTheRequests", `a claim was released with a request in flight`,
 		},
 		{
 			"one of the two locks is enough to recover",
@@ -163,7 +163,7 @@ func mutants() []mutant {
 				"case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end",
 				"current_setting('synchronous_commit')",
 			}},
-			"internal/billing/pgstore", "TestCommitsOutliveACrash", `after the crash the ledger has`,
+			"internal/billing/pgstore", "TestCommitsOutliveACrash", `after the crash 0 deliveries are sending, want 1`,
 		},
 	}
 }

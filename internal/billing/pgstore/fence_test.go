@@ -73,3 +73,49 @@ func TestFailedClaimSendsNothing(t *testing.T) {
 		t.Errorf("%d requests without a lock; exit %d, %v", s.Requests, s.ExitCode(), s.Err)
 	}
 }
+
+// watchedClaimer tells when the first of its claims is released.
+type watchedClaimer struct {
+	billing.Claimer
+	released func()
+}
+
+func (w watchedClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+	claim, err := w.Claimer.Claim(ctx, candidates)
+	if err == nil {
+		release := claim.Release
+		claim.Release = func(ctx context.Context) error {
+			w.released()
+			return release(ctx)
+		}
+	}
+	return claim, err
+}
+
+// An invoice's lock is held while its request is in flight.
+func TestLocksOutliveTheRequests(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"advisory", "row"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 4)
+			released := make(chan struct{})
+			a := api{reply: func(billing.Message, int) billing.Reply {
+				select {
+				case <-released:
+					t.Error("a claim was released with a request in flight")
+				case <-time.After(300 * time.Millisecond): // an API takes its time
+				}
+				return billing.Reply{Outcome: billing.Accepted}
+			}}
+			r := newRunner(t, cfg, &a, strategy, func(c *billing.Config) { c.Idempotent = true })
+			newClaimer, once := r.NewClaimer, sync.Once{}
+			r.NewClaimer = func() billing.Claimer {
+				return watchedClaimer{newClaimer(), func() { once.Do(func() { close(released) }) }}
+			}
+			if s := r.Run(t.Context(), nil); s.Sent != 4 {
+				t.Errorf("summary %+v", s)
+			}
+		})
+	}
+}
