@@ -39,7 +39,9 @@ func TestRetake(t *testing.T) {
 				t.Errorf("got %v, want a *HeldError: the lock was taken again", err)
 			}
 			release(t, again)
-			release(t, acquire(t, config(t, db, "second", Exclusive)))
+			patient := config(t, db, "second", Exclusive)
+			patient.Wait = 10 * time.Second
+			release(t, acquire(t, patient))
 		})
 	}
 }
@@ -50,7 +52,9 @@ func TestRetakeOfAHeldLock(t *testing.T) {
 	db := newDB(t)
 	l := acquire(t, config(t, db, "first", Exclusive))
 	lose(t, db, l)
-	other := acquire(t, config(t, db, "second", Shared))
+	patient := config(t, db, "second", Shared)
+	patient.Wait = 10 * time.Second // the loss may be known before the server has freed the lock
+	other := acquire(t, patient)
 	_, err := l.Retake(t.Context())
 	var held *HeldError
 	if !errors.As(err, &held) || len(held.Holders) != 1 || held.Holders[0].ApplicationName != "second" {

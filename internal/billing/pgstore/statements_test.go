@@ -30,7 +30,7 @@ func TestLostConnectionIsNoFaultOfTheUsersSQL(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := Store{sql: statements{pendingCount: "select 1"}}
+	s := Store{sql: statements{pendingCount: "select 1"}, mark: markSent{literals: []string{""}}}
 	err = s.checkFragments(t.Context(), conn)
 	var user *UserSQLError
 	if err == nil || errors.As(err, &user) {
