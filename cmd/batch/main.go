@@ -115,7 +115,7 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.runCommand(), a.migrateCommand(), a.seedCommand(), a.statusCommand(), a.resolveCommand(), a.historyCommand(), a.pruneCommand(), a.fakeAPICommand(), a.demoCommand(), a.compareCommand())
+	root.AddCommand(a.runCommand(), a.migrateCommand(), a.seedCommand(), a.statusCommand(), a.resolveCommand(), a.historyCommand(), a.pruneCommand(), a.fakeAPICommand(), a.doctorCommand(), a.demoCommand(), a.compareCommand())
 	root.AddCommand(&cobra.Command{
 		Use:   "environment",
 		Short: "The environment variables that configure batch (batch help environment)",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,10 +13,16 @@ import (
 )
 
 func (a app) migrateCommand() *cobra.Command {
-	return &cobra.Command{
+	var role string
+	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Make or upgrade the ledger's tables in LEDGER_SCHEMA",
-		Args:  cobra.NoArgs,
+		Long: `migrate makes or upgrades the ledger's tables in LEDGER_SCHEMA, as their owner.
+
+With --role it also grants that role what ` + "`batch run`" + ` needs, and no more: to read
+invoices and to set the columns that INVOICES_MARK_SENT names, and to write the
+ledger. Say it at each upgrade: new tables need new grants.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
 				if err := proveSession(ctx, d.lock); err != nil {
@@ -38,10 +45,29 @@ func (a app) migrateCommand() *cobra.Command {
 				default:
 					fmt.Fprintf(a.stdout, "Schema %s is up to date (version %d).\n", m.Schema, m.To)
 				}
-				return nil
+				return a.grant(ctx, c, d, role)
 			})
 		},
 	}
+	cmd.Flags().StringVar(&role, "role", "", "grant this `NAME` what batch run needs")
+	return cmd
+}
+
+// grant shows the statements whatever becomes of them: the invoices may belong to
+// somebody else, who then has to run them.
+func (a app) grant(ctx context.Context, c config, d *database, role string) error {
+	if role == "" {
+		return nil
+	}
+	statements, err := c.book().Grant(ctx, d.main, role)
+	if err != nil && len(statements) > 0 {
+		return fmt.Errorf("grant role %s its rights: %w; have the owner of the invoices run:\n%s", role, err, strings.Join(statements, "\n"))
+	}
+	if err != nil {
+		return fmt.Errorf("grant role %s its rights: %w", role, configurationFault(err))
+	}
+	fmt.Fprintln(a.stdout, strings.Join(statements, "\n"))
+	return nil
 }
 
 func (a app) seedCommand() *cobra.Command {

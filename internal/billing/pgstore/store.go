@@ -64,28 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.writer, s.settler = s.newLink(), s.newLink()
 	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if err := s.book.checkSchema(ctx, conn); err != nil {
-			return err
-		}
-		keyType, err := s.book.keyType(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if err := s.book.checkLedgerType(ctx, conn, keyType); err != nil {
-			return err
-		}
-		n, err := s.book.sqlNames(keyType, cfg.Row, cfg.Columns)
-		if err != nil {
-			return err
-		}
-		s.keyType = keyType
-		if s.mark, err = s.book.markSent(); err != nil {
-			return err
-		}
-		if s.sql, err = newStatements(n); err != nil {
-			return err
-		}
-		if err := s.checkFragments(ctx, conn); err != nil {
+		if err := s.prepare(ctx, conn); err != nil {
 			return err
 		}
 		table, err := advisory.ReadTable(ctx, conn)
@@ -96,6 +75,32 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
+}
+
+// prepare looks at the schema and the tables, and makes the statements for them.
+func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
+	if err := s.book.checkSchema(ctx, conn); err != nil {
+		return err
+	}
+	keyType, err := s.book.keyType(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if err := s.book.checkLedgerType(ctx, conn, keyType); err != nil {
+		return err
+	}
+	n, err := s.book.sqlNames(keyType, s.cfg.Row, s.cfg.Columns)
+	if err != nil {
+		return err
+	}
+	s.keyType = keyType
+	if s.mark, err = s.book.markSent(); err != nil {
+		return err
+	}
+	if s.sql, err = newStatements(n); err != nil {
+		return err
+	}
+	return s.checkFragments(ctx, conn)
 }
 
 // Close ends the store's connections.

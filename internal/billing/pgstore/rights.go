@@ -1,0 +1,160 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/sql"
+)
+
+// right is what a run needs to be allowed: one privilege on one object. Columns
+// are those of a table that it is for; none: the whole of it.
+type right struct {
+	privilege string // as in GRANT: usage, select, insert, update
+	kind      string // schema or table
+	object    string // quoted
+	columns   []string
+}
+
+func (r right) String() string {
+	privilege := r.privilege
+	if len(r.columns) > 0 {
+		privilege += " (" + strings.Join(quoted(r.columns), ", ") + ")"
+	}
+	return privilege + " on " + r.kind + " " + r.object
+}
+
+func quoted(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = pgx.Identifier{name}.Sanitize()
+	}
+	return all
+}
+
+// rights is all that a run needs, and no more: it deletes nothing, and changes no
+// column of an invoice but those that mark it sent.
+func (b Book) rights(ctx context.Context, conn *pgx.Conn) ([]right, error) {
+	n, err := b.parse()
+	if err != nil {
+		return nil, err
+	}
+	marked, err := markedColumns(b.MarkSent)
+	if err != nil {
+		return nil, fmt.Errorf("INVOICES_MARK_SENT: %w", err)
+	}
+	place, err := sql.Query("table_place", sql.Names{})
+	if err != nil {
+		return nil, err
+	}
+	var schema, table string
+	var size int64
+	err = conn.QueryRow(ctx, place, n.invoices.Sanitize()).Scan(&schema, &table, &size)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("table %s: %w", n.invoices.Sanitize(), ErrNoInvoices)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up where the invoices are: %w", err)
+	}
+	invoices := pgx.Identifier{schema, table}.Sanitize()
+	all := []right{
+		{"usage", "schema", pgx.Identifier{schema}.Sanitize(), nil},
+		{"select", "table", invoices, nil},
+		{"update", "table", invoices, marked},
+		{"usage", "schema", n.schema.Sanitize(), nil},
+	}
+	for _, own := range []struct {
+		table      string
+		privileges []string
+	}{
+		{"schema_version", []string{"select"}},
+		{"ledger", []string{"select"}},
+		{"runs", []string{"select", "insert", "update"}},
+		{"deliveries", []string{"select", "insert", "update"}},
+		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
+	} {
+		for _, privilege := range own.privileges {
+			all = append(all, right{privilege, "table", append(slices.Clone(n.schema), own.table).Sanitize(), nil})
+		}
+	}
+	return all, nil
+}
+
+// MissingRights names what the connection's role lacks.
+func (b Book) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	all, err := b.rights(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, r := range all {
+		held, err := r.held(ctx, conn)
+		if err != nil {
+			return nil, fmt.Errorf("ask for the right of %s: %w", r, err)
+		}
+		if !held {
+			missing = append(missing, r.String())
+		}
+	}
+	return missing, nil
+}
+
+// held asks whether the current role has the right (manual, 9.27.2).
+func (r right) held(ctx context.Context, conn *pgx.Conn) (held bool, err error) {
+	if r.kind == "schema" {
+		// It takes the bare name.
+		name, err := ParseIdentifier(r.object, 1)
+		if err != nil {
+			return false, err
+		}
+		err = conn.QueryRow(ctx, "select has_schema_privilege($1, $2)", name[0], r.privilege).Scan(&held)
+		return held, err
+	}
+	if len(r.columns) == 0 {
+		err = conn.QueryRow(ctx, "select has_table_privilege($1, $2)", r.object, r.privilege).Scan(&held)
+		return held, err
+	}
+	held = true
+	for _, column := range r.columns {
+		var one bool
+		if err := conn.QueryRow(ctx, "select has_column_privilege($1, $2, $3)", r.object, column, r.privilege).Scan(&one); err != nil {
+			return false, err
+		}
+		held = held && one
+	}
+	return held, nil
+}
+
+// Grant gives a role what a run needs, in one transaction, and returns the
+// statements: those to be run by somebody else, where it fails.
+func (b Book) Grant(ctx context.Context, cfg *pgx.ConnConfig, role string) (statements []string, err error) {
+	name, err := ParseIdentifier(role, 1)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	all, err := b.rights(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		statements = append(statements, fmt.Sprintf("grant %s to %s;", r, name.Sanitize()))
+	}
+	return statements, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, statement := range statements {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return fmt.Errorf("%s: %w", strings.TrimSuffix(statement, ";"), err)
+			}
+		}
+		return nil
+	})
+}

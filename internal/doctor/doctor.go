@@ -1,0 +1,168 @@
+// Package doctor examines an environment before a run relies on it: the server
+// and what stands before it, the locks, the rights, the tables, the billing API.
+// It changes nothing, and asks nothing of the API.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/advisory"
+	"billonce/internal/billing/pgstore"
+)
+
+// Subject is what is examined: the configuration of a run.
+type Subject struct {
+	Main, Lock *pgx.ConnConfig
+	OnePath    bool // Main and Lock are one
+	Book       pgstore.Book
+	RunLock    string // exclusive, shared or off
+	Runners    int    // that are to work side by side
+	ClaimSize  int
+	Longest    time.Duration // that a request may take
+	BillingURL string        // empty: not set
+	Row        bool          // requests need the row as JSON
+	Columns    []string      // columns that requests need as text
+}
+
+// Verdict of a check.
+type Verdict string
+
+// A run goes on after a warning. It does not start where it is refused.
+const (
+	OK      Verdict = "ok"
+	Warning Verdict = "warning"
+	Refused Verdict = "refused"
+)
+
+// Finding is what one check came to.
+type Finding struct {
+	Check   string  `json:"check"`
+	Verdict Verdict `json:"verdict"`
+	Seen    string  `json:"seen"`
+	Remedy  string  `json:"remedy,omitempty"`
+}
+
+// check is one thing that is looked at.
+type check struct {
+	name    string
+	examine func(ctx context.Context, e *exam) (Finding, error)
+}
+
+func checks() []check {
+	return []check{
+		{"server", examineServer},
+		{"encryption", examineEncryption},
+		{"pooler", examinePooler},
+		{"recovery", examineRecovery},
+		{"invoice locks", examineInvoiceLocks},
+		{"run lock", examineRunLock},
+		{"lock table", examineLockTable},
+		{"connections", examineConnections},
+		{"time-outs", examineTimeouts},
+		{"isolation", examineIsolation},
+		{"ledger", examineLedger},
+		{"rights", examineRights},
+		{"row security", examineRowSecurity},
+		{"index", examineIndex},
+		{"backlog", examineBacklog},
+		{"under way", examineUnderWay},
+		{"foreign locks", examineForeignLocks},
+		{"billing API", examineAPI},
+	}
+}
+
+// exam is a subject with two connections over each of its paths.
+type exam struct {
+	Subject
+	main, lock [2]*pgx.Conn
+	status     *pgstore.Status // once it was read
+}
+
+// Examine makes all checks. What can't be connected to is refused, and not
+// examined further.
+func Examine(ctx context.Context, s Subject) Report {
+	e := &exam{Subject: s}
+	defer e.close(ctx)
+	if err := e.connect(ctx); err != nil {
+		r := Report{Finding{"server", Refused, err.Error(), "Check DATABASE_URL and LOCK_DATABASE_URL, the network and the role's password"}}
+		f, _ := examineAPI(ctx, e)
+		f.Check = "billing API"
+		return append(r, f)
+	}
+	var r Report
+	for _, c := range checks() {
+		f, err := c.examine(ctx, e)
+		if err != nil {
+			f = asFinding(err)
+		}
+		f.Check = c.name
+		r = append(r, f)
+		e.tidy(ctx)
+	}
+	return r
+}
+
+// asFinding tells what would stop a run from what only could not be examined.
+func asFinding(err error) Finding {
+	var unsafe *advisory.UnsafeError
+	var schema *pgstore.SchemaError
+	var fragment *pgstore.UserSQLError
+	switch {
+	case errors.As(err, &unsafe):
+		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
+	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType):
+		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
+	}
+	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Put the error right and look again"}
+}
+
+func (e *exam) connect(ctx context.Context) error {
+	for i := range e.main {
+		var err error
+		if e.main[i], err = pgx.ConnectConfig(ctx, e.Main); err != nil {
+			return fmt.Errorf("connect by DATABASE_URL: %w", err)
+		}
+		if e.OnePath {
+			e.lock[i] = e.main[i]
+		} else if e.lock[i], err = pgx.ConnectConfig(ctx, e.Lock); err != nil {
+			return fmt.Errorf("connect by LOCK_DATABASE_URL: %w", err)
+		}
+	}
+	return nil
+}
+
+func (e *exam) all() []*pgx.Conn { return append(e.main[:], e.lock[:]...) }
+
+// tidy ends what a check that failed has left open.
+func (e *exam) tidy(ctx context.Context) {
+	for _, conn := range e.all() {
+		if !conn.IsClosed() && conn.PgConn().TxStatus() != 'I' {
+			_ = conn.PgConn().Exec(ctx, "rollback").Close()
+		}
+	}
+}
+
+func (e *exam) close(ctx context.Context) {
+	for _, conn := range e.all() {
+		if conn != nil {
+			_ = conn.Close(context.WithoutCancel(ctx))
+		}
+	}
+}
+
+func ok(format string, args ...any) Finding {
+	return Finding{Verdict: OK, Seen: fmt.Sprintf(format, args...)}
+}
+
+func warning(remedy, format string, args ...any) Finding {
+	return Finding{Verdict: Warning, Seen: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+func refused(remedy, format string, args ...any) Finding {
+	return Finding{Verdict: Refused, Seen: fmt.Sprintf(format, args...), Remedy: remedy}
+}

@@ -1,0 +1,106 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+)
+
+// examineLedger has PostgreSQL look at everything that a run would ask of it.
+func examineLedger(ctx context.Context, e *exam) (Finding, error) {
+	seen, err := e.Book.Examine(ctx, e.main[0], e.Row, e.Columns)
+	if err != nil {
+		return Finding{}, err
+	}
+	return ok("schema %s, version %d, for %s with keys of type %s; INVOICES_PENDING and INVOICES_MARK_SENT are understood",
+		seen.Schema, seen.Version, seen.Invoices, seen.KeyType), nil
+}
+
+func examineRights(ctx context.Context, e *exam) (Finding, error) {
+	missing, err := e.Book.MissingRights(ctx, e.main[0])
+	if err != nil {
+		return Finding{}, err
+	}
+	role := e.main[0].Config().User
+	if len(missing) > 0 {
+		return refused("Run `batch migrate --role "+role+"` as the owner of the tables", "role %s lacks: %s", role, strings.Join(missing, "; ")), nil
+	}
+	return ok("role %s may do what a run needs", role), nil
+}
+
+func examineRowSecurity(ctx context.Context, e *exam) (Finding, error) {
+	active, err := e.Book.RowSecurity(ctx, e.main[0])
+	if err != nil {
+		return Finding{}, err
+	}
+	if active {
+		return warning("Give the role a policy that shows and lets change every invoice (using (true)), or none of them is ever missed",
+			"row security hides from this role what no policy shows it: such invoices are not sent, or sent and not marked"), nil
+	}
+	return ok("none on the invoices, for this role"), nil
+}
+
+func examineIndex(ctx context.Context, e *exam) (Finding, error) {
+	index, err := e.Book.PendingIndex(ctx, e.main[0])
+	switch {
+	case err != nil:
+		return Finding{}, err
+	case index.Name != "":
+		return ok("%s serves the pending invoices", index.Name), nil
+	case index.Small:
+		return ok("none serves the pending invoices; the table is small"), nil
+	}
+	return warning(index.Create, "no index serves the pending invoices: each page of a scan reads the table"), nil
+}
+
+func (e *exam) readStatus(ctx context.Context) (pgstore.Status, error) {
+	if e.status == nil {
+		st, err := pgstore.ReadStatus(ctx, e.Main, e.Book, "")
+		if err != nil {
+			return st, err
+		}
+		e.status = &st
+	}
+	return *e.status, nil
+}
+
+func examineBacklog(ctx context.Context, e *exam) (Finding, error) {
+	st, err := e.readStatus(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	seen := fmt.Sprintf("%d pending, %d to be tried again, %d failed, %d in doubt", st.Pending,
+		st.Deliveries[billing.Retry], st.Deliveries[billing.Failed], st.Deliveries[billing.InDoubt])
+	if st.Deliveries[billing.Failed]+st.Deliveries[billing.InDoubt] > 0 {
+		return warning("A person decides about them: `batch status`, `batch resolve`", "%s", seen), nil
+	}
+	return ok("%s", seen), nil
+}
+
+// examineUnderWay looks at what is `sending`: by whom, and since when.
+func examineUnderWay(ctx context.Context, e *exam) (Finding, error) {
+	st, err := e.readStatus(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	alive := 0
+	oldest := time.Time{}
+	for _, a := range st.Sending.Alive {
+		alive += a.Count
+		if oldest.IsZero() || a.Since.Before(oldest) {
+			oldest = a.Since
+		}
+	}
+	seen := fmt.Sprintf("%d by runners that are at work", alive)
+	if alive > 0 {
+		seen += fmt.Sprintf(", the oldest for %s", st.At.Sub(oldest).Round(time.Second))
+	}
+	if n := st.Sending.Orphaned; n > 0 {
+		return warning("Start a run: it takes them over", "%s; %d by runners that are gone", seen, n), nil
+	}
+	return ok("%s", seen), nil
+}
