@@ -40,6 +40,7 @@ type Names struct {
 	MarkSent string   // assignments
 	Columns  []string // columns that the request's templates name
 	Row      bool     // the whole row as JSON is wanted
+	Only     bool     // the scan is of given ids alone
 }
 
 // Query returns the text of queries/<name>.sql. Variants of one statement are

@@ -26,6 +26,7 @@ type config struct {
 	RunLockWait  time.Duration `envconfig:"RUN_LOCK_WAIT" default:"0s" min:"0s" max:"8760h" desc:"How long to wait for the run lock."`
 	RunDeadline  time.Duration `envconfig:"RUN_DEADLINE" min:"1ms" max:"8760h" unset:"none" desc:"Stop claiming invoices after this."`
 	RunLimit     int           `envconfig:"RUN_LIMIT" min:"1" unset:"none" desc:"Send at most this many invoices."`
+	RunCanary    int           `envconfig:"RUN_CANARY" min:"1" unset:"none" desc:"Send this many invoices first, and the rest only if all of them were accepted at once; else stop with exit code 4."`
 	Linger       time.Duration `envconfig:"LINGER" default:"60s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt."`
 	DrainTimeout time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Keep it above BILLING_TIMEOUT; below, it leaves invoices in doubt."`
 	ClaimSize    int           `envconfig:"CLAIM_SIZE" default:"500" min:"1" max:"10000" desc:"Invoices in one claim."`

@@ -22,6 +22,7 @@ func TestLoadConfigMalformed(t *testing.T) {
 		{"RUN_LOCK_WAIT", "-1s", `"-1s" is below 0s`},
 		{"RUN_DEADLINE", "0s", `"0s" is below 1ms`},
 		{"RUN_LIMIT", "0", `"0" is below 1`},
+		{"RUN_CANARY", "0", `"0" is below 1`},
 		{"LINGER", "60", `"60" is not a duration; write for example 30s`},
 		{"DRAIN_TIMEOUT", "10000h", `"10000h" is above 8760h`},
 		{"CLAIM_SIZE", "10001", `"10001" is above 10000`},

@@ -71,6 +71,8 @@ func verdict(s billing.Summary, code int) string {
 	switch {
 	case s.Stopped == billing.StoppedByLimit:
 		return "RUN_LIMIT reached"
+	case s.Stopped == billing.StoppedByCanary:
+		return "stopped: not all invoices of RUN_CANARY were accepted, and the rest was not sent"
 	case s.Stopped != "":
 		return fmt.Sprintf("stopped early (%s), the next run goes on", strings.ReplaceAll(string(s.Stopped), "_", " "))
 	case code == billing.ExitStopped:
@@ -82,9 +84,10 @@ func verdict(s billing.Summary, code int) string {
 }
 
 // count writes a number with thousands separated.
-func count(n int64) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
+func count(n int64) string { return separated(fmt.Sprint(n)) }
+
+func separated(digits string) string {
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits

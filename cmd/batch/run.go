@@ -19,31 +19,41 @@ import (
 )
 
 func (a app) runCommand() *cobra.Command {
-	return &cobra.Command{
+	var flags runFlags
+	var only []string
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Send the pending invoices: what the CronJob starts",
 		Long: `run sends every pending invoice of INVOICES_TABLE to BILLING_URL once, and ends
 when nothing is left that it could send. Any number of runs may be started at
-the same moment. It takes no flags: see ` + "`batch help environment`" + `.` + "\n" + exitCodesHelp,
+the same moment. The environment configures it: see ` + "`batch help environment`" + `.
+Its flags are for people.` + "\n" + exitCodesHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.config(needDatabase | needBilling)
 			if err != nil {
 				return a.refuse(err)
 			}
-			code, err := a.batchRun(cmd.Context(), c)
+			if flags.only, err = parseOnly(cmd.Flags().Changed("only"), only); err != nil {
+				return err
+			}
+			code, err := a.batchRun(cmd.Context(), c, flags)
 			if code == billing.ExitDone && err == nil {
 				return nil
 			}
 			return &exitError{code, err}
 		},
 	}
+	cmd.Flags().StringSliceVar(&only, "only", nil, "send these invoices alone, if they are pending: 42,43")
+	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent; nothing is locked, recorded or sent")
+	return cmd
 }
 
 // execution is one run on its way from configuration to exit code.
 type execution struct {
 	app
 	config config
+	flags  runFlags
 	id     uuid.UUID
 	view   *terminal
 	log    zerolog.Logger
@@ -52,10 +62,10 @@ type execution struct {
 	store  *pgstore.Store
 }
 
-func (a app) batchRun(ctx context.Context, c config) (int, error) {
+func (a app) batchRun(ctx context.Context, c config, flags runFlags) (int, error) {
 	view := newTerminal(a.stderr, c)
 	defer view.close()
-	e := &execution{app: a, config: c, id: uuid.New(), view: view}
+	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
 	code, err := e.execute(ctx)
 	if err != nil {
@@ -93,7 +103,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 	}
 	e.store, err = pgstore.Open(ctx, pgstore.Config{
 		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: client.NeedsRow(), Columns: client.Columns(), Log: e.log,
+		Row: client.NeedsRow() || e.flags.dryRun, Columns: client.Columns(), Only: e.flags.only, Log: e.log,
 	})
 	if err != nil {
 		return exitCodeOf(err), err
@@ -103,6 +113,12 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			e.log.Debug().Err(cerr).Msg("closing the store")
 		}
 	}()
+	if err := e.checkOnly(ctx); err != nil {
+		return exitCodeOf(err), err
+	}
+	if e.flags.dryRun {
+		return e.dryRun(ctx)
+	}
 	return e.underLock(ctx)
 }
 
@@ -241,6 +257,6 @@ func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
-		Deadline: c.RunDeadline, Limit: c.RunLimit, Linger: c.Linger, Drain: c.DrainTimeout,
+		Deadline: c.RunDeadline, Limit: c.RunLimit, Canary: c.RunCanary, Linger: c.Linger, Drain: c.DrainTimeout,
 	}
 }

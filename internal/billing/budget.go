@@ -2,26 +2,33 @@ package billing
 
 import "sync"
 
-// budget keeps a run to RUN_LIMIT requests. What is taken for a claim and not
-// used is given back.
+// budget keeps a run to RUN_LIMIT requests, and at first to those of its canary.
+// What is taken for a claim and not used is given back.
 type budget struct {
+	mu        sync.Mutex
 	unlimited bool
-
-	mu   sync.Mutex
-	left int
+	left      int
+	limit     int // of the whole run; ≤ 0: none
+	canary    int // requests that are sent first; 0: the run is past them
 }
 
-func newBudget(limit int) *budget {
-	return &budget{unlimited: limit <= 0, left: limit}
+func newBudget(limit, canary int) *budget {
+	if limit > 0 {
+		canary = min(canary, limit)
+	}
+	if canary > 0 {
+		return &budget{left: canary, limit: limit, canary: canary}
+	}
+	return &budget{unlimited: limit <= 0, left: limit, limit: limit}
 }
 
 // take returns how many of n may be had.
 func (b *budget) take(n int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.unlimited {
 		return n
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	n = min(n, b.left)
 	b.left -= n
 	return n
@@ -37,4 +44,24 @@ func (b *budget) spent() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.unlimited && b.left == 0
+}
+
+// ofCanary is how many requests of the canary were begun; false: it is over. It is
+// asked between two passes, when nothing is taken.
+func (b *budget) ofCanary() (begun int, sending bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.canary - b.left, b.canary > 0
+}
+
+// open lets the rest of the run follow its canary; false: there is none.
+func (b *budget) open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.canary == 0 || b.limit == b.canary {
+		return false
+	}
+	b.unlimited, b.left = b.limit <= 0, b.left+b.limit-b.canary
+	b.canary = 0
+	return true
 }

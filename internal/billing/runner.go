@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +35,7 @@ type Config struct {
 
 	Deadline time.Duration // stop claiming after this
 	Limit    int           // requests in all
+	Canary   int           // requests to be sent first: the rest follows only if all of them are accepted
 	Linger   time.Duration // how long to wait for what others hold or what is not yet due
 	Drain    time.Duration // how long requests in flight may take once the run is told to stop
 }
@@ -66,6 +68,8 @@ type Runner struct {
 	group   *groupSettler
 	lock    *keeping
 
+	accepted atomic.Int64 // replies
+
 	turn  sync.Mutex // held while a group of intents is being committed
 	work  chan *attempt
 	slots chan struct{} // a token for each of Concurrency that is free
@@ -96,7 +100,7 @@ func (r *Runner) Run(ctx context.Context, lock RunLock) Summary {
 	r.stop = newStopper()
 	r.pace = newPace(r.Rate)
 	r.breaker = &breaker{limit: r.Breaker}
-	r.budget = newBudget(r.Limit)
+	r.budget = newBudget(r.Limit, r.Canary)
 	r.work = make(chan *attempt)
 	r.slots = make(chan struct{}, r.Concurrency)
 	r.group = newGroupSettler(detached, r)
@@ -183,8 +187,10 @@ func (r *Runner) passes() (Left, Earlier, error) {
 			}
 		}
 		switch {
-		case r.stop.stopped():
+		case r.stop.stopped() || !r.canaryLives():
 			return Left{}, earlier, nil
+		case r.budget.spent() && r.passCanary():
+			continue
 		case r.budget.spent():
 			r.stop.stop(StoppedByLimit, nil)
 			return Left{}, earlier, nil

@@ -62,6 +62,9 @@ func tooLate(by time.Time) bool {
 
 // adapt slows the runner down or stops it, as the API's replies ask for.
 func (r *Runner) adapt(reply Reply, runAttempt int) {
+	if reply.Outcome == Accepted {
+		r.accepted.Add(1)
+	}
 	if reply.Throttled {
 		r.pace.pause(max(reply.RetryAfter, backoff(runAttempt)))
 	}

@@ -26,7 +26,7 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 		"claim lost":      {func(_ *Runner, c *Claim, _ *attempt) { c.Lost = closed() }, "request not started: the claim's connection is lost"},
 		"stopping":        {func(r *Runner, _ *Claim, _ *attempt) { r.stop.stop(StoppedBySignal, nil) }, "request not started: the run is stopping"},
 		"intent too old":  {func(_ *Runner, _ *Claim, a *attempt) { a.sendBy = time.Now().Add(-time.Second) }, "request not started: its intent has grown too old"},
-		"limit is no end": {func(r *Runner, _ *Claim, _ *attempt) { r.budget = newBudget(0) }, ""},
+		"limit is no end": {func(r *Runner, _ *Claim, _ *attempt) { r.budget = newBudget(0, 0) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ const (
 	StoppedByBreaker  StopReason = "breaker"
 	StoppedByLockLost StopReason = "lock_lost"
 	StoppedByLimit    StopReason = "limit"
+	StoppedByCanary   StopReason = "canary"
 	StoppedByError    StopReason = "error"
 )
 

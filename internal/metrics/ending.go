@@ -85,6 +85,6 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 func stopReasons() []billing.StopReason {
 	return []billing.StopReason{
 		billing.StoppedBySignal, billing.StoppedByDeadline, billing.StoppedByBreaker,
-		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByError,
+		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByError,
 	}
 }

@@ -7,7 +7,7 @@
 --   index look-up a candidate: a merge join would read the ledger from its
 --   beginning.
 -- Flags: after (greater than this id), upto (up to this id); parameters in this
---   order, behind the limit.
+--   order, behind the limit. Only: of these ids alone, the last parameter.
 select c.id::text,
        coalesce(d.state, ''),
        coalesce(extract(epoch from d.due_at - now()), 0)::float8,
@@ -21,6 +21,7 @@ from (
     )
     {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
     {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
+    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.KeyType}}[]){{end}}
     order by {{.ID}}
     limit $1
 ) c

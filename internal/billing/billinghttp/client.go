@@ -26,17 +26,18 @@ const (
 
 // Client is a billing API. It is safe for concurrent use.
 type Client struct {
-	url, lookup  *urlTemplate // lookup: nil if there is none
-	columns      []string
-	body         renderBody // nil: requests have no body
-	method       string
-	host         string // of the Host header; empty: the URL's
-	header       http.Header
-	lookupHeader http.Header
-	success      *regexp.Regexp
-	answers      answers
-	timeout      time.Duration
-	redactor     redactor
+	url, lookup   *urlTemplate // lookup: nil if there is none
+	columns       []string
+	body          renderBody // nil: requests have no body
+	method        string
+	host          string // of the Host header; empty: the URL's
+	header        http.Header
+	lookupHeader  http.Header
+	secretHeaders map[string]bool
+	success       *regexp.Regexp
+	answers       answers
+	timeout       time.Duration
+	redactor      redactor
 
 	transport *http.Transport
 	hangUp    context.CancelFunc // ends all connections, and dials that nobody waits for any more

@@ -95,8 +95,11 @@ func (c *Client) indexColumns() {
 // setHeaders prepares the headers that all requests have in common.
 func (c *Client) setHeaders(cfg Config) {
 	common := make(http.Header)
+	c.secretHeaders = make(map[string]bool)
 	for name, values := range cfg.Header {
-		common[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		name = http.CanonicalHeaderKey(name)
+		common[name] = slices.Clone(values)
+		c.secretHeaders[name] = !isHarmless(name)
 	}
 	// net/http takes the Host header from elsewhere.
 	c.host = common.Get("Host")

@@ -2,7 +2,6 @@ package billinghttp
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -25,8 +24,7 @@ type redactor struct {
 func newRedactor(c Config, templates ...*urlTemplate) redactor {
 	var secrets []string
 	for name, values := range c.Header {
-		switch http.CanonicalHeaderKey(name) {
-		case "Accept", "Accept-Language", "Accept-Encoding", "Content-Type", "User-Agent", "Host":
+		if isHarmless(name) {
 			continue
 		}
 		for _, value := range values {

@@ -34,10 +34,11 @@ type Config struct {
 	Pooled         bool // Conn leads through a pooler: nothing may be left in a session
 	Book           Book
 	RunID          uuid.UUID
-	Strategy       string        // advisory or row
-	LongestRequest time.Duration // a lock must outlive it
-	Row            bool          // requests need the row as JSON
-	Columns        []string      // columns that requests need as text
+	Strategy       string              // advisory or row
+	LongestRequest time.Duration       // a lock must outlive it
+	Row            bool                // requests need the row as JSON
+	Columns        []string            // columns that requests need as text
+	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
 	Log            zerolog.Logger
 }
 
@@ -93,7 +94,7 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	s.keyType = keyType
+	s.keyType, n.Only = keyType, len(s.cfg.Only) > 0
 	if s.mark, err = s.book.markSent(); err != nil {
 		return err
 	}
@@ -173,6 +174,9 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 		query, args = s.sql.scanAfter, append(args, string(*after))
 	case upTo != nil:
 		query, args = s.sql.scanUpTo, append(args, string(*upTo))
+	}
+	if len(s.cfg.Only) > 0 {
+		args = append(args, keys(s.cfg.Only))
 	}
 	var page []billing.Candidate
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {

@@ -1,0 +1,64 @@
+package billinghttp
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+
+	"billonce/internal/billing"
+)
+
+// Describe shows the request that Send would make of a message, for people: secrets
+// are masked. What belongs to the connection is left out.
+func (c *Client) Describe(ctx context.Context, m billing.Message) (string, error) {
+	req, err := c.request(ctx, m)
+	if err != nil {
+		return "", fmt.Errorf("no request can be made of invoice %s: %w", m.InvoiceID, err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", req.Method, c.redactor.redact(m.URL))
+	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
+		for _, value := range req.Header[name] {
+			fmt.Fprintf(&b, "%s: %s\n", name, c.masked(name, value))
+		}
+	}
+	if len(m.Body) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", visible(c.redactor.redact(string(m.Body))))
+	}
+	return b.String(), nil
+}
+
+// masked leaves of a header what can't be a secret.
+func (c *Client) masked(name, value string) string {
+	scheme, _, found := strings.Cut(value, " ")
+	switch {
+	case name == "Authorization" && found:
+		return scheme + " ***"
+	case name == "Authorization", c.secretHeaders[name]:
+		return "***"
+	}
+	return value
+}
+
+// isHarmless says that a header that is set for all requests holds no secret.
+func isHarmless(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Accept", "Accept-Language", "Accept-Encoding", "Content-Type", "User-Agent", "Host":
+		return true
+	}
+	return false
+}
+
+// visible takes out what a terminal would obey.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '�'
+		}
+		return r
+	}, text)
+}
