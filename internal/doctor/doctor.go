@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing/pgstore"
@@ -107,6 +108,8 @@ func Examine(ctx context.Context, s Subject) Report {
 	return r
 }
 
+const grantRemedy = "Run `batch migrate --role NAME` as the owner of the tables, with this role's name"
+
 // asFinding tells what would stop a run from what only could not be examined.
 func asFinding(err error) Finding {
 	var unsafe *advisory.UnsafeError
@@ -117,6 +120,9 @@ func asFinding(err error) Finding {
 		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
 	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType):
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
+	}
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42501" { // insufficient privilege
+		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: grantRemedy}
 	}
 	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Put the error right and look again"}
 }

@@ -27,7 +27,7 @@ func examineRights(ctx context.Context, e *exam) (Finding, error) {
 	}
 	role := e.main[0].Config().User
 	if len(missing) > 0 {
-		return refused("Run `batch migrate --role "+role+"` as the owner of the tables", "role %s lacks: %s", role, strings.Join(missing, "; ")), nil
+		return refused(grantRemedy, "role %s lacks: %s", role, strings.Join(missing, "; ")), nil
 	}
 	return ok("role %s may do what a run needs", role), nil
 }

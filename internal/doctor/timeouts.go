@@ -77,7 +77,7 @@ const perRunner = 11
 func examineConnections(ctx context.Context, e *exam) (Finding, error) {
 	var most, used int
 	err := e.main[0].QueryRow(ctx, `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-		(select count(*)::int from pg_stat_activity where backend_type = 'client backend')`).Scan(&most, &used)
+		(select sum(numbackends)::int from pg_stat_database)`).Scan(&most, &used)
 	if err != nil {
 		return Finding{}, err
 	}
@@ -85,6 +85,7 @@ func examineConnections(ctx context.Context, e *exam) (Finding, error) {
 	if !e.OnePath {
 		used -= len(e.lock)
 	}
+	used = max(0, used)
 	if free, wants := most-used, perRunner*e.Runners; wants > free {
 		return warning("Raise max_connections, start fewer runners, or put a pooler in transaction mode before it, with LOCK_DATABASE_URL past it",
 			"%d of %d in use; %s may open %d more", used, most, runners(e.Runners), wants), nil

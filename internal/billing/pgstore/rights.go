@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/sql"
 )
@@ -94,6 +95,9 @@ func (b Book) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, erro
 	var missing []string
 	for _, r := range all {
 		held, err := r.held(ctx, conn)
+		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42501" {
+			held, err = false, nil // the schema is closed: there is no asking about what is in it
+		}
 		if err != nil {
 			return nil, fmt.Errorf("ask for the right of %s: %w", r, err)
 		}
