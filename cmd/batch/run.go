@@ -16,6 +16,7 @@ import (
 	"billonce/internal/billing/billinghttp"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/metrics"
+	"billonce/internal/tracing"
 )
 
 func (a app) runCommand() *cobra.Command {
@@ -135,9 +136,11 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	case err != nil:
 		return billing.ExitError, err
 	}
-	summary, m, err := e.run(ctx, lock)
+	traced := e.startTrace(ctx)
+	summary, m, err := e.run(traced.Context(ctx), lock, traced)
 	rerr := releaseRunLock(ctx, lock)
 	if err != nil {
+		traced.End(ctx, exitCodeOf(err), summary)
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
 	code := summary.ExitCode()
@@ -152,19 +155,21 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: e.countPending(ctx, summary)})
 	e.pushMetrics(ctx, m)
+	traced.End(ctx, code, summary)
 	e.view.close()
 	e.report(e.view, e.config, e.log, summary, code)
 	return code, nil
 }
 
 // run sends what is pending.
-func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock) (s billing.Summary, m *metrics.Metrics, err error) {
+func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (s billing.Summary, m *metrics.Metrics, err error) {
 	runner, err := e.newRunner(ctx)
 	if err != nil {
 		return s, nil, err
 	}
 	m = metrics.New(&runner.Tally)
 	runner.Sender = m.Sender(e.client)
+	runner.Ports = traced.Ports(runner.Ports)
 	defer e.serveMetrics(ctx, m)()
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,

@@ -67,7 +67,8 @@ type Message struct {
 	URL            string
 	LookupURL      string // empty where no look-up is configured
 	Body           []byte
-	Repeat         bool // an earlier attempt may have reached the API under the same key
+	Repeat         bool   // an earlier attempt may have reached the API under the same key
+	TraceParent    string // W3C Trace Context, section 3.2; empty: no trace
 }
 
 // Intent is what is committed to the ledger before a request may be written.

@@ -78,6 +78,9 @@ func (c *Client) request(ctx context.Context, m billing.Message) (*http.Request,
 		// quotes, which those would take for a part of the key.
 		header["Idempotency-Key"] = []string{m.IdempotencyKey}
 	}
+	if m.TraceParent != "" {
+		header["Traceparent"] = []string{m.TraceParent}
+	}
 	req := &http.Request{
 		Method: c.method, URL: u, Host: c.host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
