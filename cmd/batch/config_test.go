@@ -187,6 +187,8 @@ func TestLoadConfigMisspelt(t *testing.T) {
 		"DATABASE_PORT":           "",
 		"LOCK_PORT":               "",
 		"PUSHGATEWAY_PORT":        "",
+		"OTEL_SERVICE_NAME":       "",
+		"OTEL_TRACES_SAMPLER":     "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,7 +2,6 @@ package tracing
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -15,7 +14,7 @@ func wanted(env func(string) (string, bool)) (asked bool, fault string) {
 		value, _ := env(name)
 		return strings.TrimSpace(value) // the specification takes empty for unset
 	}
-	if off, _ := strconv.ParseBool(strings.ToLower(get("OTEL_SDK_DISABLED"))); off {
+	if strings.EqualFold(get("OTEL_SDK_DISABLED"), "true") {
 		return false, ""
 	}
 	exporters := strings.FieldsFunc(get("OTEL_TRACES_EXPORTER"), func(r rune) bool { return r == ',' || r == ' ' })
