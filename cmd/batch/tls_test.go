@@ -34,7 +34,7 @@ func TestVerifyFull(t *testing.T) {
 	server := pgtest.Server(t, map[string]string{
 		"ssl": "on", "ssl_cert_file": filepath.Join(dir, "server.pem"), "ssl_key_file": filepath.Join(dir, "server.key"),
 	})
-	b := newBookOn(t, server, 10, billingfake.Config{})
+	b := newBookAt(t, server.URL("postgres"), 10, billingfake.Config{})
 	with := func(options string) string {
 		return "DATABASE_URL=" + strings.Replace(b.url, "sslmode=disable", options, 1)
 	}

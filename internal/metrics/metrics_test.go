@@ -100,8 +100,8 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 		{func() {}, 0},
 		{func() {
 			m.Finish(End{Summary: billing.Summary{Stopped: billing.StoppedByLockLost}, Code: billing.ExitStopped, Pending: -1})
-		}, 4 + 6},
-		{func() { m.Finish(End{Code: billing.ExitDone}) }, 6 + 6},
+		}, 4 + len(stopReasons())},
+		{func() { m.Finish(End{Code: billing.ExitDone}) }, 6 + len(stopReasons())},
 	} {
 		step.end()
 		if n, err := testutil.GatherAndCount(m.registry, names...); err != nil || n != step.want {
