@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	demoInvoices = 5
-	demoLatency  = 600 * time.Millisecond
+	demoInvoices = 3
+	demoLatency  = time.Second
 	naiveCommand = "naive-server"
 )
 
@@ -30,8 +30,10 @@ func (a app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "See two servers bill the same invoices twice, and Billonce prevent it",
 		Long: `demo shows, in less than a minute and with nothing to configure, what happens
-when two servers send the same invoices: first without a lock, then with
-Billonce. The servers are processes, PostgreSQL is a temporary one, and what was
+when servers send the same invoices: one alone; two without a lock; two with
+SELECT … FOR UPDATE NOWAIT around the call; the same, and one is killed between
+the call and the commit; and two with Billonce, where one is killed at the same
+place. The servers are processes, PostgreSQL is a temporary one, and what was
 billed is counted by a fake billing API on loopback. Your own database and
 billing API are not touched. The exit code is 0 if all came out as told, else 1.`,
 		Args: cobra.NoArgs,
@@ -40,7 +42,7 @@ billing API are not touched. The exit code is 0 if all came out as told, else 1.
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON, and nothing else")
 	cmd.AddCommand(&cobra.Command{
 		Use:    naiveCommand,
-		Short:  "A server of the demo's first act, which takes its orders from the demo",
+		Short:  "A server without a ledger, which takes its orders from the demo",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE:   func(cmd *cobra.Command, _ []string) error { return compare.RunNaive(cmd.Context(), cmd.InOrStdin()) },

@@ -1,5 +1,5 @@
 // Package compare shows what keeping servers apart is worth. [Story] tells it
-// in two acts, for `batch demo`; [Comparison] measures the lock strategies
+// in five acts, for `batch demo`; [Comparison] measures the lock strategies
 // against each other, for `batch compare`.
 //
 // Both start real processes on databases of their own, and believe nobody but

@@ -29,6 +29,8 @@ type Config struct {
 	// Before is called when a request has arrived, before anything is done about
 	// it. Not for look-ups.
 	Before func(Received)
+	// After is called when a request has had its effect, before the reply.
+	After func(Received)
 	// Fault chooses the fault that a request meets; nil: none.
 	Fault func(Received) Fault
 	// LookupFault does the same for look-ups, whose Attempt is counted apart.

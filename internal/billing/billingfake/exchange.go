@@ -53,6 +53,9 @@ func (x *exchange) apply() reply {
 	}
 	a.wait(a.config.Latency)
 	a.ledger.effect(x, keyed)
+	if a.config.After != nil {
+		a.config.After(x.in)
+	}
 	return success(x.in.Invoice)
 }
 
