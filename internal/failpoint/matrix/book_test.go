@@ -152,3 +152,15 @@ func (s *scene) wantIdleAPI() {
 		s.t.Error(err)
 	}
 }
+
+// intendedAgain says that a runner's request was no first attempt: it came under
+// locks and an intent that were newly taken.
+func (s *scene) intendedAgain(invoice, runner string) (again bool) {
+	s.t.Helper()
+	err := s.conn.QueryRow(s.t.Context(), `select d.attempt > 1 and r.application like 'billonce/' || $2 || '/%'
+		from billonce.deliveries d join billonce.runs r on r.run_id = d.run_id where d.invoice_id::text = $1`, invoice, runner).Scan(&again)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return again
+}
