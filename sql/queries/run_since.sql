@@ -10,6 +10,6 @@ select application, run_id::text
 from {{.Schema}}.runs
 where name = $2
   and run_lock = any ($3::text[])
-  and number > (select number from {{.Schema}}.runs where run_id = $1)
+  and number > coalesce((select number from {{.Schema}}.runs where run_id = $1), 0)
 order by number
 limit 1

@@ -64,11 +64,17 @@ const beginWriting = "begin isolation level read committed read write"
 // group with its own rows, found by their ids: hashing that costs as much as there
 // is of it, while a nested loop is quadratic wherever the planner thinks it small.
 // So there is one plan to find, whatever the ids and the ledger's size, and it is
-// made once: to plan a group anew took a quarter of the time of writing it.
+// made once: to plan a group anew took a quarter of the time of writing it. The
+// keepalives bound how long a transaction half of which has arrived, from a client
+// that is gone, holds its rows: by Linux's defaults that is two hours, and our own
+// second try would wait for it.
 const writerSettings = `select set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, true),
        set_config('statement_timeout', '60s', true),
        set_config('lock_timeout', '5s', true),
        set_config('enable_seqscan', 'off', true),
        set_config('enable_nestloop', 'off', true),
        set_config('enable_mergejoin', 'off', true),
-       set_config('plan_cache_mode', 'force_generic_plan', true)`
+       set_config('plan_cache_mode', 'force_generic_plan', true),
+       set_config('tcp_keepalives_idle', '15', true),
+       set_config('tcp_keepalives_interval', '5', true),
+       set_config('tcp_keepalives_count', '3', true)`
