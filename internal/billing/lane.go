@@ -171,7 +171,11 @@ func (d *delivering) sendGroup(ctx context.Context, attempts []*attempt) (int, e
 	r := d.runner
 	if r.Idempotent {
 		begun, err := d.intend(ctx, attempts)
+		// One lane after the other: while this one's are sent, the others claim.
+		// Else all would run out of invoices at the same moment, in step for ever.
+		r.turn.Lock()
 		d.begin(ctx, begun)
+		r.turn.Unlock()
 		return len(attempts), err
 	}
 	// One group at a time: the slots that become free while it is being

@@ -70,7 +70,7 @@ type Runner struct {
 
 	accepted atomic.Int64 // replies
 
-	turn  sync.Mutex // held while a group of intents is being committed
+	turn  sync.Mutex // held by the lane that hands attempts to the senders
 	work  chan *attempt
 	slots chan struct{} // a token for each of Concurrency that is free
 

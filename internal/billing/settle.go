@@ -77,7 +77,7 @@ func (g *groupSettler) gather(items []groupItem) []groupItem {
 			continue
 		default:
 		}
-		if patience == nil || len(items) >= groupEnough {
+		if patience == nil || len(items) >= groupEnough || g.runner.idle() {
 			return items
 		}
 		select {
@@ -92,6 +92,9 @@ func (g *groupSettler) gather(items []groupItem) []groupItem {
 	}
 	return items
 }
+
+// idle says that no request is on its way, so that no settlement is either.
+func (r *Runner) idle() bool { return len(r.slots) == r.Concurrency }
 
 // settle has a group written, reports what came of it, and frees its slots.
 func (r *Runner) settle(ctx context.Context, by Settler, items []groupItem) error {
