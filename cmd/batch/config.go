@@ -43,8 +43,13 @@ type config struct {
 	BillingURL            string         `envconfig:"BILLING_URL" needed:"billing" url:"true" desc:"Where each invoice is sent. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
 	BillingMethod         string         `envconfig:"BILLING_METHOD" default:"POST" desc:"HTTP method of that request."`
 	BillingToken          string         `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`
+	BillingBasicAuth      string         `envconfig:"BILLING_BASIC_AUTH" secret:"true" unset:"none" desc:"Basic authentication instead: user:password."`
+	BillingTLSCert        string         `envconfig:"BILLING_TLS_CERT" secret:"true" unset:"none" desc:"Client certificate for mutual TLS, in PEM, with BILLING_TLS_KEY."`
+	BillingTLSKey         string         `envconfig:"BILLING_TLS_KEY" secret:"true" unset:"none" desc:"Its private key, in PEM."`
+	BillingTLSCA          string         `envconfig:"BILLING_TLS_CA" secret:"true" unset:"whom the system trusts" desc:"The certificates, in PEM, of the authority that alone is trusted."`
+	BillingSigningSecret  string         `envconfig:"BILLING_SIGNING_SECRET" secret:"true" unset:"none" desc:"Sign each request with HMAC-SHA256 as Standard Webhooks has it: whsec_ and the key in base64."`
 	BillingHeaders        headers        `envconfig:"BILLING_HEADERS" secret:"true" unset:"none" desc:"Further headers, Name: value, comma-separated. A comma within a value is written \\,"`
-	BillingBody           string         `envconfig:"BILLING_BODY" default:"row" desc:"row: the invoice's row as JSON. none: no body. Anything else is a Go text/template over the row."`
+	BillingBody           string         `envconfig:"BILLING_BODY" default:"row" desc:"row: the invoice's row as JSON. none: no body. Anything else is a Go text/template over the row, with the functions json, urlquery and cents."`
 	BillingIdempotent     bool           `envconfig:"BILLING_IDEMPOTENT" default:"false" desc:"The API honours Idempotency-Key. Only then is a request of unknown outcome sent again."`
 	BillingIdempotencyTTL time.Duration  `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
 	BillingSuccess        *regexp.Regexp `envconfig:"BILLING_SUCCESS" unset:"none" desc:"Regular expression that the body of an accepted reply must match, for APIs that answer 200 with an error."`

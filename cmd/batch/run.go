@@ -246,7 +246,8 @@ func (c config) client() (*billinghttp.Client, error) {
 	}
 	return billinghttp.New(billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Header: http.Header(c.BillingHeaders),
-		Token: c.BillingToken, Body: c.BillingBody, Success: c.BillingSuccess, Timeout: c.BillingTimeout,
+		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth, Signing: c.BillingSigningSecret,
+		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Success: c.BillingSuccess, Timeout: c.BillingTimeout,
 		ReplyID: c.BillingReplyID, ReplyValues: paths,
 		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
 	})

@@ -1,21 +1,13 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billingfake"
@@ -28,9 +20,11 @@ import (
 func TestVerifyFull(t *testing.T) {
 	t.Parallel()
 	dir := openDir(t)
-	ca := newCA(t, dir, "ca.pem")
-	newCA(t, dir, "stranger.pem")
-	ca.issue(t, dir, net.IPv4(127, 0, 0, 1))
+	ca := newAuthority(t)
+	keepFile(t, filepath.Join(dir, "ca.pem"), ca.pem, 0o644)
+	keepFile(t, filepath.Join(dir, "stranger.pem"), newAuthority(t).pem, 0o644)
+	cert, key := ca.pair(x509.ExtKeyUsageServerAuth)
+	keepForServer(t, dir, cert, key)
 	server := pgtest.Server(t, map[string]string{
 		"ssl": "on", "ssl_cert_file": filepath.Join(dir, "server.pem"), "ssl_key_file": filepath.Join(dir, "server.key"),
 	})
@@ -62,7 +56,7 @@ func TestVerifyFull(t *testing.T) {
 }
 
 // openDir is a folder that the server's account can enter.
-func openDir(t *testing.T) string {
+func openDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, d := range []string{dir, filepath.Dir(dir)} {
@@ -73,45 +67,13 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newCA(t *testing.T, dir, file string) authority {
+// keepForServer writes a server's certificate and its key, which the server's account
+// alone may read.
+func keepForServer(t *testing.T, dir string, cert, key []byte) {
 	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a CA of the test's own"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	key := newKey(t)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, filepath.Join(dir, file), "CERTIFICATE", der, 0o644)
-	return authority{template, key}
-}
-
-// issue writes server.pem and server.key, which the server's account alone may read.
-func (a authority) issue(t *testing.T, dir string, name net.IP) {
-	t.Helper()
-	key := newKey(t)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter, IPAddresses: []net.IP{name},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, filepath.Join(dir, "server.pem"), "CERTIFICATE", der, 0o644)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	keepFile(t, filepath.Join(dir, "server.pem"), cert, 0o644)
 	file := filepath.Join(dir, "server.key")
-	writePEM(t, file, "PRIVATE KEY", private, 0o600)
+	keepFile(t, file, key, 0o600)
 	if os.Geteuid() != 0 {
 		return
 	}
@@ -127,18 +89,9 @@ func (a authority) issue(t *testing.T, dir string, name net.IP) {
 	}
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func keepFile(t *testing.T, file string, content []byte, mode os.FileMode) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func writePEM(t *testing.T, file, kind string, der []byte, mode os.FileMode) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode); err != nil {
+	if err := os.WriteFile(file, content, mode); err != nil {
 		t.Fatal(err)
 	}
 }

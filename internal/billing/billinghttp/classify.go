@@ -18,6 +18,9 @@ func classify(status int, repeat bool) billing.Reply {
 	switch {
 	case status >= 200 && status <= 299:
 		reply.Outcome = billing.Accepted
+	case status == http.StatusProxyAuthRequired:
+		// The proxy's word (RFC 9110, 15.5.8): it has passed nothing on.
+		reply.Outcome = billing.NotSent
 	case status == http.StatusTooManyRequests:
 		reply.Outcome, reply.Throttled = billing.NotSent, true
 	case status == http.StatusUnprocessableEntity && repeat:

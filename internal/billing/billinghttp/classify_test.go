@@ -14,7 +14,7 @@ import (
 
 func TestClassify(t *testing.T) {
 	special := map[int]billing.Outcome{
-		408: billing.Unknown, 409: billing.Unknown, 425: billing.Unknown, 429: billing.NotSent,
+		407: billing.NotSent, 408: billing.Unknown, 409: billing.Unknown, 425: billing.Unknown, 429: billing.NotSent,
 	}
 	for status := -1; status < 1200; status++ {
 		for _, repeat := range []bool{false, true} {

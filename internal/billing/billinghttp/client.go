@@ -2,6 +2,7 @@ package billinghttp
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"regexp"
@@ -36,6 +37,7 @@ type Client struct {
 	secretHeaders map[string]bool
 	success       *regexp.Regexp
 	answers       answers
+	signer        *signer
 	timeout       time.Duration
 	redactor      redactor
 
@@ -57,7 +59,7 @@ func (c *Client) Close() {
 
 // newTransport has no limit of connections: no more are used than there are
 // requests in flight, and waiting for one would eat into BILLING_TIMEOUT.
-func newTransport(timeout time.Duration, concurrency int) (*http.Transport, context.CancelFunc) {
+func newTransport(timeout time.Duration, concurrency int, tls *tls.Config) (*http.Transport, context.CancelFunc) {
 	// net/http lets a dial go on when its request has gone: someone else may want
 	// the connection. At the end nobody does.
 	open, hangUp := context.WithCancel(context.Background())
@@ -77,6 +79,7 @@ func newTransport(timeout time.Duration, concurrency int) (*http.Transport, cont
 			}
 			return &gatedConn{Conn: conn, forget: context.AfterFunc(open, func() { _ = conn.Close() })}, nil
 		},
+		TLSClientConfig:        tls,
 		TLSHandshakeTimeout:    bound,
 		ForceAttemptHTTP2:      true, // a DialContext of one's own turns it off
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},

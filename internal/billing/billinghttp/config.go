@@ -20,7 +20,12 @@ type Config struct {
 	LookupURL   string // template; empty: there is no look-up
 	Method      string // empty: POST
 	Header      http.Header
-	Token       string         // bearer
+	Token       string // bearer
+	BasicAuth   string // user:password
+	TLSCert     string // PEM; the client's own, with TLSKey
+	TLSKey      string
+	TLSCA       string         // PEM; whom alone to trust; empty: whom the system trusts
+	Signing     string         // secret of Standard Webhooks; empty: requests are not signed
 	Body        string         // "row", "none" or a text/template over the row
 	Success     *regexp.Regexp // an accepted reply's body must match it; nil: any
 	ReplyID     string         // JSON pointer into an accepted reply: the id that the ledger keeps; empty: none
@@ -55,6 +60,10 @@ func New(c Config) (*Client, error) {
 	fault("BILLING_BODY", err)
 	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
 	fault("BILLING_REPLY_ID", err)
+	client.signer, err = newSigner(c.Signing)
+	fault("BILLING_SIGNING_SECRET", err)
+	fault("BILLING_BASIC_AUTH", checkBasicAuth(c))
+	tls := tlsConfig(c, fault)
 	fault("BILLING_HEADERS", checkHeader(c.Header, c.Token != ""))
 	if !isFieldValue(c.Token) {
 		fault("BILLING_TOKEN", errors.New("has a character that no header can carry, perhaps a line break; it is sent as it stands"))
@@ -71,7 +80,7 @@ func New(c Config) (*Client, error) {
 	client.indexColumns()
 	client.setHeaders(c)
 	client.redactor = newRedactor(c, client.url, client.lookup)
-	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency))
+	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency), tls)
 	return client, nil
 }
 
@@ -110,6 +119,9 @@ func (c *Client) setHeaders(cfg Config) {
 	if cfg.Token != "" {
 		common.Set("Authorization", "Bearer "+cfg.Token)
 	}
+	if cfg.BasicAuth != "" {
+		common.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(cfg.BasicAuth)))
+	}
 
 	c.header = maps.Clone(common)
 	setBasicAuth(c.header, c.url)
@@ -134,6 +146,23 @@ func setBasicAuth(h http.Header, t *urlTemplate) {
 func basicAuth(user *url.Userinfo) string {
 	password, _ := user.Password()
 	return base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
+}
+
+func checkBasicAuth(c Config) error {
+	switch {
+	case c.BasicAuth == "":
+		return nil
+	case !strings.Contains(c.BasicAuth, ":") || !isFieldValue(c.BasicAuth):
+		return errors.New("is not of the form user:password")
+	case c.Token != "":
+		return errors.New("is set beside BILLING_TOKEN; a request carries one of the two")
+	}
+	for name := range c.Header {
+		if http.CanonicalHeaderKey(name) == "Authorization" {
+			return errors.New("is set, and BILLING_HEADERS sets Authorization; a request carries one of the two")
+		}
+	}
+	return nil
 }
 
 // checkMethod refuses safe methods: whatever stands between may repeat them

@@ -60,9 +60,36 @@ func TestURLTemplateFaults(t *testing.T) {
 	}
 }
 
+// Each is a fault of its own, with nothing of the value in it.
+func TestCredentialFaults(t *testing.T) {
+	const secret = "s3cr3t-value"
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no colon":         {func(c *Config) { c.BasicAuth = secret }, "BILLING_BASIC_AUTH is not of the form user:password"},
+		"token and basic":  {func(c *Config) { c.BasicAuth, c.Token = "u:"+secret, secret }, "BILLING_BASIC_AUTH is set beside BILLING_TOKEN"},
+		"header and basic": {func(c *Config) { c.BasicAuth, c.Header = "u:"+secret, http.Header{"authorization": {secret}} }, "BILLING_BASIC_AUTH is set, and BILLING_HEADERS"},
+		"no pair":          {func(c *Config) { c.TLSCert, c.TLSKey = secret, secret }, "BILLING_TLS_CERT and BILLING_TLS_KEY are no pair in PEM"},
+		"no key":           {func(c *Config) { c.TLSCert = secret }, "BILLING_TLS_CERT is set without BILLING_TLS_KEY"},
+		"no certificate":   {func(c *Config) { c.TLSKey = secret }, "BILLING_TLS_KEY is set without BILLING_TLS_CERT"},
+		"no authority":     {func(c *Config) { c.TLSCA = secret }, "BILLING_TLS_CA has no certificate"},
+		"in the clear":     {func(c *Config) { c.TLSCA, c.URL = secret, "http://api.example/{id}" }, "BILLING_URL is not https"},
+		"signing":          {func(c *Config) { c.Signing = "whsec_" + secret }, "BILLING_SIGNING_SECRET is no secret of Standard Webhooks"},
+		"short signing":    {func(c *Config) { c.Signing = "whsec_c2VjcmV0" }, "BILLING_SIGNING_SECRET is no secret of Standard Webhooks"},
+	} {
+		cfg := Config{URL: "https://api.example/{id}", Body: "row", Timeout: time.Second}
+		c.change(&cfg)
+		_, err := New(cfg)
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+}
+
 func TestBodyFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "is empty", "ROW": "is written row", " none": "is written none", "{{.id": "is no template", "{{cents .x}}": "is no template",
+		"": "is empty", "ROW": "is written row", " none": "is written none", "{{.id": "is no template", "{{pence .x}}": "is no template",
 	} {
 		if _, err := parseBody(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
@@ -142,7 +169,8 @@ func TestHeaders(t *testing.T) {
 func TestRedaction(t *testing.T) {
 	c, err := New(Config{
 		URL: "https://me:passw0rd@api.example/{id}?api_key=query-s3cret", Body: "row", Timeout: time.Second,
-		Header: http.Header{"X-Auth": {"Digest a-longer-s3cret"}, "X-Shop": {"eu"}, "Accept": {"application/json"}},
+		Signing: "whsec_c2lnbmluZy1rZXktb2YtMjQtYnl0ZXMh",
+		Header:  http.Header{"X-Auth": {"Digest a-longer-s3cret"}, "X-Shop": {"eu"}, "Accept": {"application/json"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +180,7 @@ func TestRedaction(t *testing.T) {
 		"passw0rd and query-s3cret in the eu":        "*** and *** in the eu",
 		"Digest a-longer-s3cret, or a-longer-s3cret": "***, or ***",
 		"Basic bWU6cGFzc3cwcmQ=":                     "Basic ***",
+		"c2lnbmluZy1rZXktb2YtMjQtYnl0ZXMh":           "***",
 		"want application/json":                      "want application/json",
 		"cut off in query-s3c":                       "cut off in ***",
 		"a\tb\r\n\x1b[31mc":                          "a b [31mc",

@@ -38,6 +38,8 @@ func (c *Client) masked(name, value string) string {
 	switch {
 	case name == "Authorization" && found:
 		return scheme + " ***"
+	case name == "Webhook-Signature": // whoever sees it could send the message himself
+		return "v1,***"
 	case name == "Authorization", c.secretHeaders[name]:
 		return "***"
 	}

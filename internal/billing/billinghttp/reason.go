@@ -2,6 +2,7 @@ package billinghttp
 
 import (
 	"cmp"
+	"encoding/base64"
 	"net/url"
 	"slices"
 	"strings"
@@ -42,7 +43,10 @@ func newRedactor(c Config, templates ...*urlTemplate) redactor {
 		}
 	}
 	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < minSecret })
-	secrets = append(secrets, c.Token)
+	secrets = append(secrets, c.Token, strings.TrimPrefix(c.Signing, "whsec_"))
+	if _, password, ok := strings.Cut(c.BasicAuth, ":"); ok {
+		secrets = append(secrets, password, base64.StdEncoding.EncodeToString([]byte(c.BasicAuth)))
+	}
 	for _, s := range slices.Clone(secrets) {
 		secrets = append(secrets, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
 	}

@@ -55,7 +55,7 @@ func parseBody(text string) (renderBody, error) {
 	case strings.EqualFold(strings.TrimSpace(text), "row"), strings.EqualFold(strings.TrimSpace(text), "none"):
 		return nil, fmt.Errorf("is written %s in lower case, without spaces", strings.ToLower(strings.TrimSpace(text)))
 	}
-	t, err := template.New("body").Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON}).Parse(text)
+	t, err := template.New("body").Option("missingkey=error").Funcs(functions()).Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("is no template: %s; write row, none or a text/template", strings.TrimPrefix(err.Error(), "template: "))
 	}
@@ -86,15 +86,4 @@ func execute(t *template.Template, inv billing.Invoice) ([]byte, error) {
 		return nil, errors.New("it prints a column that is NULL; write {{json .column}} to send null, or {{if .column}} around it")
 	}
 	return b.Bytes(), nil
-}
-
-// toJSON leaves <, > and & alone: the body is no HTML page.
-func toJSON(value any) (string, error) {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
 }

@@ -74,16 +74,28 @@ func TestColumns(t *testing.T) {
 func TestRenderBody(t *testing.T) {
 	const row = `{"id":9007199254740993,"amount_cents":1e2,"name":"a \"b\" <c>","gone":null,"tags":["x"]}`
 	for body, want := range map[string]string{
-		"row":                       row,
-		"{{.id}}":                   "9007199254740993",
-		`{"id":{{json .id}}}`:       `{"id":9007199254740993}`,
-		`{"name":{{json .name}}}`:   `{"name":"a \"b\" <c>"}`,
-		`{{json .}}`:                `{"amount_cents":1e2,"gone":null,"id":9007199254740993,"name":"a \"b\" <c>","tags":["x"]}`,
-		`name={{urlquery .name}}`:   `name=a+%22b%22+%3Cc%3E`,
-		`{{json .gone}}`:            `null`,
-		`{{if .gone}}x{{end}}fixed`: `fixed`,
-		`{{.gone}}`:                 "!prints a column that is NULL",
-		`{{.nothing}}`:              "!map has no entry",
+		"row":                              row,
+		"{{.id}}":                          "9007199254740993",
+		`{"id":{{json .id}}}`:              `{"id":9007199254740993}`,
+		`{"name":{{json .name}}}`:          `{"name":"a \"b\" <c>"}`,
+		`{{json .}}`:                       `{"amount_cents":1e2,"gone":null,"id":9007199254740993,"name":"a \"b\" <c>","tags":["x"]}`,
+		`name={{urlquery .name}}`:          `name=a+%22b%22+%3Cc%3E`,
+		`{{json .gone}}`:                   `null`,
+		`{{urlquery .id .name}}`:           "!wrong number of args",
+		`{{urlquery .gone}}`:               "!the column is NULL",
+		`{{urlquery .tags}}`:               `%5B%22x%22%5D`,
+		`{{urlquery .id}}`:                 "9007199254740993",
+		`{{cents .amount_cents}}`:          "10000",
+		`{{cents "12.30"}}`:                "1230",
+		`{{cents "-0.07"}}`:                "-7",
+		`{{cents "90071992547409931.01"}}`: "9007199254740993101",
+		`{{cents "1.005"}}`:                "!more than two decimals",
+		`{{cents "1/2"}}`:                  "!is no amount",
+		`{{cents .name}}`:                  "!is no amount",
+		`{{cents .gone}}`:                  "!the column is NULL",
+		`{{if .gone}}x{{end}}fixed`:        `fixed`,
+		`{{.gone}}`:                        "!prints a column that is NULL",
+		`{{.nothing}}`:                     "!map has no entry",
 	} {
 		m, err := render(t, Config{URL: "https://api.example/", Body: body}, row)
 		again, _ := render(t, Config{URL: "https://api.example/", Body: body}, row)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"billonce/internal/billing"
 )
@@ -81,6 +82,7 @@ func (c *Client) request(ctx context.Context, m billing.Message) (*http.Request,
 	if m.TraceParent != "" {
 		header["Traceparent"] = []string{m.TraceParent}
 	}
+	c.signer.sign(header, m, time.Now())
 	req := &http.Request{
 		Method: c.method, URL: u, Host: c.host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
