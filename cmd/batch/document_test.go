@@ -51,6 +51,7 @@ func (d document) run() {
 			d.sql(b)
 		case "sh":
 			printed, shown = bash(b), false
+			d.t.Logf("%s\n%s", b.text, printed)
 		case "text":
 			if shown {
 				d.t.Fatalf("%s:%d: output of which command?", d.path, b.line)

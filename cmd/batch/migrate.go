@@ -49,7 +49,7 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "", "grant this `NAME` what batch run needs")
+	cmd.Flags().StringVar(&role, "role", "", "grant the role `NAME` what batch run needs")
 	return cmd
 }
 
