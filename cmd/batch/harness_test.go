@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -178,12 +179,19 @@ func (p *proc) output() string {
 // start starts `batch run` as a process; env comes as NAME=value.
 func (b *book) start(env ...string) *proc {
 	b.t.Helper()
+	return b.startBy(nil, env...)
+}
+
+// startBy starts it by another program, which is given its path and arguments.
+func (b *book) startBy(program []string, env ...string) *proc {
+	b.t.Helper()
+	args := append(slices.Clone(program), os.Args[0], "run")
 	all := maps.Clone(b.env)
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
 		all[name] = value
 	}
-	p := &proc{t: b.t, cmd: exec.Command(os.Args[0], "run"), done: make(chan struct{})}
+	p := &proc{t: b.t, cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), asBatch+"=1")
 	for name, value := range all {
 		p.cmd.Env = append(p.cmd.Env, name+"="+value)
