@@ -19,6 +19,7 @@ import (
 type pooler struct {
 	url        string
 	roundRobin bool // else the process that was used last is used next
+	version    string
 
 	wg      sync.WaitGroup
 	mu      sync.Mutex
@@ -39,7 +40,7 @@ func newPooler(t testing.TB, server string, processes int, roundRobin bool) *poo
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, hijacked)
+		all, p.version = append(all, hijacked), hijacked.ParameterStatuses["server_version"]
 	}
 	p.free = append(p.free, all...)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -104,7 +105,7 @@ func (p *pooler) serve(conn net.Conn) error {
 		return err
 	}
 	client.Send(&pgproto3.AuthenticationOk{})
-	client.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: "15.0"})
+	client.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: p.version})
 	client.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
 	client.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
 	client.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})

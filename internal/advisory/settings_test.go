@@ -60,26 +60,35 @@ func TestSettingsFollowTheVersion(t *testing.T) {
 
 // A DBA's time-outs would end a lock connection in mid-flight.
 const dba = `set statement_timeout = 60000; set lock_timeout = 60000; set idle_in_transaction_session_timeout = 60000;
-	set idle_session_timeout = 60000; set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 2;
-	set tcp_user_timeout = 9000; set client_connection_check_interval = 0`
+	set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 2; set tcp_user_timeout = 9000`
+
+// dbaSince14 is what PostgreSQL has since version 14.
+const dbaSince14 = `set idle_session_timeout = 60000; set client_connection_check_interval = 0`
+
+// dbasAndOurs sets what a DBA might, and returns how it is shown, and how ours is for a
+// longest request of 90 s.
+func dbasAndOurs(t testing.TB, conn *pgx.Conn) (dbas, ours string) {
+	t.Helper()
+	exec(t, conn, dba)
+	if majorVersion(conn.PgConn().ParameterStatus("server_version")) < 14 {
+		return "1min 1min 1min 3 2 2 9000", "0 0 0 90 10 3 120000"
+	}
+	exec(t, conn, dbaSince14)
+	return "1min 1min 1min 3 2 2 9000 1min 0", "0 0 0 90 10 3 120000 0 10s"
+}
 
 func shown(t testing.TB, conn *pgx.Conn) string {
 	t.Helper()
-	return query[string](t, conn, `select string_agg(current_setting(name), ' ' order by n) from unnest(array[
-		'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
+	return query[string](t, conn, `select string_agg(current_setting(name, true), ' ' order by n) from unnest(array[
+		'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
 		'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', 'tcp_user_timeout',
-		'client_connection_check_interval']) with ordinality as s (name, n)`)
+		'idle_session_timeout', 'client_connection_check_interval']) with ordinality as s (name, n)`)
 }
-
-const (
-	dbas = "1min 1min 1min 1min 3 2 2 9000 0"
-	ours = "0 0 0 0 90 10 3 120000 10s" // for a longest request of 90 s
-)
 
 func TestSessionSettingsOverrideTheDBAs(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, newDB(t))
-	exec(t, conn, dba)
+	dbas, ours := dbasAndOurs(t, conn)
 	if got := shown(t, conn); got != dbas {
 		t.Fatalf("the test's own settings: %s", got)
 	}
@@ -93,7 +102,7 @@ func TestTransactionSettingsEndWithTheTransaction(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, newDB(t))
 	for _, end := range []string{"commit", "rollback"} {
-		exec(t, conn, dba)
+		dbas, ours := dbasAndOurs(t, conn)
 		exec(t, conn, "begin isolation level read committed read write; "+TransactionSettings(conn, 90*time.Second))
 		if got := shown(t, conn); got != ours {
 			t.Errorf("inside: got %s, want %s", got, ours)
@@ -112,6 +121,9 @@ func TestARefusedCheckIntervalCostsNothing(t *testing.T) {
 	conn := connect(t, newDB(t))
 	begin(t, conn)
 	sql := TransactionSettings(conn, 0)
+	if majorVersion(conn.PgConn().ParameterStatus("server_version")) < 14 {
+		t.Skip("PostgreSQL has this setting since version 14")
+	}
 	refused := strings.Replace(sql, "client_connection_check_interval = 10000", "client_connection_check_interval = -5", 1)
 	if refused == sql {
 		t.Fatalf("no check interval in %q", sql)

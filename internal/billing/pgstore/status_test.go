@@ -113,7 +113,9 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				if err := c.Close(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				execute(t, cfg, `select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'billonce/pod-a/1' and datname = current_database()`)
+				const theirs = `from pg_stat_activity where application_name = 'billonce/pod-a/1' and datname = current_database()`
+				execute(t, cfg, `do $$ begin perform pg_terminate_backend(pid) `+theirs+`;
+					while exists (select `+theirs+`) loop perform pg_sleep(0.005), pg_stat_clear_snapshot(); end loop; end $$`)
 				if st = read(); len(st.Sending.Alive) != 0 || st.Sending.Orphaned != 4 || st.Runs[0].Alive {
 					t.Errorf("after its death: %+v", st.Sending)
 				}
