@@ -42,17 +42,19 @@ billing API are not touched. The exit code is 0 if all came out as told, else 1.
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON, and nothing else")
 	cmd.AddCommand(&cobra.Command{
 		Use:    naiveCommand,
-		Short:  "A server without a ledger, which takes its orders from the demo",
+		Short:  "A server without a ledger, which takes its orders from demo and compare",
 		Hidden: true,
 		Args:   cobra.NoArgs,
-		RunE:   func(cmd *cobra.Command, _ []string) error { return compare.RunNaive(cmd.Context(), cmd.InOrStdin()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return compare.RunNaive(cmd.Context(), cmd.InOrStdin(), a.stdout)
+		},
 	})
 	return cmd
 }
 
 func (a app) demo(ctx context.Context, asJSON bool) error {
 	story := compare.Story{
-		Invoices: demoInvoices, Latency: demoLatency, Naive: []string{"demo", naiveCommand},
+		Invoices: demoInvoices, Latency: demoLatency,
 		Out: a.stdout, Color: a.colors(a.stdout),
 	}
 	if asJSON {
@@ -84,9 +86,9 @@ func (a app) demo(ctx context.Context, asJSON bool) error {
 // withTemporaryServer starts a PostgreSQL that is thrown away, and says what
 // processes can be made of.
 func (a app) withTemporaryServer(ctx context.Context, settings map[string]string, f func(*pgtemp.Server, compare.Program) error) (err error) {
-	path, err := os.Executable()
+	program, err := a.thisProgram()
 	if err != nil {
-		return fmt.Errorf("find the program's own file: %w", err)
+		return err
 	}
 	// Where PostgreSQL has to be fetched, it is kept for the next time.
 	bin, err := pgtemp.Find(ctx, a.getenv, filepath.Join(embeddedDir, "postgresql"))
@@ -98,7 +100,16 @@ func (a app) withTemporaryServer(ctx context.Context, settings map[string]string
 		return fmt.Errorf("start a temporary PostgreSQL: %w", err)
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	return f(server, compare.Program{Path: path, Name: os.Args[0]})
+	return f(server, program)
+}
+
+// thisProgram is what processes are made of.
+func (a app) thisProgram() (compare.Program, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return compare.Program{}, fmt.Errorf("find the program's own file: %w", err)
+	}
+	return compare.Program{Path: path, Name: os.Args[0], Naive: []string{"demo", naiveCommand}}, nil
 }
 
 // colors says whether out shows them, and its reader wants them

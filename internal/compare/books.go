@@ -15,6 +15,7 @@ import (
 const (
 	adminDatabase = "postgres"
 	application   = "billonce/compare"
+	demoTable     = "invoices"
 )
 
 // PostgreSQL is a server that may be filled and emptied at will.
@@ -61,7 +62,7 @@ func (b *books) fillTemplate(ctx context.Context, invoices int) error {
 	}
 	// What `batch run` assumes where nothing else is configured.
 	book := pgstore.Book{
-		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
+		Schema: "billonce", Invoices: demoTable, ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
 	}
 	if _, err := pgstore.Migrate(ctx, cfg, book); err != nil {
 		return err

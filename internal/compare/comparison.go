@@ -4,116 +4,91 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
+	"runtime"
+	"slices"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"billonce/internal/compare/report"
 )
-
-// Settings of a comparison: what is the same for all its cells.
-type Settings struct {
-	Invoices    int           `json:"invoices"`
-	Latency     time.Duration `json:"latency_ns"` // of the billing API
-	Runners     int           `json:"runners"`
-	Rounds      int           `json:"rounds"`
-	Concurrency int           `json:"concurrency"` // of each runner
-}
 
 // Comparison measures the lock strategies on one server, in turns.
 type Comparison struct {
 	Settings
-	Program  Program
-	Server   PostgreSQL
-	Progress func(Cell) // told about each cell; nil: nobody
+	Program     Program
+	Version     string   // of the program
+	URL         string   // a database in which a schema may be made, and is removed
+	Environment []string // that a connection to it needs
+	OwnServer   bool     // it is the user's: no checkpoints, and others may be at work
+	Progress    func(step string)
 }
-
-// Cell is one strategy in one round: runners on a database of their own.
-type Cell struct {
-	Strategy   string  `json:"strategy"`
-	Round      int     `json:"round"`      // 0: warm-up
-	Seconds    float64 `json:"seconds"`    // from the first process's start to the last one's end
-	Requests   int     `json:"requests"`   // by the API's count, as the next two
-	Billed     int     `json:"billed"`     // invoices with an effect
-	Duplicates int     `json:"duplicates"` // invoices with more than one
-	WALBytes   int64   `json:"wal_bytes"`
-	Commits    int64   `json:"commits"`
-}
-
-const (
-	row      = "row"
-	advisory = "advisory"
-)
 
 // Run measures. The strategies take turns, so that whatever else slows the
-// machine down falls on both; a first round warms caches up and is not counted.
-func (c Comparison) Run(ctx context.Context) (_ Report, err error) {
-	b, err := openBooks(ctx, c.Server, c.Invoices)
+// machine down falls on all of them.
+func (c Comparison) Run(ctx context.Context) (_ report.Report, err error) {
+	began := time.Now()
+	s, err := openStand(ctx, c)
 	if err != nil {
-		return Report{}, err
+		return report.Report{}, err
 	}
-	defer func() { err = errors.Join(err, b.close(ctx)) }()
-	var version string
-	if err := b.admin.QueryRow(ctx, "show server_version").Scan(&version); err != nil {
-		return Report{}, fmt.Errorf("read the server's version: %w", err)
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	if err := c.warmUp(ctx, s); err != nil {
+		return report.Report{}, err
 	}
-	var cells []Cell
-	for round := range c.Rounds + 1 {
-		for _, strategy := range []string{row, advisory} {
-			cell, err := c.measure(ctx, b, strategy)
+	cells := []report.Cell{}
+	for round := range c.Rounds {
+		for _, setup := range c.setups(round) {
+			c.progress(fmt.Sprintf("round %d of %d", round+1, c.Rounds))
+			cell, err := c.measure(ctx, s, setup)
 			if err != nil {
-				return Report{}, fmt.Errorf("measure %s in round %d: %w", strategy, round, err)
+				return report.Report{}, fmt.Errorf("measure %s with %d runners in round %d: %w", setup.Strategy, setup.Runners, round+1, err)
 			}
-			cell.Strategy, cell.Round = strategy, round
-			if c.Progress != nil {
-				c.Progress(cell)
-			}
-			if round > 0 || cell.Duplicates > 0 {
-				cells = append(cells, cell)
-			}
+			cell.Round = round + 1
+			cells = append(cells, cell)
 		}
 	}
-	version, _, _ = strings.Cut(version, " ") // packagers add words of their own
-	return NewReport(c.Settings, version, cells), nil
+	slices.SortStableFunc(cells, c.bySetup)
+	drills, err := c.drills(ctx, s)
+	if err != nil {
+		return report.Report{}, err
+	}
+	return report.New(report.Conditions{
+		Program: c.Version, PostgreSQL: s.version, OwnServer: c.OwnServer,
+		CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
+		Began: began.UTC().Truncate(time.Second), Seconds: time.Since(began).Round(time.Millisecond).Seconds(),
+		Rounds: c.Rounds, Concurrency: c.Concurrency,
+	}, cells, drills), nil
 }
 
-// measure fills one cell.
-func (c Comparison) measure(ctx context.Context, b *books, strategy string) (cell Cell, err error) {
-	database, err := b.add(ctx)
-	if err != nil {
-		return cell, err
+// warmUp plays each strategy once, uncounted: what is read, compiled or made for
+// the first time must not fall on who comes first.
+func (c Comparison) warmUp(ctx context.Context, s *stand) error {
+	for _, strategy := range c.Strategies {
+		c.progress("warm-up")
+		setup := report.Setup{Strategy: strategy, Runners: 1, ClaimSize: c.claimSizes(strategy)[0]}
+		if _, err := c.measure(ctx, s, setup); err != nil {
+			return fmt.Errorf("warm up with %s: %w", strategy, err)
+		}
 	}
-	defer func() { err = errors.Join(err, b.remove(context.WithoutCancel(ctx), database)) }()
-	m, err := startMeter(ctx, b.admin, database)
-	if err != nil {
-		return cell, err
-	}
-	seen, err := withAPI(ctx, billingfake.Config{Idempotent: true, Latency: c.Latency}, func(billingURL string) error {
-		began := time.Now()
-		err := c.Program.runAll(ctx, c.runners(strategy, b.server.URL(database), billingURL))
-		cell.Seconds = time.Since(began).Seconds()
-		return err
-	})
-	if err != nil {
-		return cell, err
-	}
-	cell.Requests, cell.Billed, cell.Duplicates = seen.Requests, seen.Billed, len(seen.Duplicates)
-	if cell.Billed != c.Invoices {
-		return cell, fmt.Errorf("only %d of %d invoices were billed", cell.Billed, c.Invoices)
-	}
-	cell.WALBytes, cell.Commits, err = m.read(ctx)
-	return cell, err
+	return nil
 }
 
-func (c Comparison) runners(strategy, databaseURL, billingURL string) []child {
-	var children []child
-	for i := range c.Runners {
-		name := fmt.Sprintf("runner-%d", i+1)
-		children = append(children, child{name: name, args: []string{"run"}, environment: []string{
-			"HOSTNAME=" + name, "DATABASE_URL=" + databaseURL, "BILLING_URL=" + billingURL,
-			"RUN_LOCK=shared", "LOCK_STRATEGY=" + strategy, "BILLING_IDEMPOTENT=true",
-			"CONCURRENCY=" + strconv.Itoa(c.Concurrency), "LOG_LEVEL=warn", "LOG_FORMAT=json",
-		}})
+// bySetup brings cells into the order of the settings, whatever order the rounds had.
+func (c Comparison) bySetup(a, b report.Cell) int {
+	order := c.setups(0)
+	return slices.Index(order, a.Setup) - slices.Index(order, b.Setup)
+}
+
+// Steps is how often Progress is called.
+func (c Comparison) Steps() int {
+	n := len(c.Strategies) + c.Cells()
+	if c.Drill {
+		n += len(c.scenes())
 	}
-	return children
+	return n
+}
+
+func (c Comparison) progress(step string) {
+	if c.Progress != nil {
+		c.Progress(step)
+	}
 }

@@ -40,10 +40,11 @@ func TestWithProcesses(t *testing.T) {
 	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "billonce/cmd/batch").CombinedOutput(); err != nil {
 		t.Fatalf("build batch: %v\n%s", err, text)
 	}
-	e := edges{compare.Program{Path: path, Name: "batch"}, pgtest.Server(t, map[string]string{"autovacuum": "off"})}
+	e := edges{compare.Program{Path: path, Name: "batch", Naive: []string{"demo", "naive-server"}}, pgtest.Server(t, map[string]string{"autovacuum": "off"})}
 	for name, test := range map[string]func(*testing.T, edges){
 		"story": testStory, "story stops": testStoryStops, "story not as told": testStoryNotAsTold,
 		"comparison": testComparison, "comparison stops": testComparisonStops,
+		"comparison of strangers": testComparisonKeepsAway,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

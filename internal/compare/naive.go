@@ -12,84 +12,113 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
 	serverHeader = "X-Server" // tells the API, for the story, who is asking
 	idInURL      = "{id}"
 	naiveTimeout = 30 * time.Second
-	markSent     = "update invoices set pending = false, sent_at = now() where id = $1"
 )
 
-// orders are what the story tells a naive server. They come on standard input,
-// and no variable or flag stands for them: nobody can aim one at real invoices
-// by mistake.
+// orders are what the story and the comparison tell a naive server. They come on
+// standard input, and no variable or flag stands for them: nobody can aim one at
+// real invoices by mistake.
 type orders struct {
-	Lock        bool   `json:"lock"` // be the textbook's program, not the first one
+	Lock        bool   `json:"lock"`    // be the textbook's program, not the first one
+	Skip        bool   `json:"skip"`    // an invoice that is locked is no error
+	Workers     int    `json:"workers"` // requests in flight, with a connection each
 	Server      string `json:"server"`
+	Invoices    string `json:"invoices"` // the table, as in SQL
 	DatabaseURL string `json:"database_url"`
 	BillingURL  string `json:"billing_url"`
 }
 
+// account is a naive server's last line of output.
+type account struct {
+	Held    int       `json:"held"`    // invoices that it found locked
+	Seconds []float64 `json:"seconds"` // from taking an invoice in hand to having it marked
+}
+
 // RunNaive is a server without a ledger: the program that everybody writes
 // first, or, if its orders say so, the one that textbooks advise.
-func RunNaive(ctx context.Context, in io.Reader) (err error) {
+func RunNaive(ctx context.Context, in io.Reader, out io.Writer) error {
 	var o orders
 	if err := json.NewDecoder(in).Decode(&o); err != nil {
-		return fmt.Errorf("read the orders (only the demo starts this program): %w", err)
+		return fmt.Errorf("read the orders (only the demo and the comparison start this program): %w", err)
 	}
+	ids, err := o.pending(ctx)
+	if err != nil {
+		return err
+	}
+	accounts := make([]account, max(1, o.Workers))
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range accounts {
+		g.Go(func() error { return o.work(ctx, ids, &accounts[i]) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	sum := account{Seconds: []float64{}}
+	for _, a := range accounts {
+		sum.Held += a.Held
+		sum.Seconds = append(sum.Seconds, a.Seconds...)
+	}
+	return json.NewEncoder(out).Encode(sum)
+}
+
+// pending lists what there is to do, once, as a queue for the workers.
+func (o orders) pending(ctx context.Context) (_ <-chan int64, err error) {
+	conn, err := pgx.Connect(ctx, o.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	rows, err := conn.Query(ctx, "select id from "+o.Invoices+" where pending order by id")
+	if err != nil {
+		return nil, fmt.Errorf("select pending invoices: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("select pending invoices: %w", err)
+	}
+	queue := make(chan int64, len(ids)) // closed below, and never waited for
+	for _, id := range ids {
+		queue <- id
+	}
+	close(queue)
+	return queue, nil
+}
+
+// work is one worker, with a connection of its own.
+func (o orders) work(ctx context.Context, ids <-chan int64, a *account) (err error) {
 	conn, err := pgx.Connect(ctx, o.DatabaseURL)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	rows, err := conn.Query(ctx, "select id from invoices where pending order by id")
-	if err != nil {
-		return fmt.Errorf("select pending invoices: %w", err)
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("select pending invoices: %w", err)
-	}
-	client := &http.Client{Timeout: naiveTimeout}
+	client := &http.Client{Timeout: naiveTimeout, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	send := o.sendUnlocked
 	if o.Lock {
 		send = o.sendLocked
 	}
-	for _, id := range ids {
-		if err := send(ctx, conn, client, id); err != nil {
+	for id := range ids {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		began := time.Now()
+		sent, err := send(ctx, conn, client, id)
+		switch {
+		case o.Skip && isLockNotAvailable(err):
+			a.Held++
+		case err != nil:
 			return err
+		case sent:
+			a.Seconds = append(a.Seconds, time.Since(began).Seconds())
 		}
 	}
 	return nil
-}
-
-// sendUnlocked bills twice as soon as two servers run it.
-func (o orders) sendUnlocked(ctx context.Context, conn *pgx.Conn, client *http.Client, id int64) error {
-	if err := o.bill(ctx, client, id); err != nil {
-		return fmt.Errorf("bill invoice %d: %w", id, err)
-	}
-	if _, err := conn.Exec(ctx, markSent, id); err != nil {
-		return fmt.Errorf("mark invoice %d as sent: %w", id, err)
-	}
-	return nil
-}
-
-// sendLocked keeps two servers apart, until one dies between the call and the
-// commit.
-func (o orders) sendLocked(ctx context.Context, conn *pgx.Conn, client *http.Client, id int64) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		var pending bool
-		err := tx.QueryRow(ctx, "select pending from invoices where id = $1 for update nowait", id).Scan(&pending)
-		if err != nil {
-			return fmt.Errorf("lock invoice %d: %w", id, err)
-		}
-		if !pending {
-			return nil
-		}
-		return o.sendUnlocked(ctx, tx.Conn(), client, id)
-	})
 }
 
 func (o orders) bill(ctx context.Context, client *http.Client, id int64) error {

@@ -3,6 +3,7 @@ package compare
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os/exec"
@@ -17,8 +18,9 @@ const pipePatience = 5 * time.Second
 
 // Program is the executable that children are made of.
 type Program struct {
-	Path string
-	Name string // its argv[0], by which a test's binary knows what to be
+	Path  string
+	Name  string   // its argv[0], by which a test's binary knows what to be
+	Naive []string // the arguments by which it becomes RunNaive
 }
 
 // child is one process.
@@ -29,17 +31,23 @@ type child struct {
 	stdin       io.Reader
 }
 
-// runAll starts the children side by side and waits for them. When one fails,
-// or ctx ends, the others are killed: what they work on is thrown away.
-func (p Program) runAll(ctx context.Context, children []child) error {
+// runAll starts the children side by side, waits for them, and returns the last
+// line that each has said. When one fails, or ctx ends, the others are killed:
+// what they work on is thrown away.
+func (p Program) runAll(ctx context.Context, children []child) ([]string, error) {
+	said := make([]string, len(children))
 	g, ctx := errgroup.WithContext(ctx)
-	for _, c := range children {
-		g.Go(func() error { return p.run(ctx, c) })
+	for i, c := range children {
+		g.Go(func() (err error) {
+			said[i], err = p.run(ctx, c)
+			return err
+		})
 	}
-	return g.Wait()
+	return said, g.Wait()
 }
 
-func (p Program) run(ctx context.Context, c child) error {
+// run returns the last line that the child has said.
+func (p Program) run(ctx context.Context, c child) (string, error) {
 	cmd := exec.CommandContext(ctx, p.Path, c.args...)
 	cmd.Args[0] = p.Name
 	// The environment is the child's alone, even if it is empty: a DATABASE_URL
@@ -49,17 +57,23 @@ func (p Program) run(ctx context.Context, c child) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, &said, &said
 	cmd.WaitDelay = pipePatience
 	err := cmd.Run()
+	last := lastLines(said.String(), 1)
 	if ctx.Err() != nil {
-		return fmt.Errorf("stop %s: %w", c.name, context.Cause(ctx))
+		return last, fmt.Errorf("stop %s: %w", c.name, context.Cause(ctx))
 	}
 	if err != nil {
-		return fmt.Errorf("run %s: %w\n%s", c.name, err, lastLines(said.String()))
+		return last, fmt.Errorf("run %s: %w\n%s", c.name, err, lastLines(said.String(), 5))
 	}
-	return nil
+	return last, nil
 }
 
-func lastLines(text string) string {
-	const most = 5
+func lastLines(text string, most int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}
+
+// naive is a child that is a server without a ledger.
+func (p Program) naive(o orders) (child, error) {
+	text, err := json.Marshal(o)
+	return child{name: o.Server, args: p.Naive, stdin: bytes.NewReader(text)}, err
 }

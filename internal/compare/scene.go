@@ -138,8 +138,7 @@ func (s *scene) act() Act {
 
 // reason is what a server said last, or what PostgreSQL said in it.
 func reason(err error) string {
-	said := lastLines(err.Error())
-	said = said[strings.LastIndex(said, "\n")+1:]
+	said := lastLines(err.Error(), 1)
 	if _, message, found := strings.Cut(said, "ERROR: "); found {
 		return message
 	}

@@ -86,7 +86,7 @@ func (st *stage) start(ctx context.Context, c child) func() {
 	st.mu.Unlock()
 	return func() {
 		defer kill(nil)
-		err := st.story.Program.run(life, c)
+		_, err := st.story.Program.run(life, c)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, errKilled) {
 			st.scene.failed(c.name, err)
 		}

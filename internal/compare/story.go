@@ -1,9 +1,7 @@
 package compare
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +15,6 @@ type Story struct {
 	Server   PostgreSQL
 	Invoices int           // in the last act twice as many; with less than two, one of its servers would be idle
 	Latency  time.Duration // of the billing API in the first act; shorter later
-	Naive    []string      // the arguments by which Program becomes RunNaive
 	Out      io.Writer
 	Color    bool
 }
@@ -79,16 +76,11 @@ func (s Story) play(ctx context.Context, sc script) (act Act, err error) {
 }
 
 func (s Story) unlocked(name, databaseURL, billingURL string) (child, error) {
-	return s.naive(orders{Server: name, DatabaseURL: databaseURL, BillingURL: billingURL})
+	return s.Program.naive(orders{Server: name, Invoices: demoTable, DatabaseURL: databaseURL, BillingURL: billingURL})
 }
 
 func (s Story) locked(name, databaseURL, billingURL string) (child, error) {
-	return s.naive(orders{Lock: true, Server: name, DatabaseURL: databaseURL, BillingURL: billingURL})
-}
-
-func (s Story) naive(o orders) (child, error) {
-	text, err := json.Marshal(o)
-	return child{name: o.Server, args: s.Naive, stdin: bytes.NewReader(text)}, err
+	return s.Program.naive(orders{Lock: true, Server: name, Invoices: demoTable, DatabaseURL: databaseURL, BillingURL: billingURL})
 }
 
 // billonce is a server that takes one invoice at a time, as the others do, so

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 func newStory(e edges) compare.Story {
 	return compare.Story{
-		Program: e.program, Server: e.server, Naive: []string{"demo", "naive-server"},
+		Program: e.program, Server: e.server,
 		Invoices: 4, Latency: 20 * time.Millisecond,
 	}
 }
@@ -104,7 +105,7 @@ func testStoryStops(t *testing.T, e edges) {
 // testStoryNotAsTold: servers that bill nobody make a bad first act.
 func testStoryNotAsTold(t *testing.T, e edges) {
 	s := newStory(e)
-	s.Naive = []string{"help"}
+	s.Program.Naive = []string{"help"}
 	var text bytes.Buffer
 	s.Out = &text
 	told, err := s.Tell(t.Context())
@@ -118,8 +119,8 @@ func testStoryNotAsTold(t *testing.T, e edges) {
 
 func TestNaiveServerNeedsOrders(t *testing.T) {
 	t.Parallel()
-	err := compare.RunNaive(t.Context(), strings.NewReader(""))
-	if err == nil || !strings.Contains(err.Error(), "only the demo starts this program") {
+	err := compare.RunNaive(t.Context(), strings.NewReader(""), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "only the demo and the comparison start this program") {
 		t.Errorf("want it to refuse, got %v", err)
 	}
 }

@@ -18,13 +18,13 @@ UPDATE NOWAIT, the call, the update, the commit.`
 const openingLockedKilled = `The textbook's program. Server A is killed (SIGKILL) between the call and the
 commit, so PostgreSQL undoes its transaction. Then server B starts.`
 
-const openingBillonce = `Two servers run "batch run" with RUN_LOCK=shared, on twice the invoices. Server A
-is killed at the same place: the API has acted, and nothing is settled.`
+const openingBillonce = `Two servers run "batch run" with RUN_LOCK=shared, on twice the invoices.
+Server A is killed at the same place: the API has acted, and nothing is settled.`
 
 const whatNext = `
 What next
   batch compare            measure the lock strategies against each other
-  batch help environment   what to set for invoices and a billing API of your own
+  batch help environment   what to set for your own invoices and billing API
   batch migrate            make the ledger beside your invoices; then: batch run
 `
 

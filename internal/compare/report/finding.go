@@ -1,0 +1,3 @@
+package report
+
+func (r Report) find() []string { return []string{} }

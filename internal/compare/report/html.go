@@ -1,0 +1,5 @@
+package report
+
+import "io"
+
+func (r Report) WriteHTML(out io.Writer) error { return nil }
