@@ -29,8 +29,8 @@ type sampler struct {
 
 	mu      sync.Mutex
 	seen    samples
-	holding map[int32]holding // by pid
-	waiting chan int          // runners that wait for a lock, after each look
+	holding map[int32]holdingSince // by pid
+	waiting chan int               // runners that wait for a lock, after each look
 	err     error
 }
 
@@ -41,10 +41,11 @@ type samples struct {
 	Looks                    int
 }
 
-// holding is a transaction that holds vacuum back.
-type holding struct {
-	transaction float64 // its start
-	since       time.Time
+// holdingSince says of a transaction, by its start, that it holds vacuum back, and
+// since when that was seen.
+type holdingSince struct {
+	transaction float64
+	at          time.Time
 }
 
 type session struct {
@@ -62,7 +63,7 @@ func (s *stand) startSampler(ctx context.Context) (*sampler, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	m := &sampler{stand: s, conn: conn, stop: stop, ended: make(chan struct{}), waiting: make(chan int, 1), holding: map[int32]holding{}}
+	m := &sampler{stand: s, conn: conn, stop: stop, ended: make(chan struct{}), waiting: make(chan int, 1), holding: map[int32]holdingSince{}}
 	go m.loop(ctx)
 	return m, nil
 }
@@ -110,7 +111,7 @@ func (m *sampler) look(ctx context.Context) error {
 func (m *sampler) note(at time.Time, all []session) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	locks, waiting, holding := 0, map[string]bool{}, map[int32]holding{}
+	locks, waiting, holding := 0, map[string]bool{}, map[int32]holdingSince{}
 	for _, s := range all {
 		locks += s.Locks
 		if s.Waits {
@@ -119,12 +120,12 @@ func (m *sampler) note(at time.Time, all []session) int {
 		if !s.Holds {
 			continue
 		}
-		h := m.holding[s.PID]
-		if h.transaction != s.Transaction {
-			h.transaction, h.since = s.Transaction, at
+		h, known := m.holding[s.PID]
+		if !known || h.transaction != s.Transaction {
+			h = holdingSince{s.Transaction, at}
 		}
 		holding[s.PID] = h
-		m.seen.Horizon = max(m.seen.Horizon, at.Sub(h.since))
+		m.seen.Horizon = max(m.seen.Horizon, at.Sub(h.at))
 	}
 	m.holding = holding
 	m.seen.Connections = max(m.seen.Connections, len(all))
@@ -137,7 +138,7 @@ func (m *sampler) note(at time.Time, all []session) int {
 func (m *sampler) restart() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.seen, m.holding = samples{Looks: m.seen.Looks}, map[int32]holding{}
+	m.seen, m.holding = samples{Looks: m.seen.Looks}, map[int32]holdingSince{}
 }
 
 // close ends it, and returns what it has seen.

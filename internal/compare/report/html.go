@@ -1,5 +1,67 @@
 package report
 
-import "io"
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+)
 
-func (r Report) WriteHTML(out io.Writer) error { return nil }
+//go:embed page.gohtml figures.gohtml style.css
+var assets embed.FS
+
+// page is what the template shows.
+type page struct {
+	Report
+	CSS       template.CSS
+	CSP       string
+	Lead      string
+	Others    []topical
+	Timelines []timeline
+	Legend    []legendEntry
+	Lines     []lineChart
+	Bars      []barChart
+	Table     table
+	Where     string
+}
+
+// WriteHTML writes one page that needs nothing else: no script, no network, which
+// its content security policy forbids.
+func (r Report) WriteHTML(out io.Writer) error {
+	css, err := assets.ReadFile("style.css")
+	if err != nil {
+		return err
+	}
+	t, err := template.ParseFS(assets, "page.gohtml", "figures.gohtml")
+	if err != nil {
+		return fmt.Errorf("read the page's template: %w", err)
+	}
+	sum := sha256.Sum256(css)
+	p := page{
+		Report: r, CSS: template.CSS(css),
+		CSP:       fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:])),
+		Timelines: r.timelines(), Legend: legend(r.Results), Lines: r.lineCharts(), Bars: r.barCharts(),
+		Table: r.table(), Where: r.Conditions.words(),
+	}
+	if len(r.Findings) > 0 {
+		p.Lead = r.Findings[0]
+		for _, f := range r.Findings[1:] {
+			p.Others = append(p.Others, newTopical(f))
+		}
+	}
+	return t.Execute(out, p)
+}
+
+// topical is a finding whose first word stands out.
+type topical struct{ Topic, Text string }
+
+func newTopical(finding string) topical {
+	end := strings.IndexAny(finding, ",: ")
+	if end < 0 || finding[end] == ' ' {
+		return topical{Text: finding}
+	}
+	return topical{finding[:end], finding[end:]}
+}

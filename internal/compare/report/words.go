@@ -1,0 +1,71 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// amount puts a ratio into words: 1.35 is "35 % more".
+func amount(x float64, more, less string) string {
+	word := more
+	if x < 1 {
+		word = less
+	}
+	p := 100 * math.Abs(x-1)
+	switch {
+	case x >= 2:
+		return fmt.Sprintf("%.1f times the", x)
+	case p < 1:
+		return "less than 1 % " + word
+	}
+	return fmt.Sprintf("%.0f %% %s", p, word)
+}
+
+// percent is a ratio as a signed difference.
+func percent(x float64) string {
+	return strings.Replace(fmt.Sprintf("%+.0f %%", 100*(x-1)), "-", "−", 1)
+}
+
+func latency(ms float64) string {
+	return number(ms) + " ms"
+}
+
+func invoices(n int) string { return plural(n, "invoice", "invoices") }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(float64(n)) + " " + many
+}
+
+func list(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// wrap breaks a sentence into lines of at most so many columns, the later ones
+// indented.
+func wrap(sentence string, columns int, indent string) string {
+	var b strings.Builder
+	width := 0
+	for i, word := range strings.Fields(sentence) {
+		length := len([]rune(word))
+		switch {
+		case i == 0:
+		case width+1+length > columns:
+			b.WriteString("\n" + indent)
+			width = len(indent)
+		default:
+			b.WriteByte(' ')
+			width++
+		}
+		b.WriteString(word)
+		width += length
+	}
+	return b.String()
+}
