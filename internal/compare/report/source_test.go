@@ -25,7 +25,7 @@ func (s source) report() report.Report {
 
 func (s source) cells() []report.Cell {
 	cells := []report.Cell{}
-	for _, latency := range []float64{0, 20, 200} {
+	for _, latency := range []float64{0, 200} {
 		for _, runners := range []int{1, 4} {
 			for _, strategy := range []string{report.None, report.NoWait, report.Row, report.Advisory} {
 				for round := 1; round <= 3; round++ {
@@ -76,7 +76,7 @@ func (s source) drills() []report.Drill {
 	}
 }
 
-// drill has four waves of four requests by the runner that is killed, and eight by
+// drill has two waves of four requests by the runner that is killed, and five by
 // the other one, or by the next run, which repeats or bills again what was in flight.
 func (s source) drill(d report.Drill) report.Drill {
 	d.Invoices, d.Killed, d.KilledAtMS = 40, "runner 1", 330
@@ -90,7 +90,7 @@ func (s source) drill(d report.Drill) report.Drill {
 			d.Events = append(d.Events, e)
 		}
 	}
-	for wave := range 8 {
+	for wave := range 5 {
 		if wave < 2 {
 			add("runner 1", wave, report.Billed)
 		}
@@ -98,11 +98,11 @@ func (s source) drill(d report.Drill) report.Drill {
 	}
 	switch {
 	case d.MoreRuns > 0:
-		add("next run", 9, report.Twice)
+		add("next run", 6, report.Twice)
 	case d.BilledTwice > 0:
-		add("runner 2", 8, report.Twice)
+		add("runner 2", 5, report.Twice)
 	case d.Keys:
-		add("runner 2", 8, report.Repeated)
+		add("runner 2", 5, report.Repeated)
 	}
 	d.Requests = len(d.Events)
 	return d
