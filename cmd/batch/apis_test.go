@@ -65,8 +65,15 @@ func TestYourAPI(t *testing.T) {
 				path = userinfo
 			}
 			s.set("BILLING_URL=" + base + path)
+			s.set("LOG_LEVEL=trace")
 			s.batch(0, "migrate")
-			s.batch(0, "run")
+			dry, said := s.batch(0, "run", "--dry-run")
+			_, saidToo := s.batch(0, "run")
+			for _, secret := range []string{"t0ken", "pass:word", "bWU6", "passw0rd", "eu, north"} {
+				if strings.Contains(dry+said+saidToo, secret) {
+					t.Errorf("it shows %s:\n%s%s%s", secret, dry, said, saidToo)
+				}
+			}
 			met := false
 			for _, a := range api.asked() {
 				if strings.Contains(a.uri, "a%2Fb") {

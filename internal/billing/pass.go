@@ -34,9 +34,10 @@ type pass struct {
 	done    bool
 	nextDue time.Duration // earliest `retry` that is not due yet; 0: none
 
-	left      Left
-	earlier   Earlier
-	sentAgain []string
+	left       Left
+	earlier    Earlier
+	sentAgain  []string
+	unrendered int64
 
 	progress atomic.Int64 // deliveries begun or settled
 	elapsed  time.Duration
@@ -179,6 +180,20 @@ func (p *pass) addInDoubt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.earlier.InDoubt++
+}
+
+// addUnrendered counts an invoice of which no request can be made. Each pass meets it
+// again: the run's count is that of the pass that met most, and only what raises it
+// is news.
+func (p *pass) addUnrendered() (news bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unrendered++
+	news = p.unrendered > p.runner.Tally.Unrendered.Load()
+	if news {
+		p.runner.Tally.Unrendered.Store(p.unrendered)
+	}
+	return news
 }
 
 func (p *pass) addHeld(n int) {

@@ -32,7 +32,9 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 	}
 	msg, err := r.Renderer.Render(inv)
 	if err != nil {
-		r.Tally.Unrendered.Add(1)
+		if !d.pass.addUnrendered() {
+			return
+		}
 		r.Log.Warn().Err(err).Str("invoice_id", string(inv.ID)).Msg("no request can be made of this invoice: left pending")
 		return
 	}

@@ -35,21 +35,29 @@ func toQuery(value any) (string, error) {
 	return url.QueryEscape(text), err
 }
 
-// toCents makes whole cents of an amount with up to two decimals, exactly.
+// toCents makes whole cents of an amount, exactly: 12.3, 12.30 and 12.300 are 1230,
+// and 12.305 is an error.
 func toCents(value any) (string, error) {
 	text, err := toText(value)
 	if err != nil {
 		return "", err
 	}
-	amount, ok := new(big.Rat).SetString(text)
-	if !ok || strings.Contains(text, "/") {
-		return "", errors.New("the column is no amount")
+	if !isDecimal(text) {
+		return "", errors.New("the column is no amount; one is written as 12.30")
 	}
+	amount, _ := new(big.Rat).SetString(text)
 	amount.Mul(amount, big.NewRat(100, 1))
 	if !amount.IsInt() {
-		return "", errors.New("the amount has more than two decimals")
+		return "", errors.New("the amount has a fraction of a cent; round it in the table or in a view")
 	}
 	return amount.Num().String(), nil
+}
+
+// isDecimal says whether text is a number as JSON has it (RFC 8259, 6): big.Rat reads
+// 1/2, 0x10 and 1_000 too. The exponent is bounded, or 1e999999999 would take all memory.
+func isDecimal(text string) bool {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	return json.Valid([]byte(text)) && strings.Trim(mantissa, "-.0123456789") == "" && len(exponent) <= len("+308")
 }
 
 func toText(value any) (string, error) {

@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"billonce/internal/billing"
 )
 
 const signingSecret = "whsec_c2lnbmluZy1rZXktb2YtMjQtYnl0ZXMh"
@@ -41,5 +44,32 @@ func TestSignatureIsVerifiedByTheSchemesOwnLibrary(t *testing.T) {
 		}
 		client.Close()
 		server.Close()
+	}
+}
+
+// Each attempt has a time of its own, and nothing else is new in it: an old signature
+// would be refused as a replay.
+func TestSignatureIsOfItsAttempt(t *testing.T) {
+	s, err := newSigner(signingSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	receiver, err := webhooks.NewWebhook(signingSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := billing.Message{IdempotencyKey: key, Body: []byte("{}")}
+	first, second := http.Header{}, http.Header{}
+	now := time.Now()
+	s.sign(first, m, now.Add(-time.Hour))
+	s.sign(second, m, now)
+	if err := receiver.Verify(m.Body, first); err == nil {
+		t.Error("an hour later its signature is still taken")
+	}
+	if err := receiver.Verify(m.Body, second); err != nil {
+		t.Error(err)
+	}
+	if first.Get("Webhook-Id") != second.Get("Webhook-Id") || first.Get("Webhook-Signature") == second.Get("Webhook-Signature") {
+		t.Errorf("%v, %v", first, second)
 	}
 }
