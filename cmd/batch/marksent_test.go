@@ -113,6 +113,7 @@ func TestMistakesAreShown(t *testing.T) {
 		"not closed":      {"INVOICES_MARK_SENT=api_id = {reply.id", "INVOICES_MARK_SENT has a {reply. that is no placeholder"},
 		"two statements":  {"INVOICES_PENDING=pending); drop table invoices; --", "syntax error at or near \")\""},
 		"view of a join":  {"INVOICES_TABLE=joined", "cannot update view \"joined\""},
+		"a stored view":   {"INVOICES_TABLE=stored", "INVOICES_TABLE: PostgreSQL can't use \"stored\": it is a materialized view, whose rows can't be marked sent; name its table"},
 		"no such column":  {"BILLING_URL=http://localhost/{nr}", "column i.nr does not exist"},
 		"no such table":   {"INVOICES_TABLE=invoice", "there is no such table or column"},
 		"a bad pointer":   {"BILLING_REPLY_ID=id", "BILLING_REPLY_ID is not a JSON pointer; write /id"},
@@ -120,7 +121,8 @@ func TestMistakesAreShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShop(t, replied+"; create view joined as select a.id, a.pending, b.api_id from invoices a join invoices b using (id)",
+			s := newShop(t, replied+"; create view joined as select a.id, a.pending, b.api_id from invoices a join invoices b using (id);"+
+				"create materialized view stored as select * from invoices",
 				"BILLING_URL=http://localhost/{id}", "INVOICES_MARK_SENT=pending = false")
 			s.batch(0, "migrate")
 			s.set(c.env)
@@ -133,19 +135,23 @@ func TestMistakesAreShown(t *testing.T) {
 	}
 }
 
-// An id that several pending invoices share is no id: the ledger could not keep
-// their requests apart.
+// An id that several pending invoices share, or that one lacks, is no id: the ledger
+// could not keep their requests apart.
 func TestTwinsAreRefused(t *testing.T) {
 	strategies(t, func(t *testing.T, strategy string) {
-		for name, size := range map[string]string{"one_claim": "CLAIM_SIZE=10", "two_claims": "CLAIM_SIZE=1"} {
+		for name, c := range map[string]struct{ size, ids, says string }{
+			"one_claim":  {"CLAIM_SIZE=10", "(42), (42)", "it is not unique: several pending invoices have the id 42"},
+			"two_claims": {"CLAIM_SIZE=1", "(42), (42)", "it is not unique: several pending invoices have the id 42"},
+			"none":       {"CLAIM_SIZE=10", "(42), (null)", "it is not unique: a pending invoice has none (it is NULL)"},
+		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				api := newServer(t, nil)
-				s := newShop(t, `create table invoices (id bigint, pending bool default true, sent_at timestamptz); insert into invoices values (42), (42)`,
-					strategy, size, "BILLING_URL="+api.URL+"/{id}")
+				s := newShop(t, `create table invoices (id bigint, pending bool default true, sent_at timestamptz); insert into invoices values `+c.ids,
+					strategy, c.size, "BILLING_URL="+api.URL+"/{id}")
 				s.batch(0, "migrate")
 				_, said := s.batch(1, "run")
-				if n := len(api.asked()); n != 0 || !strings.Contains(said, "INVOICES_ID: it is not unique: several pending invoices have the id 42") {
+				if n := len(api.asked()); n != 0 || !strings.Contains(said, "INVOICES_ID: "+c.says) {
 					t.Errorf("%d requests, and it says:\n%s", n, said)
 				}
 			})

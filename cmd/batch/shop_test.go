@@ -121,6 +121,14 @@ func (s *shop) wants(statement, want string) {
 	}
 }
 
+// says runs the program, and wants these words in its output.
+func (s *shop) says(want string, args ...string) {
+	s.t.Helper()
+	if out, _ := s.batch(0, args...); !strings.Contains(out, want) {
+		s.t.Errorf("batch %s does not say %q:\n%s", strings.Join(args, " "), want, out)
+	}
+}
+
 // anyCode is where the exit code is not what a test is about.
 const anyCode = -1
 

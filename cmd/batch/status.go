@@ -39,7 +39,7 @@ func (a app) statusCommand() *cobra.Command {
 			}
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
 				if f.watch > 0 {
-					return a.watchStatus(ctx, c, d, f)
+					return watch(ctx, a.stdout, f.watch, terminalSize, func() (string, error) { return statusPage(ctx, c, d, f) })
 				}
 				page, err := statusPage(ctx, c, d, f)
 				if err != nil {
@@ -83,38 +83,6 @@ func statusPage(ctx context.Context, c config, d *database, f statusFlags) (stri
 		err = printStatus(&b, st)
 	}
 	return b.String(), err
-}
-
-// Control sequences (ECMA-48): the cursor goes home, each line is cleared to
-// its end, and what is left below at last. So nothing flickers.
-const (
-	cursorHome   = "\x1b[H"
-	clearLine    = "\x1b[K\n"
-	clearBelow   = "\x1b[J"
-	clearAndHome = "\x1b[2J" + cursorHome
-)
-
-// watchStatus shows the page in place until it is interrupted, which is no error.
-func (a app) watchStatus(ctx context.Context, c config, d *database, f statusFlags) error {
-	begin := clearAndHome
-	tick := time.NewTicker(f.watch)
-	defer tick.Stop()
-	for {
-		page, err := statusPage(ctx, c, d, f)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			return err
-		}
-		fmt.Fprint(a.stdout, begin, strings.ReplaceAll(page, "\n", clearLine), clearBelow)
-		begin = cursorHome
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 func (a app) statusInDoubt(ctx context.Context, store *pgstore.Store, f statusFlags) error {

@@ -55,9 +55,9 @@ func printDeliveries(w io.Writer, st pgstore.Status) {
 	case !known:
 		fmt.Fprintf(w, "\tsent\tnot known: the ledger is large and was never analyzed; run ANALYZE\n")
 	case st.Estimated:
-		fmt.Fprintf(w, "\tsent\tabout %s, %s of them by the runs that ended today\n", count(sent), count(st.SentToday))
+		fmt.Fprintf(w, "\tsent\tabout %s, %s of them by the runs that ended today (%s)\n", count(sent), count(st.SentToday), st.TimeZone)
 	default:
-		fmt.Fprintf(w, "\tsent\t%d  today %d\n", sent, st.SentToday)
+		fmt.Fprintf(w, "\tsent\t%d  today %d (%s)\n", sent, st.SentToday, st.TimeZone)
 	}
 	fmt.Fprintf(w, "\tfailed\t%d\n", d[billing.Failed])
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,9 +50,9 @@ func TestStatusWatch(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	out := &screen{pages: 2, leave: leave}
-	a := app{env: func(string) (string, bool) { return "", false }, stdout: out, stderr: out}
 	c := config{LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id", InvoicesPending: "pending", RunName: "invoices"}
-	if err := a.watchStatus(ctx, c, &database{main: b.config()}, statusFlags{watch: time.Millisecond}); err != nil {
+	read := func() (string, error) { return statusPage(ctx, c, &database{main: b.config()}, statusFlags{}) }
+	if err := watch(ctx, out, time.Millisecond, terminalSize, read); err != nil {
 		t.Fatal(err)
 	}
 	pages := strings.Split(out.String(), clearBelow)
@@ -61,4 +64,83 @@ func TestStatusWatch(t *testing.T) {
 			t.Errorf("%q", page)
 		}
 	}
+}
+
+// The database goes away for a page, and comes back.
+func TestStatusWatchOutlivesTheDatabase(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	out := &screen{pages: 3, leave: leave}
+	reads := 0
+	err := watch(ctx, out, time.Millisecond, terminalSize, func() (string, error) {
+		if reads++; reads == 2 {
+			return "", errors.New("connect: connection\nrefused")
+		}
+		return fmt.Sprintf("page %d\n", reads), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := strings.Split(out.String(), clearBelow)
+	if len(pages) != 4 || !regexp.MustCompile(`As of \d\d:\d\d:\d\d; looking again: connect: connection refused\x1b\[K\npage 1\x1b\[K\n$`).MatchString(pages[1]) ||
+		pages[2] != cursorHome+"page 3"+clearLine {
+		t.Errorf("%q", pages)
+	}
+	// What was never seen is no page that could stay.
+	err = watch(t.Context(), out, time.Millisecond, terminalSize, func() (string, error) { return "", context.DeadlineExceeded })
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+func TestFit(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		page          string
+		width, height int
+		want          string
+	}{
+		"it fits":          {"ab\ncd\n", 2, 3, "ab\ncd\n"},
+		"too long":         {"äbc\ncd\n", 2, 3, "ä…\ncd\n"},
+		"too many":         {"a\nb\nc\n", 80, 3, "a\n… 2 lines more: make the terminal higher, or see `batch status`\n"},
+		"one line":         {"a\nb\nc\n", 5, 2, "… 3 …\n"},
+		"size not known":   {"abc\nb\nc\n", 0, 0, "abc\nb\nc\n"},
+		"no room for much": {"abc\nb\n", 1, 3, "…\nb\n"},
+	} {
+		if got := fit(c.page, c.width, c.height); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// Today began at the midnight of the session's time zone, as current_date does in
+// INVOICES_PENDING; the page says which that is.
+func TestStatusTodayIsTheSessionsDay(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "create table invoices (id int primary key, due_date date, pending bool default true, sent_at timestamptz); insert into invoices values (1), (2)",
+		"BILLING_URL="+newServer(t, nil).URL+"/{id}", "INVOICES_PENDING=pending and due_date <= current_date")
+	early, late := zoneAt(0), zoneAt(22)
+	s.sql("update invoices set due_date = (now() at time zone '" + early + "')::date where id = 1; update invoices set due_date = (now() at time zone '" + early + "')::date + 1 where id = 2")
+	in := func(zone string) { s.set("DATABASE_URL=" + s.url + "&timezone=" + url.QueryEscape(zone)) }
+	in(early)
+	s.batch(0, "migrate")
+	s.batch(0, "run")
+	s.sql("update billonce.deliveries set updated_at = now() - interval '2 hours'")
+	s.says("1  today 0 ("+early+")\n", "status")
+	in(late)
+	s.says("1  today 1 ("+late+")\n", "status")
+	s.says(`"time_zone": "`+late+`"`, "status", "--json")
+}
+
+// zoneAt is a time zone in which it is this hour now.
+func zoneAt(hour int) string {
+	east := hour - time.Now().UTC().Hour()
+	switch {
+	case east > 14:
+		east -= 24
+	case east < -12:
+		east += 24
+	}
+	return fmt.Sprintf("Etc/GMT%+d", -east) // POSIX has them the other way round
 }

@@ -36,6 +36,27 @@ func TestYourTable(t *testing.T) {
 			[]string{"INVOICES_TABLE=bills", "BILLING_URL=" + url},
 			`select count(*)::text from bills where pending`, `select count(sent_at)::text from bills`, "5",
 		},
+		"smallint": {
+			`create table bills (id smallint primary key, pending bool, sent_at timestamptz); insert into bills select n - 3, n < 6 from generate_series(1, 6) n`,
+			[]string{"INVOICES_TABLE=bills", "BILLING_URL=" + url},
+			`select count(*)::text from bills where pending`, `select count(sent_at)::text from bills`, "5",
+		},
+		"varchar": {
+			`create table bills (id varchar(20) primary key, pending bool, sent_at timestamptz); insert into bills select 'RE-' || n, n < 6 from generate_series(1, 6) n`,
+			[]string{"INVOICES_TABLE=bills", "BILLING_URL=" + url},
+			`select count(*)::text from bills where pending`, `select count(sent_at)::text from bills`, "5",
+		},
+		"umlauts": { // which PostgreSQL does not fold
+			`create schema Übersicht; create table Übersicht.Bücher (Nr int primary key, "offen?" bool); insert into Übersicht.Bücher select n, n < 6 from generate_series(1, 6) n`,
+			[]string{"INVOICES_TABLE=Übersicht.Bücher", "INVOICES_ID=NR", `INVOICES_PENDING="offen?"`, `INVOICES_MARK_SENT="offen?" = false`, "BILLING_URL=/v1/invoices/{nr}"},
+			`select count(*)::text from Übersicht.Bücher where "offen?"`, `select count(*)::text from Übersicht.Bücher where not "offen?"`, "6",
+		},
+		"another_table": { // in the predicate, with a column of the same name
+			`create table customers (id int primary key, active bool); insert into customers select n, n < 6 from generate_series(1, 6) n;
+			 create table invoices (id int primary key, customer int, pending bool default true, sent_at timestamptz); insert into invoices select n + 100, n from generate_series(1, 6) n`,
+			[]string{"INVOICES_PENDING=pending and exists (select from customers c where c.id = invoices.customer and c.active)", "BILLING_URL=" + url},
+			`select (count(*) - 1)::text from invoices where pending`, `select string_agg(id::text, ' ' order by id) from invoices where not pending`, "101 102 103 104 105",
+		},
 		"uuid": {
 			`create table bills (id uuid primary key default gen_random_uuid(), pending bool, sent_at timestamptz); insert into bills (pending) select n < 6 from generate_series(1, 6) n`,
 			[]string{"INVOICES_TABLE=bills", "BILLING_URL=" + url},
@@ -91,6 +112,7 @@ func TestYourTable(t *testing.T) {
 				s := newShop(t, c.setUp, append(c.env, "LOCK_STRATEGY="+strategy)...)
 				s.set("BILLING_URL=" + api.URL + s.env["BILLING_URL"])
 				s.batch(0, "migrate")
+				s.says("\n5 invoices would be sent: ", "run", "--dry-run")
 				s.batch(0, "run")
 				s.wants(c.left, "0")
 				s.wants(c.sent, c.want)
@@ -102,6 +124,10 @@ func TestYourTable(t *testing.T) {
 				if n := len(api.asked()); n != 5 {
 					t.Errorf("another run sent %d again", n-5)
 				}
+				s.says("5  today 5 (", "status")
+				s.says(": sent, key ", "history", "--", s.ask("select min(invoice_id::text) from billonce.deliveries"))
+				s.sql("update billonce.deliveries set updated_at = now() - interval '401 days'")
+				s.says("Removed 5 of 5 deliveries.", "prune", "--older-than", "400d")
 			})
 		}
 	}

@@ -1,7 +1,8 @@
--- Purpose: the type of a column, as its table's catalogue has it; no row where
---   there is no such table or column.
+-- Purpose: the type of a column, as its table's catalogue has it, and whether the
+--   table can't be written to, which a PREPARE does not tell of a materialized view;
+--   no row where there is no such table or column.
 -- Locks: none.
-select format_type(t.oid, null), c.oid::regclass::text
+select format_type(t.oid, null), c.oid::regclass::text, c.relkind = 'm'
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid
 join pg_type t on t.oid = a.atttypid

@@ -70,6 +70,8 @@ var ErrNoInvoices = errors.New("there is no such table or column")
 // ErrKeyType says that the invoices' key has a type that can't be used here.
 var ErrKeyType = errors.New("the type of the invoices' key does not fit")
 
+var errMaterialized = errors.New("it is a materialized view, whose rows can't be marked sent; name its table, or an ordinary view")
+
 // ErrNotUnique says that the invoices' key does not tell them apart.
 var ErrNotUnique = errors.New("it is not unique")
 
@@ -97,12 +99,15 @@ func (b Book) keyType(ctx context.Context, conn *pgx.Conn) (string, error) {
 		return "", err
 	}
 	var typ, table string
-	err = conn.QueryRow(ctx, query, n.invoices.Sanitize(), n.id[0]).Scan(&typ, &table)
-	if errors.Is(err, pgx.ErrNoRows) {
+	var readOnly bool
+	err = conn.QueryRow(ctx, query, n.invoices.Sanitize(), n.id[0]).Scan(&typ, &table, &readOnly)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return "", fmt.Errorf("table %s with a column %s: %w", n.invoices.Sanitize(), n.id.Sanitize(), ErrNoInvoices)
-	}
-	if err != nil {
+	case err != nil:
 		return "", fmt.Errorf("look up the type of the invoices' key: %w", err)
+	case readOnly:
+		return "", &UserSQLError{Variable: "INVOICES_TABLE", Fragment: b.Invoices, At: -1, Err: errMaterialized}
 	}
 	key, ok := ledgerKeyType(typ)
 	if !ok {

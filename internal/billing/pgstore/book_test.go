@@ -33,6 +33,7 @@ func TestParseIdentifier(t *testing.T) {
 		`"select"."a ""quoted"" b"`: `"select"."a ""quoted"" b"`,
 		`"a.b"`:                     `"a.b"`,
 		`rechnungen_ä1$`:            `"rechnungen_ä1$"`,
+		`Übersicht`:                 `"Übersicht"`,
 	} {
 		got, err := pgstore.ParseIdentifier(text, 2)
 		if err != nil || got.Sanitize() != want {

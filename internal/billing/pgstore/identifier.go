@@ -8,8 +8,8 @@ import (
 )
 
 // ParseIdentifier reads a name as it is written in SQL: parts separated by
-// dots, unquoted ones folded to lower case, "quoted" ones taken as they are
-// (manual, 4.1.1). Anything else is an error: a name is never spliced into SQL
+// dots, unquoted ones folded to lower case (ASCII alone, as PostgreSQL folds where a
+// character may have several bytes), "quoted" ones taken as they are (manual, 4.1.1). Anything else is an error: a name is never spliced into SQL
 // as it came.
 func ParseIdentifier(text string, maxParts int) (pgx.Identifier, error) {
 	var parts pgx.Identifier
@@ -45,7 +45,14 @@ func identifierPart(s string) (part, rest string, err error) {
 	if end == 0 {
 		return "", "", fmt.Errorf("a part is empty or begins with a character that needs double quotes")
 	}
-	return strings.ToLower(s[:end]), s[end:], nil
+	return strings.Map(lowerASCII, s[:end]), s[end:], nil
+}
+
+func lowerASCII(r rune) rune {
+	if r >= 'A' && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }
 
 func quotedPart(s string) (part, rest string, err error) {

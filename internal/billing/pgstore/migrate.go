@@ -195,8 +195,8 @@ func (b Book) ledgerType(ctx context.Context, conn *pgx.Conn) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var typ, table string
-	if err := conn.QueryRow(ctx, query, append(n.schema, "deliveries").Sanitize(), "invoice_id").Scan(&typ, &table); err != nil {
+	var typ string
+	if err := conn.QueryRow(ctx, query, append(n.schema, "deliveries").Sanitize(), "invoice_id").Scan(&typ, nil, nil); err != nil {
 		return "", fmt.Errorf("look up the type of the ledger's key: %w", err)
 	}
 	return typ, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
@@ -25,6 +26,7 @@ const (
 // Status is what an operator sees of a book of invoices.
 type Status struct {
 	At           time.Time               `json:"at"`
+	TimeZone     string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
 	Pending      int64                   `json:"pending"`
 	Deliveries   map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
 	Estimated    bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
@@ -116,11 +118,24 @@ func (r *statusReader) each(ctx context.Context, name string, dest []any, f func
 func keep() error { return nil }
 
 func (r *statusReader) readNow(ctx context.Context) error {
-	return r.conn.QueryRow(ctx, "select now()").Scan(&r.st.At)
+	return r.conn.QueryRow(ctx, "select now(), current_setting('TimeZone')").Scan(&r.st.At, &r.st.TimeZone)
 }
 
+// readPending is the first that meets the user's SQL, which may be wrong by now.
 func (r *statusReader) readPending(ctx context.Context) error {
-	return r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
+	if _, err := r.book.keyType(ctx, r.conn); err != nil {
+		return err
+	}
+	err := r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || passing(err) {
+		return err
+	}
+	statement, err := sql.Query("pending_count", r.names)
+	if err != nil {
+		return err
+	}
+	return r.book.pendingFragment(statement).fault(pg)
 }
 
 func (r *statusReader) readOpen(ctx context.Context) error {

@@ -187,9 +187,16 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 		}
 		page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (billing.Candidate, error) {
 			var c billing.Candidate
+			var id *billing.InvoiceID
 			var due float64
 			var run uuid.NullUUID
-			err := row.Scan(&c.ID, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
+			err := row.Scan(&id, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
+			if err == nil && id == nil {
+				return c, fmt.Errorf("INVOICES_ID: %w: a pending invoice has none (it is NULL); give it one, or take it out of INVOICES_PENDING", ErrNotUnique)
+			}
+			if id != nil {
+				c.ID = *id
+			}
 			c.DueIn, c.RunID = seconds(due), run.UUID
 			return c, err
 		})

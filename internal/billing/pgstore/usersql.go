@@ -66,7 +66,7 @@ type fragment struct {
 // without running them, and blames the fragment that is at fault.
 func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 	for _, f := range []fragment{
-		{"INVOICES_PENDING", s.book.Pending, s.book.Pending, "where (", s.sql.pendingCount},
+		s.book.pendingFragment(s.sql.pendingCount),
 		{"BILLING_URL", "its {column} placeholders", "", "", s.sql.look},
 		{"INVOICES_TABLE", s.book.Invoices, "", "", s.sql.lockRows},
 		{"INVOICES_MARK_SENT", s.book.MarkSent, s.mark.sql(), "set ", s.sql.mark},
@@ -86,6 +86,14 @@ func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	return nil
+}
+
+func (b Book) pendingFragment(statement string) fragment {
+	return fragment{"INVOICES_PENDING", b.Pending, b.Pending, "where (", statement}
+}
+
+func (f fragment) fault(err error) error {
+	return &UserSQLError{Variable: f.variable, Fragment: f.text, At: f.place(err), Err: err}
 }
 
 // place is the character of the filled fragment at which PostgreSQL points; -1: at
