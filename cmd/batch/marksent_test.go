@@ -73,16 +73,28 @@ func TestMarkSentWithoutTheReplysWord(t *testing.T) {
 	}
 }
 
-// A person who knows that an invoice is sent has no reply to show for it.
+// A person who knows that an invoice is sent has no reply to show for it, whatever
+// the API said in doubt.
 func TestResolveMarksWithoutAReply(t *testing.T) {
-	t.Parallel()
-	api := newServer(t, func(w http.ResponseWriter, _ asked, _ int) { w.WriteHeader(500) })
-	s := newShop(t, replied, "BILLING_URL="+api.URL+"/{id}", "INVOICES_MARK_SENT=pending = false, api_id = {reply.id}", "RUN_LIMIT=1")
-	s.batch(0, "migrate")
-	s.batch(3, "run")
-	s.sql("update billonce.deliveries set deadline_at = now()")
-	s.batch(0, "resolve", "1", "--sent", "--reason", "it is there", "--by", "ada")
-	s.wants("select pending || coalesce(api_id, ' null') from invoices where id = 1", "false null")
+	strategies(t, func(t *testing.T, strategy string) {
+		api := newServer(t, func(w http.ResponseWriter, a asked, _ int) {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, `{"id": "in_`+a.uri[1:]+`", "number": 7, "lines": []}`)
+		})
+		s := newShop(t, replied+"; update invoices set api_id = 'before', number = 0, lines = '[0]'", strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=/id",
+			"INVOICES_MARK_SENT=pending = false, api_id = {reply.id}, number = {reply.number}::int, lines = coalesce({reply.lines}::jsonb, lines)")
+		s.batch(0, "migrate")
+		s.batch(3, "run")
+		s.sql("update billonce.deliveries set deadline_at = now()")
+		_, said := s.batch(0, "resolve", "1", "3", "--sent", "--reason", "it is there", "--by", "ada")
+		s.wants("select string_agg(concat_ws('|', id, pending, coalesce(api_id, 'null'), coalesce(number::text, 'null'), lines), ' ' order by id) from invoices",
+			"1|f|null|null|[0] 2|t|before|0|[0] 3|f|null|null|[0] 4|t|before|0|[0]")
+		s.wants("select count(reply_id)::text from billonce.deliveries", "0")
+		if said != "" {
+			t.Errorf("it says:\n%s", said)
+		}
+		s.says("sent, was in_doubt: by ada: it is there", "history", "1")
+	})
 }
 
 // A mistake in the user's SQL is shown where it is, before anything is touched.
