@@ -101,7 +101,7 @@ func (a *away) book(invoices int, c billingfake.Config) (b *book, api string) {
 		a.t.Fatal(err)
 	}
 	s := httptest.NewUnstartedServer(b.api)
-	s.Listener.Close()
+	_ = s.Listener.Close()
 	s.Listener = l
 	s.Start()
 	a.t.Cleanup(s.Close)
