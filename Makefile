@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery test-versions
+.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery test-versions report
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ torture: ## faults of process, database, network and API for $DURATION (2m), the
 
 recovery: ## kill one of three runners 20 times under either strategy, and time the recovery
 	go run ./internal/torture -recovery 20
+
+report: build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
+	$(BIN)/batch compare --html $(BIN)/report.html
+	go test -count=1 -run TestPicture ./internal/compare/report -page $(CURDIR)/$(BIN)/report.html -pictures $(CURDIR)/docs/images
 
 clean: ## remove what was built, and the demo's database
 	rm -rf $(BIN) $(TOOLS) dist .billonce

@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TESTDB", pgtest.DB(e.T().(testing.TB), "empty", nil))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode, "sql": runSQL},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode, "sql": runSQL, "await": awaitSQL},
 	})
 }
 
@@ -40,6 +40,17 @@ func runSQL(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	defer conn.Close(context.Background())
 	ts.Check(conn.PgConn().Exec(context.Background(), args[0]).Close())
+}
+
+// awaitSQL waits until a question in the script's database is answered by true:
+// await 'select …'.
+func awaitSQL(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := pgx.Connect(context.Background(), ts.Getenv("TESTDB"))
+	ts.Check(err)
+	defer conn.Close(context.Background())
+	for yes := false; !yes; {
+		ts.Check(conn.QueryRow(context.Background(), args[0]).Scan(&yes))
+	}
 }
 
 // exitCode runs a command and wants this exit code: exitcode 2 batch run.

@@ -90,10 +90,6 @@ func (b *books) add(ctx context.Context) (string, error) {
 	return name, b.exec(ctx, fmt.Sprintf("create database %s template %s", name, b.template))
 }
 
-func (b *books) remove(ctx context.Context, name string) error {
-	return b.exec(ctx, fmt.Sprintf("drop database %s with (force)", name))
-}
-
 func (b *books) exec(ctx context.Context, statement string) error {
 	if _, err := b.admin.Exec(ctx, statement); err != nil {
 		return fmt.Errorf("%s: %w", statement, err)

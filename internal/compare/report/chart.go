@@ -17,13 +17,22 @@ const (
 
 type legendEntry struct{ Strategy, What string }
 
-func legend(results []Result) []legendEntry {
-	words := map[string]string{
-		None: "no lock", NoWait: "FOR UPDATE NOWAIT around the call", Row: "Billonce, row locks", Advisory: "Billonce, advisory locks",
+func strategyWords(strategy string) string {
+	switch strategy {
+	case None:
+		return "no lock"
+	case NoWait:
+		return "FOR UPDATE NOWAIT around the call"
+	case Row:
+		return "Billonce, row locks"
 	}
+	return "Billonce, advisory locks"
+}
+
+func legend(results []Result) []legendEntry {
 	var all []legendEntry
 	for _, s := range distinct(results, func(x Result) string { return x.Strategy }) {
-		all = append(all, legendEntry{s, words[s]})
+		all = append(all, legendEntry{s, strategyWords(s)})
 	}
 	return all
 }

@@ -29,9 +29,9 @@ func measures() []measure {
 		},
 		{"requests", "Requests", "", "by the API's count", false, thousands, each(func(c Cell) float64 { return float64(c.Requests) })},
 		{"duplicates", "Billed twice", "", "invoices with more than one effect, by the API's count", false, thousands, each(func(c Cell) float64 { return float64(c.Duplicates) })},
-		{"p50_ms", "p50", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P50MS })},
-		{"p95_ms", "p95", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P95MS })},
-		{"p99_ms", "p99", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P99MS })},
+		{"p50_ms", "Wait, p50", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P50MS })},
+		{"p95_ms", "Wait, p95", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P95MS })},
+		{"p99_ms", "Wait, p99", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P99MS })},
 		{"connections", "Connections", "", "most at the same time, of all runners", false, thousands, each(func(c Cell) float64 { return float64(c.Connections) })},
 		{
 			"transactions", "Transactions", "an invoice", "all of the database, with the runners' starts and ends",
@@ -72,8 +72,11 @@ func measureOf(key string) measure {
 
 // name is the measure with its unit.
 func (m measure) name() string {
-	if m.unit == "" {
+	switch m.unit {
+	case "":
 		return m.title
+	case "an invoice":
+		return m.title + " " + m.unit
 	}
 	return m.title + ", " + m.unit
 }

@@ -17,15 +17,15 @@ const (
 
 // timeline is a drill as the API saw it: a lane a runner, a mark a request.
 type timeline struct {
-	ID, Title, Desc string
-	Verdict         string
-	Harm            bool
-	Height          int
-	Axis            int // its y
-	Lanes           []lane
-	Kill            string // its x
-	KillAnchor      string
-	Ticks           []tick
+	ID, Title, What, Desc string
+	Verdict               string
+	Harm                  bool
+	Height                int
+	Axis                  int // its y
+	Lanes                 []lane
+	Kill                  string // its x
+	KillAnchor            string
+	Ticks                 []tick
 }
 
 type lane struct {
@@ -65,7 +65,7 @@ func (r Report) timelines() []timeline {
 
 func newTimeline(d Drill, last float64) timeline {
 	x := func(ms float64) string { return percents(1 + (timeWidth-1)*min(max(ms, 0)/max(last, 1), 1)) }
-	t := timeline{Title: d.Name(), Kill: x(d.KilledAtMS), KillAnchor: "start", Harm: d.BilledTwice > 0}
+	t := timeline{Title: d.Name(), What: strategyWords(d.Strategy), Kill: x(d.KilledAtMS), KillAnchor: "start", Harm: d.BilledTwice > 0}
 	if d.KilledAtMS > last/2 {
 		t.KillAnchor = "end"
 	}
