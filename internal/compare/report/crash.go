@@ -7,9 +7,8 @@ import (
 
 // sayUnprotected says what no lock, and the textbook's, came to.
 func (r Report) sayUnprotected() string {
-	for i := len(r.Results) - 1; i >= 0; i-- {
-		x := r.Results[i]
-		if x.Strategy == None && x.Runners > 1 {
+	for _, x := range r.Results {
+		if x.Strategy == None && x.Runners > 1 && x.Runners == r.runnersMost() {
 			return fmt.Sprintf("Unprotected: without a lock, %s billed %s of %s more than once.",
 				plural(x.Runners, "runner", "runners"), thousands(x.Measures["duplicates"].Median), invoices(x.Invoices))
 		}

@@ -42,7 +42,7 @@ func (r Report) sayChoice() string {
 			slow = append(slow, fmt.Sprintf("%s and %s", plural(s.Runners, "runner", "runners"), latency(s.LatencyMS)))
 		}
 	}
-	rowHeld, advisoryHeld := r.most(Row, "horizon_seconds"), r.most(Advisory, "horizon_seconds")
+	rowHeld, advisoryHeld := r.mostMedian(Row, "horizon_seconds"), r.mostMedian(Advisory, "horizon_seconds")
 	vacuum := ""
 	if rowHeld > advisoryHeld {
 		vacuum = fmt.Sprintf(", and it held vacuum back for %s s at most, against %s s", hundredths(advisoryHeld), hundredths(rowHeld))
@@ -115,13 +115,19 @@ func (r Report) sayWait() string {
 		return ""
 	}
 	var parts []string
+	p99 := map[string]float64{}
 	for _, x := range r.Results {
 		if x.Runners == at.Runners && x.LatencyMS == at.LatencyMS && (x.ClaimSize == 0 || x.ClaimSize == at.ClaimSize) {
+			p99[x.Strategy] = x.Measures["p99_ms"].Median
 			parts = append(parts, fmt.Sprintf("%s %s ms", x.Strategy, x.median("p99_ms")))
 		}
 	}
-	return fmt.Sprintf("Wait, from claim to settled, p99 at %s with %s: %s. Advisory locks ahead what it sends next, and settles in groups.",
+	text := fmt.Sprintf("Wait, from claim to settled, p99 at %s with %s: %s.",
 		latency(at.LatencyMS), plural(at.Runners, "runner", "runners"), list(parts))
+	if p99[Advisory] > p99[Row] {
+		text += " Advisory locks ahead what it sends next, and settles in groups."
+	}
+	return text
 }
 
 // sayVacuum says how long one transaction kept the dead rows from being removed.
@@ -132,7 +138,7 @@ func (r Report) sayVacuum() string {
 	}
 	var parts []string
 	for _, strategy := range []string{NoWait, Row, Advisory} {
-		if held, found := r.mostAt(strategy, "horizon_seconds", slowest); found {
+		if held, found := r.mostMedianAt(strategy, "horizon_seconds", slowest); found {
 			parts = append(parts, fmt.Sprintf("%s %s s", strategy, hundredths(held)))
 		}
 	}
@@ -201,20 +207,20 @@ func (r Report) reference() (Setup, bool) {
 	return Setup{Runners: s.Runners, LatencyMS: s.LatencyMS, ClaimSize: s.ClaimSize}, true
 }
 
-// most is the largest value that a strategy has shown anywhere.
-func (r Report) most(strategy, measure string) (most float64) {
+// mostMedian is the largest median of a strategy, of all setups.
+func (r Report) mostMedian(strategy, measure string) (most float64) {
 	for _, x := range r.Results {
 		if x.Strategy == strategy {
-			most = max(most, x.Measures[measure].Max)
+			most = max(most, x.Measures[measure].Median)
 		}
 	}
 	return most
 }
 
-func (r Report) mostAt(strategy, measure string, latency float64) (most float64, found bool) {
+func (r Report) mostMedianAt(strategy, measure string, latency float64) (most float64, found bool) {
 	for _, x := range r.Results {
 		if x.Strategy == strategy && x.LatencyMS == latency {
-			most, found = max(most, x.Measures[measure].Max), true
+			most, found = max(most, x.Measures[measure].Median), true
 		}
 	}
 	return most, found

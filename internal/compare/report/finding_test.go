@@ -43,7 +43,7 @@ func TestFindings(t *testing.T) {
 			want:  []string{"prefer advisory", "at 20 ms advisory sent 2.0 times the invoices a second (+100 % to +100 %, by round)"},
 		},
 		{
-			name: "the rounds contradict each other", rounds: 3,
+			name: "inside the noise", rounds: 3,
 			cells: pairs([2]float64{1, 1.1}, [2]float64{1, 0.9}, [2]float64{1, 1.5}),
 			want:  []string{"prefer advisory", "at 20 ms the difference is inside the noise"}, never: "advisory sent",
 		},

@@ -19,9 +19,6 @@ func spreadOf(values []float64) Spread {
 	return Spread{Median: median, Min: values[0], Max: values[len(values)-1]}
 }
 
-// leastRounds is below what a spread says nothing about noise.
-const leastRounds = 3
-
 // Ratio compares advisory with row in one measure. Each of its values comes from
 // within one round, whose cells had the same neighbours and the same disk.
 type Ratio struct {
@@ -30,7 +27,7 @@ type Ratio struct {
 	ClaimSize int     `json:"claim_size"`
 	Measure   string  `json:"measure"`
 	Spread            // advisory ÷ row
-	Noise     bool    `json:"noise"` // the rounds contradict each other about which is larger, or are too few
+	Noise     bool    `json:"noise"` // chance alone would do that; see isNoise
 }
 
 func newRatios(s Setup, base, other []Cell) []Ratio {
@@ -44,7 +41,7 @@ func newRatios(s Setup, base, other []Cell) []Ratio {
 			for _, b := range base {
 				x, xok := m.of(b)
 				y, yok := m.of(o)
-				if b.Round == o.Round && xok && yok && x > 0 {
+				if b.Round == o.Round && xok && yok && x > 0 && y > 0 {
 					values = append(values, y/x)
 				}
 			}
@@ -52,10 +49,9 @@ func newRatios(s Setup, base, other []Cell) []Ratio {
 		if len(values) == 0 {
 			continue
 		}
-		spread := spreadOf(values)
 		ratios = append(ratios, Ratio{
 			Runners: s.Runners, LatencyMS: s.LatencyMS, ClaimSize: s.ClaimSize, Measure: m.key,
-			Spread: spread, Noise: len(values) < leastRounds || spread.Min <= 1 && spread.Max >= 1,
+			Spread: spreadOf(values), Noise: isNoise(values),
 		})
 	}
 	return ratios
