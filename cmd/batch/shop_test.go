@@ -87,7 +87,7 @@ func (s *shop) set(env ...string) {
 
 func (s *shop) connect() *pgx.Conn {
 	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.url)
+	conn, err := pgx.Connect(context.WithoutCancel(s.t.Context()), s.url)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (s *shop) sql(statements string) {
 	s.t.Helper()
 	conn := s.connect()
 	defer conn.Close(context.WithoutCancel(s.t.Context()))
-	if err := conn.PgConn().Exec(s.t.Context(), statements).Close(); err != nil {
+	if err := conn.PgConn().Exec(context.WithoutCancel(s.t.Context()), statements).Close(); err != nil {
 		s.t.Fatalf("%s: %v", statements, err)
 	}
 }

@@ -22,7 +22,7 @@ func printStatus(out io.Writer, st pgstore.Status) error {
 	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
 	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
 	for _, h := range st.RunLock.Holders {
-		fmt.Fprintf(w, "\t\theld by %s (%s), process %d, since %s\n", h.ApplicationName, h.Mode, h.PID, stamp(h.BackendStart))
+		fmt.Fprintf(w, "\t\theld by %s, %s\n", h, h.Mode)
 	}
 	if len(st.RunLock.Holders) == 0 {
 		fmt.Fprintf(w, "\t\theld by nobody\n")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing/billingfake"
 )
 
@@ -143,4 +144,25 @@ func zoneAt(hour int) string {
 		east += 24
 	}
 	return fmt.Sprintf("Etc/GMT%+d", -east) // POSIX has them the other way round
+}
+
+// A role that may read the tables, and no more, is told all but what PostgreSQL
+// keeps from it: since when another role's session is there.
+func TestStatusForAnotherRole(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, twenty, "BILLING_URL=http://localhost/{id}")
+	s.batch(0, "migrate")
+	role := "operator_of_" + s.ask("select current_database()")
+	s.sql("create role " + role + " login password 'x'; grant usage on schema billonce to " + role +
+		"; grant select on all tables in schema billonce to " + role + "; grant select on invoices to " + role)
+	t.Cleanup(func() { s.sql("drop owned by " + role + "; drop role " + role) })
+	key := advisory.NewRunKey("invoices")
+	holder := s.connect()
+	defer holder.Close(context.Background())
+	if _, err := holder.Exec(t.Context(), "select pg_advisory_lock($1, $2)", key.Class, key.Object); err != nil {
+		t.Fatal(err)
+	}
+	s.says(fmt.Sprintf("held by a nameless application (process %d, since 2", holder.PgConn().PID()), "status")
+	s.set("DATABASE_URL=" + roleURL(t, s.url, role, "x"))
+	s.says(fmt.Sprintf("held by a nameless application (process %d), ExclusiveLock\n", holder.PgConn().PID()), "status")
 }
