@@ -25,7 +25,7 @@ func mutants() []mutant {
 			"the intent is committed after the request",
 			[]edit{
 				{
-					"internal/billing/lane.go",
+					"internal/billing/delivering.go",
 					"	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, r.intentLife()+r.Timeout+deadlineMargin)\n",
 					"	committed, err := make(map[InvoiceID]struct{}), error(nil)\n" +
 						"	for _, i := range intents {\n		committed[i.InvoiceID] = struct{}{}\n	}\n",
@@ -41,7 +41,7 @@ func mutants() []mutant {
 		},
 		{
 			"a new key for each attempt",
-			[]edit{{"internal/billing/lane.go", "return uuid.NewSHA1(r.LedgerID, []byte(id)).String()", "return uuid.NewString()"}},
+			[]edit{{"internal/billing/delivering.go", "return uuid.NewSHA1(r.LedgerID, []byte(id)).String()", "return uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
 		},
 		{
@@ -56,7 +56,7 @@ func mutants() []mutant {
 		},
 		{
 			"the ledger's fence is ignored",
-			[]edit{{"internal/billing/lane.go", "committed[a.intent.InvoiceID]; !ok {", "committed[a.intent.InvoiceID]; false && !ok {"}},
+			[]edit{{"internal/billing/delivering.go", "committed[a.intent.InvoiceID]; !ok {", "committed[a.intent.InvoiceID]; false && !ok {"}},
 			"internal/billing/pgstore", "TestP1FenceHoldsWithoutLocks", `[1-9]\d* of 300 invoices were sent more than once`,
 		},
 		{
@@ -137,7 +137,7 @@ func mutants() []mutant {
 		},
 		{
 			"locks are freed before the replies",
-			[]edit{{"internal/billing/lane.go", "		d.await()\n", ""}},
+			[]edit{{"internal/billing/delivering.go", "		d.await()\n", ""}},
 			"internal/billing/pgstore", "TestLocksOutliveTheRequests", `a claim was released with a request in flight`,
 		},
 		{
