@@ -131,7 +131,7 @@ func mutants() []mutant {
 		{
 			"the claim's error is ignored",
 			[]edit{{
-				"internal/billing/lane.go", "			return r.unlessStopped(fmt.Errorf(\"claim invoices: %w\", err))\n", "",
+				"internal/billing/lane.go", "			return r.unlessStopped(fmt.Errorf(\"claim invoices: %w\", err))\n", "			_ = fmt.Errorf(\"claim invoices: %w\", err)\n",
 			}},
 			"internal/billing/pgstore", "TestFailedClaimSendsNothing", `[1-9]\d* requests without a lock`,
 		},
