@@ -5,4 +5,4 @@ select 'Customer ' || n,
        100 + (n * 7919) % 100000,
        'EUR',
        current_date + 3
-from generate_series(1, $1::integer) n
+from generate_series(1, $1::bigint) n
