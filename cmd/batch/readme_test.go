@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"os"
+	"path"
 	"regexp"
 	"testing"
 
@@ -35,4 +38,22 @@ func TestReadmeListsTheEnvironment(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-config +README:\n%s", diff)
 	}
+}
+
+// What the README sets for a table and an API of one's own does what it says.
+func TestReadmeYourTableYourAPI(t *testing.T) {
+	t.Parallel()
+	api := newServer(t, func(w http.ResponseWriter, a asked, _ int) {
+		fmt.Fprintf(w, `{"data": {"id": "in_%s"}}`, path.Base(a.uri))
+	})
+	s := newShop(t, `create schema billing; create table billing."Invoice" ("No" int primary key, customer text, amount numeric, due_date date, status text, sent_at date, api_id text);
+		insert into billing."Invoice" values (1, 'A/B', 12.5, '2020-02-29', 'open'), (2, 'C', 3, current_date + 4, 'open'), (3, 'D', 1, '2020-02-29', 'paid')`)
+	document{t: t, path: "../../README.md", url: s.url, env: []string{"DATABASE_URL=" + s.url}, replace: map[string]string{
+		"https://billing.example": api.URL, "/run/secrets/billing": file(t, []byte("me:password\n")), "run --dry-run\n```": "run\n```",
+	}}.run()
+	if all := api.asked(); len(all) != 1 || all[0].method+all[0].uri+all[0].body != `PUT/customers/A%2FB/invoices/1{"due": "2020-02-29", "cents": 1250}` ||
+		all[0].header.Get("Authorization") != "Basic bWU6cGFzc3dvcmQ=" {
+		t.Errorf("%+v", all)
+	}
+	s.wants(`select string_agg(concat_ws(' ', "No", status, api_id), ', ' order by "No") from billing."Invoice"`, "1 sent in_1, 2 open, 3 paid")
 }
