@@ -57,7 +57,7 @@ func (a app) prune(ctx context.Context, store *pgstore.Store, age time.Duration,
 		fmt.Fprintln(a.stderr)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; until then %s of %s deliveries were removed: run it again to go on", err, count(pruned.Removed), count(pruned.Read))
 	}
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(map[string]int64{"read": pruned.Read, "removed": pruned.Removed})
