@@ -220,3 +220,27 @@ func TestIntentOfAFailedCommitIsNotOurs(t *testing.T) {
 		t.Errorf("A got %v (%v), B got %v; only B's intent is in the ledger", got.ours, got.err, oursB)
 	}
 }
+
+// What the API asked for counts from the reply. A row claim's transaction began long
+// before it: the wait would be shorter by as much, or over.
+func TestRetryWaitsFromItsReply(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"advisory", "row"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 1)
+			s, run := openStore(t, cfg, strategy)
+			_, by := claimFor(t, s, newClaimer(t, s), "1")
+			sending(t, s, "1")
+			replied := query[time.Time](t, cfg, "select clock_timestamp()")
+			throttled := billing.Settlement{InvoiceID: "1", RunID: run, Attempt: 1, RunAttempt: 1, State: billing.Retry, RetryIn: time.Hour, Status: 429}
+			if came, err := by.Settle(t.Context(), []billing.Settlement{throttled}); err != nil || came[0] != billing.SettledFully {
+				t.Fatalf("settle: %v, %v", came, err)
+			}
+			due := query[time.Time](t, cfg, "select due_at from billonce.deliveries")
+			if short := replied.Add(time.Hour).Sub(due); short > 0 {
+				t.Errorf("it is due %s too early", short)
+			}
+		})
+	}
+}
