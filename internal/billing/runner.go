@@ -180,19 +180,15 @@ func (r *Runner) passes() (Left, Earlier, error) {
 		if err := r.runPass(p); err != nil {
 			return Left{}, earlier, err
 		}
+		over := r.over()
 		if !whole {
-			earlier, whole = p.earlier, !p.wasCut
-			if whole || r.stop.stopped() {
+			earlier, whole = p.earlier, p.done && !p.wasCut
+			if whole || over {
 				r.reportEarlier(p)
 			}
 		}
 		switch {
-		case r.stop.stopped() || !r.canaryLives():
-			return Left{}, earlier, nil
-		case r.budget.spent() && r.passCanary():
-			continue
-		case r.budget.spent():
-			r.stop.stop(StoppedByLimit, nil)
+		case over:
 			return Left{}, earlier, nil
 		case p.progress.Load() > 0:
 			lingerUntil, cuts = time.Time{}, 0
@@ -215,6 +211,19 @@ func (r *Runner) passes() (Left, Earlier, error) {
 			return p.left, earlier, nil
 		}
 	}
+}
+
+// over says, between two passes, that the run ends whatever is left: it was told to
+// stop, or may send no more.
+func (r *Runner) over() bool {
+	switch {
+	case r.stop.stopped() || !r.canaryLives():
+		return true
+	case !r.budget.spent() || r.passCanary():
+		return false
+	}
+	r.stop.stop(StoppedByLimit, nil)
+	return true
 }
 
 // linger waits for a reason to look again; false when there is none left.

@@ -210,3 +210,26 @@ func TestRunLimitCountsRequests(t *testing.T) {
 		}
 	}
 }
+
+// A canary's pass sees the head of the table alone: what earlier runs left behind it is
+// reconciled and counted all the same, once.
+func TestCanarysPassIsNotTheWholeTable(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]int{"the rest": 0, "up to a limit": 7} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 8)
+			orphans(t, cfg, "6", "7", "8")
+			execute(t, cfg, `update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s' where invoice_id <> 8;
+				update billonce.deliveries set state = 'sent' where invoice_id = 8`)
+			a := api{finding: map[billing.InvoiceID]billing.Finding{"6": billing.Acted}}
+			s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup, c.Canary, c.Limit = true, 2, limit }).Run(t.Context(), nil)
+			if got, want := ledger(t, cfg), "1:sent 2:sent 3:sent 4:sent 5:sent 6:sent 7:in_doubt 8:sent"; got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+			if s.EarlierInDoubt != 1 || s.AlreadySent != 1 || s.Requests != 5 || s.ExitCode() != billing.ExitDone {
+				t.Errorf("%+v, exit %d", s, s.ExitCode())
+			}
+		})
+	}
+}
