@@ -97,6 +97,42 @@ func TestResolveMarksWithoutAReply(t *testing.T) {
 	})
 }
 
+// A constraint keeps the invoice from being marked, and the API has acted: that is
+// not forgotten. Once it is mended, a repeat or a person ends it.
+func TestMarkSentIsRefused(t *testing.T) {
+	strategies(t, func(t *testing.T, strategy string) {
+		for _, idempotent := range []string{"true", "false"} {
+			t.Run("idempotent_"+idempotent, func(t *testing.T) {
+				t.Parallel()
+				keys := map[string]bool{}
+				api := newServer(t, nil)
+				s := newShop(t, `create table invoices (id int primary key, status text default 'open' constraint known check (status in ('open', 'paid'))); insert into invoices values (1), (2)`,
+					strategy, "BILLING_URL="+api.URL+"/{id}", "INVOICES_PENDING=status = 'open'", "INVOICES_MARK_SENT=status = 'sent'", "BILLING_IDEMPOTENT="+idempotent)
+				s.batch(0, "migrate")
+				if _, said := s.batch(1, "run"); !strings.Contains(said, "violates check constraint") {
+					t.Errorf("it says:\n%s", said)
+				}
+				s.sql("alter table invoices drop constraint known; update billonce.deliveries set deadline_at = now()")
+				want := 4
+				if idempotent == "true" {
+					s.batch(0, "run")
+				} else {
+					want = 2
+					s.says("HTTP 200, the API accepted it, and the database refused to mark the invoice sent", "status", "--in-doubt")
+					s.batch(0, "resolve", "--all-in-doubt", "--yes", "--sent", "--reason", "mended")
+				}
+				s.wants("select string_agg(status || state, ' ') from invoices join billonce.deliveries on invoice_id = id", "sentsent sentsent")
+				for _, a := range api.asked() {
+					keys[a.header.Get("Idempotency-Key")] = true
+				}
+				if n := len(api.asked()); n != want || len(keys) != 2 {
+					t.Errorf("%d requests under %d keys, want %d under 2", n, len(keys), want)
+				}
+			})
+		}
+	})
+}
+
 // A mistake in the user's SQL is shown where it is, before anything is touched.
 func TestMistakesAreShown(t *testing.T) {
 	t.Parallel()

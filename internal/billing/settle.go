@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -108,8 +109,31 @@ func (r *Runner) settle(ctx context.Context, by Settler, items []groupItem) erro
 	}
 	came, err := by.Settle(ctx, group)
 	r.noteSettled(group, came)
+	if unmarked := r.unmarked(group, came); len(unmarked) > 0 {
+		came, uerr := r.Settler.Settle(ctx, unmarked)
+		r.noteSettled(unmarked, came)
+		err = errors.Join(err, uerr)
+	}
 	r.free(slots)
 	return err
+}
+
+// unmarked are the invoices that the API accepted and that the database refuses to
+// mark sent: a constraint, a trigger. Where a repeat is harmless, the next run makes
+// it. Else it must not be lost that the API has acted: a person, who alone can mend
+// that, then resolves them as sent.
+func (r *Runner) unmarked(group []Settlement, came []Settled) (all []Settlement) {
+	if r.Idempotent {
+		return nil
+	}
+	for i, s := range group {
+		if s.State == Sent && came[i] == NotSettled {
+			s.State, s.Doubtful, s.Answer = InDoubt, true, nil
+			s.Reason = "the API accepted it, and the database refused to mark the invoice sent (the run's log says why): mend that, then resolve it as sent"
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // noteSettled counts and reports what came of settlements.
@@ -134,7 +158,7 @@ func (r *Runner) noteUnusual(s Settlement, came Settled) {
 		return
 	case NotSettled:
 		r.Tally.NotSettled.Add(1)
-		log.Error().Str("state", string(s.State)).Msg("the database refuses to settle this delivery: it stays `sending`")
+		log.Error().Str("state", string(s.State)).Msg("the database refuses to settle this delivery")
 		return
 	case SettledInvoiceGone:
 		r.Tally.InvoiceGone.Add(1)
