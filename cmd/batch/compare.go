@@ -64,6 +64,9 @@ func (a app) compare(ctx context.Context, f comparisonFlags) error {
 	if err := checkComparison(f); err != nil {
 		return usage(err)
 	}
+	if err := writable(f.html); err != nil {
+		return usage(fmt.Errorf("--html: %w", err))
+	}
 	c := compare.Comparison{Settings: f.Settings, Version: thisBuild().String(), OwnServer: f.own}
 	progress := a.stepsOf(c.Steps())
 	c.Progress = progress.step
@@ -97,10 +100,29 @@ func (a app) deliver(r report.Report, f comparisonFlags) error {
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
+	if f.html != "" {
+		fmt.Fprintf(a.stderr, "The page is in %s: open it in a browser.\n", f.html)
+	}
 	if r.Duplicates() > 0 {
 		return &exitError{code: billing.ExitError}
 	}
 	return nil
+}
+
+// writable is asked before two minutes of measuring, not after them.
+func writable(path string) error {
+	if path == "" {
+		return nil
+	}
+	_, err := os.Stat(path)
+	file, oerr := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	if oerr != nil {
+		return oerr
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return errors.Join(file.Close(), os.Remove(path))
+	}
+	return file.Close()
 }
 
 func writeFile(path string, write func(io.Writer) error) error {

@@ -13,6 +13,8 @@ const (
 	plotHeight = 230
 	plotTop    = 16.0
 	plotBottom = 196.0
+
+	roomForWords = 4 // labels on a phone
 )
 
 type legendEntry struct{ Strategy, What string }
@@ -114,7 +116,11 @@ func newLineChart(results []Result, key string) lineChart {
 		return 16 + 76*float64(slices.Index(runners, n))/float64(len(runners)-1)
 	}
 	for _, n := range runners {
-		c.Ticks = append(c.Ticks, tick{percents(place(n)), plural(n, "runner", "runners")})
+		label := plural(n, "runner", "runners")
+		if len(runners) > roomForWords {
+			label = strconv.Itoa(n)
+		}
+		c.Ticks = append(c.Ticks, tick{percents(place(n)), label})
 	}
 	strategies := distinct(results, func(x Result) string { return x.Strategy })
 	for i, strategy := range strategies {

@@ -77,7 +77,7 @@ func (r Report) saySpeed() string {
 // sayWriting compares what the two write, at the setup that stands for all.
 func (r Report) sayWriting() string {
 	at, found := r.reference()
-	if !found {
+	if !found || r.Conditions.Rounds < leastRounds {
 		return ""
 	}
 	var differ, same []string

@@ -60,7 +60,7 @@ func TestFindings(t *testing.T) {
 		{
 			name: "too few rounds", rounds: 2,
 			cells: pairs([2]float64{1, 9}, [2]float64{1, 9}),
-			want:  []string{"ask for --rounds 3 or more", "too few rounds to say"}, never: "prefer",
+			want:  []string{"ask for --rounds 3 or more", "too few rounds to say"}, never: "inside the noise",
 		},
 		{
 			name: "one strategy", rounds: 3, cells: pair(1, 1, 1)[:1],
