@@ -157,10 +157,10 @@ func TestHalfOpenRunnerStopsBeforeItsLocksAreFreed(t *testing.T) {
 	b, api := a.book(invoices, billingfake.Config{Idempotent: true, Latency: 300 * time.Millisecond, Before: seen.note})
 	// Slow, with intents for more than a minute: only what it knows of its locks
 	// can keep it from going on.
-	lost := a.start(b, api, "RUN_LOCK=shared", "BILLING_TIMEOUT=1s", "CONCURRENCY=64", "BILLING_RATE=5")
+	lost := a.start(b, api, "RUN_LOCK=shared", "BILLING_TIMEOUT=10s", "CONCURRENCY=64", "BILLING_RATE=5")
 	<-seen.enough
 	a.cut()
-	b.start("RUN_LOCK=shared", "BILLING_TIMEOUT=1s", "CONCURRENCY=200", "LINGER=90s").wantExit(0)
+	b.start("RUN_LOCK=shared", "BILLING_TIMEOUT=10s", "CONCURRENCY=200", "LINGER=90s").wantExit(0)
 	b.wantStates(fmt.Sprintf("sent/false=%d", invoices))
 	wantOneEffectEach(t, b, invoices)
 	seen.mu.Lock()
@@ -195,12 +195,12 @@ func TestRunLockOfAPodThatVanished(t *testing.T) {
 	a := newAway(t, 2)
 	seen := newFrom(50)
 	b, api := a.book(invoices, billingfake.Config{Idempotent: true, Latency: 300 * time.Millisecond, Before: seen.note})
-	vanished := a.start(b, api, "BILLING_TIMEOUT=1s", "CONCURRENCY=8")
+	vanished := a.start(b, api, "BILLING_TIMEOUT=10s", "CONCURRENCY=8")
 	<-seen.enough
 	a.cut()
 	vanished.kill()
 	began := time.Now()
-	p := b.start("BILLING_TIMEOUT=1s", "CONCURRENCY=200", "RUN_LOCK_WAIT=100s", "LINGER=90s")
+	p := b.start("BILLING_TIMEOUT=10s", "CONCURRENCY=200", "RUN_LOCK_WAIT=100s", "LINGER=90s")
 	p.wantExit(0)
 	t.Logf("the next run had the lock and ended within %s", time.Since(began).Round(time.Second))
 	b.wantStates(fmt.Sprintf("sent/false=%d", invoices))
