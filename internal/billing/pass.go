@@ -169,10 +169,10 @@ func (p *pass) waits(d time.Duration) {
 	}
 }
 
-func (p *pass) addWaiting() {
+func (p *pass) addWaiting(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waits(lingerPoll)
+	p.waits(d)
 }
 
 // addInDoubt counts one that an earlier run left in doubt, and that stays so.

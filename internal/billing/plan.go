@@ -75,7 +75,7 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 	})
 	switch {
 	case decision.Action == Wait:
-		d.pass.addWaiting()
+		d.pass.addWaiting(lingerPoll)
 	case decision.Action == LookUp:
 		p.lookUps = append(p.lookUps, a)
 	case decision.Next == Retry:
@@ -91,7 +91,12 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 func (d *delivering) mayTry(id InvoiceID, seen *Delivery) bool {
 	switch seen.State {
 	case Retry:
-		return seen.DueIn <= 0 && !(seen.RunID == d.runner.RunID && seen.RunAttempt >= d.runner.MaxAttempts)
+		if seen.DueIn > 0 {
+			// Tried by another run since the scan.
+			d.pass.addWaiting(seen.DueIn)
+			return false
+		}
+		return seen.RunID != d.runner.RunID || seen.RunAttempt < d.runner.MaxAttempts
 	case Sending:
 		// Not if somebody took it over between the scan and our lock, and lives.
 		if attempt, ok := d.claim.Recoverable[id]; ok && attempt == seen.Attempt {

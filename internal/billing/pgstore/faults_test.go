@@ -1,6 +1,8 @@
 package pgstore_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -231,5 +233,36 @@ func TestCanarysPassIsNotTheWholeTable(t *testing.T) {
 				t.Errorf("%+v, exit %d", s, s.ExitCode())
 			}
 		})
+	}
+}
+
+// meddler does something between a scan and the claim's locks.
+type meddler struct {
+	billing.Claimer
+	do func()
+}
+
+func (m meddler) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+	m.do()
+	return m.Claimer.Claim(ctx, candidates)
+}
+
+// Another run tried the invoice after our scan and before our lock, and died while it
+// waited: it is not forgotten, but waited for, and left to the next run in the end.
+func TestRetryOfAnotherRunSinceTheScanIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1)
+	r := newRunner(t, cfg, &api{}, "advisory", func(c *billing.Config) { c.Linger = 0 })
+	newClaimer, once := r.NewClaimer, sync.Once{}
+	r.NewClaimer = func() billing.Claimer {
+		return meddler{newClaimer(), func() {
+			once.Do(func() {
+				orphans(t, cfg, "1")
+				execute(t, cfg, "update billonce.deliveries set state = 'retry', due_at = now() + interval '1 h'")
+			})
+		}}
+	}
+	if s := r.Run(t.Context(), nil); s.Retry != 1 || s.ExitCode() != billing.ExitStopped {
+		t.Errorf("%+v, exit %d", s, s.ExitCode())
 	}
 }
