@@ -38,7 +38,7 @@ func (c *claimer) begin(ctx context.Context) error {
 	begin := "begin isolation level read committed read write; " +
 		advisory.TransactionSettings(c.conn, c.store.cfg.LongestRequest)
 	if err := c.conn.PgConn().Exec(ctx, begin).Close(); err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", begun(err))
 	}
 	return nil
 }
@@ -188,7 +188,7 @@ func (s *Store) rowsFree(ctx context.Context, orphans map[billing.InvoiceID]int)
 	probe := func(ctx context.Context, conn *pgx.Conn) error {
 		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 		if err != nil {
-			return err
+			return begun(err)
 		}
 		rows, err := tx.Query(ctx, s.sql.lockRows, keys(slices.Collect(maps.Keys(orphans))))
 		if err != nil {

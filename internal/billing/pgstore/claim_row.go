@@ -78,7 +78,7 @@ func (c *rowClaimer) settle(ctx context.Context, group []billing.Settlement, cam
 	if err := watch.Stop(); err != nil {
 		return err
 	}
-	w := &writing{}
+	w := &writing{begun: true}
 	w.batch.Queue(writerSettings)
 	if err := c.store.settleOn(ctx, c.conn, w, group, came); err != nil {
 		return err

@@ -86,8 +86,8 @@ func (l *link) use(ctx context.Context, f func(ctx context.Context, conn *pgx.Co
 		}
 	}
 	err := f(ctx, l.conn)
-	if l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' {
-		// What was left open must not be met by the next caller.
+	if l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' || err != nil && connectionLost(err) {
+		// What was left open must not be met by the next caller, nor a standby.
 		_ = l.conn.Close(ctx)
 		l.conn = nil
 	}
@@ -124,9 +124,26 @@ func passing(err error) bool {
 	return false
 }
 
-// connectionLost says that the connection broke, or could not be made: nothing
-// is known about the statement itself.
+// errStandby says that the connection leads to a server in recovery. In a fail-over
+// it may be promoted in a moment, or the address lead to another one by then.
+var errStandby = errors.New("the server is a standby")
+
+// begun makes errStandby of a BEGIN … READ WRITE that a standby refuses. The same code
+// has other meanings in other statements.
+func begun(err error) error {
+	const notSupported = "0A000"
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == notSupported {
+		return fmt.Errorf("%w: %w", errStandby, err)
+	}
+	return err
+}
+
+// connectionLost says that the connection broke, could not be made, or leads to a
+// standby: nothing is known about the statement itself.
 func connectionLost(err error) bool {
+	if errors.Is(err, errStandby) {
+		return true
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {

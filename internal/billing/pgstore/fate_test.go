@@ -47,6 +47,19 @@ func (d *deafWay) loseReplies() {
 
 func (d *deafWay) cut() { d.proxy.Toxics.ResetToxics(context.Background()) }
 
+// leadTo moves the address to another server, as a fail-over does.
+func (d *deafWay) leadTo(cfg *pgx.ConnConfig) {
+	d.t.Helper()
+	listen := d.proxy.Listen
+	d.proxy.Stop()
+	upstream := netip.AddrPortFrom(netip.MustParseAddr(cfg.Host), cfg.Port).String()
+	d.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), d.t.Name(), listen, upstream)
+	if err := d.proxy.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(d.proxy.Stop)
+}
+
 // awaitDeliveries returns once n deliveries are committed in a state.
 func awaitDeliveries(t *testing.T, cfg *pgx.ConnConfig, state billing.State, n int) {
 	t.Helper()

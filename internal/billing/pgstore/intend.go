@@ -116,11 +116,17 @@ func eachID(f func(id string)) func(pgx.Rows) error {
 }
 
 // writing is a transaction in one round trip.
-type writing struct{ batch pgx.Batch }
+type writing struct {
+	batch pgx.Batch
+	begun bool
+}
 
 func newWriting() *writing {
 	w := &writing{}
-	w.batch.Queue(beginWriting)
+	w.batch.Queue(beginWriting).Exec(func(pgconn.CommandTag) error {
+		w.begun = true
+		return nil
+	})
 	w.batch.Queue(writerSettings)
 	return w
 }
@@ -138,5 +144,9 @@ func (w *writing) commit(ctx context.Context, conn *pgx.Conn) error {
 		}
 		return nil
 	})
-	return conn.SendBatch(ctx, &w.batch).Close()
+	err := conn.SendBatch(ctx, &w.batch).Close()
+	if !w.begun {
+		return begun(err)
+	}
+	return err
 }

@@ -1,0 +1,107 @@
+package pgstore_test
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+	"billonce/internal/pgtemp/pgtest"
+)
+
+// standbys closes met when the log tells that both, settler and claim, met a standby.
+type standbys struct {
+	mu             sync.Mutex
+	settler, claim bool
+	met            chan struct{}
+}
+
+func (s *standbys) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.settler && s.claim || !bytes.Contains(line, []byte("is a standby")) {
+		return len(line), nil
+	}
+	s.settler = s.settler || bytes.Contains(line, []byte("settling again"))
+	s.claim = s.claim || bytes.Contains(line, []byte("claiming again"))
+	if s.settler && s.claim {
+		close(s.met)
+	}
+	return len(line), nil
+}
+
+// In a fail-over the address leads to a standby before that is promoted. A request
+// was answered by then: its outcome is written all the same, and the run goes on.
+func TestStandbyIsAwaitedUntilItIsPromoted(t *testing.T) {
+	t.Parallel()
+	primary := pgtest.Server(t, nil)
+	cfg, err := pgstore.ParseURL(primary.URL("postgres"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pgstore.Seed(t.Context(), cfg, 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil {
+		t.Fatal(err)
+	}
+	way := newDeafWay(t, cfg)
+	said := &standbys{met: make(chan struct{})}
+	run := uuid.New()
+	s, err := pgstore.Open(t.Context(), pgstore.Config{
+		Conn: way.ConnConfig, Book: demoBook(), RunID: run, Strategy: "advisory", Log: zerolog.New(said),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(t.Context()) })
+	sending(t, s, "1", "2")
+
+	standby, err := pgstore.ParseURL(pgtest.Standby(t, primary).URL("postgres"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	way.leadTo(standby)
+	settled := make(chan []billing.Settled, 1)
+	go func() {
+		came, err := s.Settle(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
+		if err != nil {
+			t.Error(err)
+		}
+		settled <- came
+	}()
+	claimed := make(chan error, 1)
+	claimer := newClaimer(t, s)
+	go func() {
+		claim, err := claimer.Claim(t.Context(), []billing.Candidate{{ID: "3"}})
+		if err == nil && len(claim.IDs) != 1 {
+			t.Errorf("claimed %v", claim.IDs)
+		}
+		claimed <- err
+	}()
+	select {
+	case <-said.met:
+	case came := <-settled:
+		t.Fatalf("given up on the standby: %v", came)
+	case err := <-claimed:
+		t.Fatalf("given up on the standby: %v", err)
+	}
+	if !query[bool](t, standby, "select pg_promote()") {
+		t.Fatal("the standby was not promoted")
+	}
+	for _, came := range <-settled {
+		if came != billing.SettledFully {
+			t.Errorf("settled: %v, want SettledFully", came)
+		}
+	}
+	if err := <-claimed; err != nil {
+		t.Error(err)
+	}
+	if got := query[string](t, standby, "select string_agg(id || ':' || pending, ' ' order by id) from invoices"); got != "1:false 2:false 3:true" {
+		t.Errorf("pending: %s", got)
+	}
+}
