@@ -48,6 +48,12 @@ type Delivery struct {
 	DeadlinePassed bool          // no request of the last attempt can still be on its way
 }
 
+// mayHaveActed says that a request of this delivery may have had its effect, so that
+// it is not left as it is only because no further one can be made.
+func (d *Delivery) mayHaveActed() bool {
+	return d != nil && (d.Doubtful || d.State == Sending || d.State == InDoubt)
+}
+
 // Candidate is what the scan found: an invoice that was pending, and the state
 // of its delivery, in one snapshot. It is stale by nature: only the second
 // look, under the lock, decides.

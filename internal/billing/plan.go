@@ -31,7 +31,7 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 		return
 	}
 	msg, err := r.Renderer.Render(inv)
-	if err != nil {
+	if err != nil && !seen.mayHaveActed() {
 		if !d.pass.addUnrendered() {
 			return
 		}
@@ -62,6 +62,10 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 		return
 	}
 	if seen.State == InDoubt {
+		if err != nil {
+			d.pass.addInDoubt()
+			return
+		}
 		p.lookUps = append(p.lookUps, a)
 		return
 	}
@@ -69,8 +73,8 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 	a.doubtful, a.keyAge, a.looked = true, seen.KeyAge, time.Now()
 	decision := Decide(Known{
 		Outcome: Unknown, Idempotent: r.Idempotent, KeyAge: seen.KeyAge, KeyTTL: r.keyTTL(),
-		AttemptsLeft: true, HasLookup: r.HasLookup,
-		BodyChanged:    !slices.Equal(hash[:], seen.BodySHA256),
+		AttemptsLeft: true, HasLookup: r.HasLookup && err == nil,
+		BodyChanged:    err != nil || !slices.Equal(hash[:], seen.BodySHA256),
 		DeadlinePassed: seen.DeadlinePassed, Recovered: true,
 	})
 	switch {
@@ -81,6 +85,9 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 	case decision.Next == Retry:
 		p.attempts = append(p.attempts, a)
 	default:
+		if err != nil {
+			decision.Reason += "; and no request can be made of it now: " + err.Error()
+		}
 		d.pass.progress.Add(1)
 		d.open.Add(1)
 		p.settle = append(p.settle, a.recovered(decision))

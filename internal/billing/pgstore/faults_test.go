@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -264,5 +265,45 @@ func TestRetryOfAnotherRunSinceTheScanIsWaitedFor(t *testing.T) {
 	}
 	if s := r.Run(t.Context(), nil); s.Retry != 1 || s.ExitCode() != billing.ExitStopped {
 		t.Errorf("%+v, exit %d", s, s.ExitCode())
+	}
+}
+
+// brokenRenderer makes a request of no invoice.
+type brokenRenderer struct{}
+
+func (brokenRenderer) Render(billing.Invoice) (billing.Message, error) {
+	return billing.Message{}, errors.New("column customer is NULL")
+}
+
+// Its row can't be rendered any more when a delivery is recovered: it could be neither
+// repeated nor looked up by any run, nor resolved by a person while it is `sending`.
+// So it comes into doubt; what was never sent stays pending.
+func TestRecoveredThatCantBeRenderedComesIntoDoubt(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*billing.Config){
+		"with keys":   func(c *billing.Config) { c.Idempotent = true },
+		"without":     func(*billing.Config) {},
+		"with lookup": func(c *billing.Config) { c.HasLookup = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 4)
+			orphans(t, cfg, "1", "2", "3")
+			execute(t, cfg, `update billonce.deliveries set deadline_at = now() - interval '1 s';
+				update billonce.deliveries set state = 'retry', doubtful = true, due_at = now() where invoice_id = 2;
+				update billonce.deliveries set state = 'in_doubt', error = 'as seen then' where invoice_id = 3`)
+			r := newRunner(t, cfg, &api{}, "advisory", change)
+			r.Renderer = brokenRenderer{}
+			s := r.Run(t.Context(), nil)
+			if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt 3:in_doubt"; got != want || s.ExitCode() != billing.ExitPerson {
+				t.Errorf("%s, want %s; exit %d", got, want, s.ExitCode())
+			}
+			if s.InDoubt != 2 || s.EarlierInDoubt != 1 || s.Unrendered != 1 || s.Requests != 0 {
+				t.Errorf("%+v", s)
+			}
+			if n := query[int](t, cfg, "select count(*) from billonce.deliveries where error like '%no request can be made of it now: column customer is NULL'"); n != 2 {
+				t.Errorf("%d deliveries say why, want 2", n)
+			}
+		})
 	}
 }
