@@ -96,7 +96,7 @@ func (d *delivering) await() {
 // look is fresh. It returns the invoices that have to be looked at again.
 func (d *delivering) send(ctx context.Context, seen looked) (rest []InvoiceID, err error) {
 	attempts := seen.attempts
-	for len(attempts) > 0 && d.live() {
+	for len(attempts) > 0 && d.live() && !seen.lookedUp {
 		n, err := d.sendGroup(ctx, attempts)
 		if err != nil {
 			return nil, err
@@ -154,6 +154,7 @@ func (d *delivering) ahead(wanted int) int {
 type looked struct {
 	at       time.Time
 	attempts []*attempt
+	lookedUp bool // the API was asked meanwhile, which takes its time: it is stale
 }
 
 // look takes the second look at claimed invoices. What needs no request is
@@ -174,7 +175,7 @@ func (d *delivering) look(ctx context.Context, ids []InvoiceID) (looked, error) 
 	for _, a := range plan.attempts {
 		a.sendBy = at.Add(d.runner.intentLife())
 	}
-	return looked{at, plan.attempts}, nil
+	return looked{at, plan.attempts, len(plan.lookUps) > 0}, nil
 }
 
 // intend commits the intents of attempts, and returns those that are ours to send.

@@ -307,3 +307,32 @@ func TestRecoveredThatCantBeRenderedComesIntoDoubt(t *testing.T) {
 		})
 	}
 }
+
+// slowLookUp is an API whose look-ups take so long that something happens meanwhile.
+type slowLookUp struct {
+	*api
+	meanwhile func()
+}
+
+func (s slowLookUp) LookUp(ctx context.Context, m billing.Message) (billing.Finding, string) {
+	s.meanwhile()
+	return s.api.LookUp(ctx, m)
+}
+
+// What is claimed together with a delivery that is looked up is looked at again after
+// that: look-ups may take as long as requests.
+func TestWhatIsTakenBackDuringALookUpIsNotSent(t *testing.T) {
+	t.Parallel()
+	for _, idempotent := range []bool{true, false} {
+		cfg := seeded(t, 3)
+		orphans(t, cfg, "1")
+		execute(t, cfg, "update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s'")
+		a := &api{}
+		r := newRunner(t, cfg, a, "advisory", func(c *billing.Config) { c.HasLookup, c.Idempotent = true, idempotent })
+		r.Reconciler = slowLookUp{a, func() { execute(t, cfg, "update invoices set pending = false where id = 2") }}
+		s := r.Run(t.Context(), nil)
+		if a.requests["2"] != 0 || a.requests["3"] != 1 || s.Sent != 1 || s.EarlierInDoubt != 1 {
+			t.Errorf("idempotent %t: requests %v, %+v", idempotent, a.requests, s)
+		}
+	}
+}
