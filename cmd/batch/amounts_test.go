@@ -36,7 +36,7 @@ func TestAmountsThatAreNone(t *testing.T) {
 				t.Errorf("%q stands there %d times, want %d:\n%s", line, got, n, said)
 			}
 		}
-		s.wants("select (select string_agg(id::text, ' ' order by id) from invoices where pending) || ', ' || (select string_agg(invoice_id::text, ' ' order by 1) from billonce.deliveries)",
+		s.wants("select (select string_agg(id::text, ' ' order by id) from invoices where pending) || ', ' || (select string_agg(invoice_id::text, ' ' order by invoice_id) from billonce.deliveries)",
 			"3 4 5 6 7 8 9 10, 1 2")
 	})
 }
