@@ -190,7 +190,7 @@ func TestTwinsAreRefused(t *testing.T) {
 		for name, c := range map[string]struct{ size, ids, says string }{
 			"one_claim":  {"CLAIM_SIZE=10", "(42), (42)", "it is not unique: several pending invoices have the id 42"},
 			"two_claims": {"CLAIM_SIZE=1", "(42), (42)", "it is not unique: several pending invoices have the id 42"},
-			"none":       {"CLAIM_SIZE=10", "(42), (null)", "it is not unique: a pending invoice has none (it is NULL)"},
+			"none":       {"CLAIM_SIZE=1", "(42), (43), (null)", "it is not unique: a pending invoice has none (it is NULL)"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

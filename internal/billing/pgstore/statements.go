@@ -10,7 +10,7 @@ type statements struct {
 	settle, mark, settled                    string
 	runStart, runSince, runFinish            string
 	delivery, inDoubt, resolve               string
-	history, isPending, prune                string
+	history, isPending, prune, missingID     string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -43,6 +43,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.history, "history", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.prune, "prune", nil},
+		{&s.missingID, "missing_id", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {

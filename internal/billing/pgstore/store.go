@@ -101,7 +101,32 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	if s.sql, err = newStatements(n); err != nil {
 		return err
 	}
-	return s.checkFragments(ctx, conn)
+	if err := s.checkFragments(ctx, conn); err != nil {
+		return err
+	}
+	return s.checkIDs(ctx, conn)
+}
+
+// checkIDs refuses a pending invoice without an id: no page of a scan has it, so that
+// it would be passed over in silence.
+func (s *Store) checkIDs(ctx context.Context, conn *pgx.Conn) error {
+	n, err := s.book.parse()
+	if err != nil {
+		return err
+	}
+	var required, missing bool
+	err = conn.QueryRow(ctx, "select attnotnull from pg_attribute where attrelid = to_regclass($1) and attname = $2",
+		n.invoices.Sanitize(), n.id[0]).Scan(&required)
+	if err == nil && !required {
+		err = conn.QueryRow(ctx, s.sql.missingID).Scan(&missing)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for pending invoices without an id: %w", err)
+	case missing:
+		return fmt.Errorf("INVOICES_ID: %w: a pending invoice has none (it is NULL); give it one, or take it out of INVOICES_PENDING", ErrNotUnique)
+	}
+	return nil
 }
 
 // Close ends the store's connections.
@@ -187,16 +212,9 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 		}
 		page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (billing.Candidate, error) {
 			var c billing.Candidate
-			var id *billing.InvoiceID
 			var due float64
 			var run uuid.NullUUID
-			err := row.Scan(&id, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
-			if err == nil && id == nil {
-				return c, fmt.Errorf("INVOICES_ID: %w: a pending invoice has none (it is NULL); give it one, or take it out of INVOICES_PENDING", ErrNotUnique)
-			}
-			if id != nil {
-				c.ID = *id
-			}
+			err := row.Scan(&c.ID, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
 			c.DueIn, c.RunID = seconds(due), run.UUID
 			return c, err
 		})
