@@ -78,12 +78,11 @@ func testComparison(t *testing.T, e edges) {
 
 func checkCell(t *testing.T, c report.Cell) {
 	t.Helper()
-	requests, twice := c.Invoices, 0
-	if c.Strategy == report.None && c.Runners == 2 {
-		requests, twice = 2*c.Invoices, c.Invoices
-	}
-	if c.Invoices != 60 || c.Requests != requests || c.Duplicates != twice {
-		t.Errorf("want %d requests and %d invoices billed twice, got %+v", requests, twice, c)
+	// Without a lock all are billed twice, unless one runner has been so slow to read
+	// them that the other had marked a few.
+	unlocked := c.Strategy == report.None
+	if c.Invoices != 60 || c.Requests != c.Invoices+c.Duplicates || unlocked != (c.Duplicates > 0) {
+		t.Errorf("want invoices billed twice only without a lock, and a request for each time, got %+v", c)
 	}
 	// Each invoice is written at least once, by a committed transaction.
 	if c.WALBytes < 100*60 || c.Commits < 2 || c.DirtiedPages == nil || *c.DirtiedPages < 2 || c.DeadTuples < 1 {
