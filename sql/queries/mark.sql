@@ -4,11 +4,11 @@
 --   application may hold an invoice; lock_timeout bounds the wait. In the `row`
 --   strategy the claim itself holds the invoices, so there this runs on the
 --   claim's own connection.
--- Shape: "in this very transaction" is updated_at = now(), which is the
---   transaction's start (manual, 9.9.5). An invoice that was deleted or taken
---   back meanwhile is not marked, and reported. The table has no alias, so that
---   the user's fragments may name it. A scalar subquery stays one index look-up
---   for each row; an EXISTS may become a join of everything with everything.
+-- Shape: "in this very transaction" is the delivery's xmin, which says who wrote the
+--   row (manual, System Columns). An invoice that was deleted or taken back meanwhile
+--   is not marked, and reported. The table has no alias, so that the user's
+--   fragments may name it. A scalar subquery stays one index look-up for each row;
+--   an EXISTS may become a join of everything with everything.
 -- $2 and on, where INVOICES_MARK_SENT has {reply.…} placeholders: what the replies
 --   said in each one's place, as a JSON object by the invoices' ids.
 update {{.Invoices}}
@@ -17,7 +17,7 @@ where {{.ID}} = any ($1::{{.KeyType}}[])
   and ({{.Pending}}
   )
   and (
-      select billonce_delivery.state = 'sent' and billonce_delivery.updated_at = now()
+      select billonce_delivery.state = 'sent' and billonce_delivery.xmin = pg_current_xact_id()::xid
       from {{.Schema}}.deliveries as billonce_delivery
       where billonce_delivery.invoice_id = {{.Invoices}}.{{.ID}}
   )

@@ -5,14 +5,14 @@
 --   has taken over, whoever decided about it meanwhile; `in_doubt` and `retry`
 --   are let through to their own attempt's late reply. The ids are given twice,
 --   so that whatever the join, the ledger is read by its index alone.
---   What is due counts from the reply: now() is the transaction's start, and a row
---   claim's began before its requests.
+--   Times are the clock's: now() is the transaction's start, and a row claim's began
+--   before its requests.
 -- $10: the ids that the replies gave; null where none is kept.
 update {{.Schema}}.deliveries as d
 set state       = s.state,
     run_attempt = s.run_attempt,
     doubtful    = s.doubtful,
-    updated_at  = now(),
+    updated_at  = clock_timestamp(),
     due_at      = case when s.state = 'retry' then clock_timestamp() + make_interval(secs => s.retry_in) end,
     http_status = nullif(s.status, 0),
     error       = nullif(s.error, ''),

@@ -241,6 +241,9 @@ func TestRetryWaitsFromItsReply(t *testing.T) {
 			if short := replied.Add(time.Hour).Sub(due); short > 0 {
 				t.Errorf("it is due %s too early", short)
 			}
+			if at := query[time.Time](t, cfg, "select updated_at from billonce.deliveries"); at.Before(replied) {
+				t.Errorf("its record says that it was settled %s before its reply", replied.Sub(at))
+			}
 		})
 	}
 }
