@@ -94,6 +94,14 @@ func TestYourTable(t *testing.T) {
 			`select count(*)::text from invoices where status = 'open' and due_date <= current_date + 3`,
 			`select string_agg(id::text, ' ' order by id) from invoices where status = 'sent'`, "1 2 3 4 5",
 		},
+		"columns_named_as_ours": { // in our statements; i is a row of its own
+			`create type pair as (a int, b int);
+			 create table invoices (invoice_id bigint primary key, i pair default row(1, 2), d int, c int, k int, n int, s text, page int, state text, updated_at timestamptz);
+			 insert into invoices (invoice_id, state) select n, case when n < 6 then 'sending' else 'sent' end from generate_series(1, 6) n`,
+			[]string{"INVOICES_ID=invoice_id", "INVOICES_PENDING=state = 'sending'", "INVOICES_MARK_SENT=state = 'sent', updated_at = now()", "BILLING_URL=/v1/invoices/{invoice_id}",
+				"BILLING_BODY={{json .i.b}} {{json .state}} {{json .invoice_id}}"},
+			`select count(*)::text from invoices where state = 'sending'`, `select count(updated_at)::text from invoices`, "5",
+		},
 		"several_columns": {
 			`create table invoices (id bigint primary key, status text, sent_at timestamptz, attempts int default 0, sent_on date, note text);
 			 insert into invoices (id, status) select n, case when n < 6 then 'open' else 'paid' end from generate_series(1, 6) n`,

@@ -7,7 +7,7 @@
 -- The user's fragment stands alone with the user's table, so that its column
 --   names can't clash with the ledger's.
 select i.{{.ID}}::text,
-       {{if .Row}}row_to_json(i)::text{{else}}''{{end}},
+       {{if .Row}}row_to_json(i.*)::text{{else}}''{{end}},
        array[{{range $n, $c := .Columns}}{{if $n}}, {{end}}i.{{$c}}::text{{end}}]::text[],
        coalesce(d.state, ''),
        coalesce(d.attempt, 0),
