@@ -151,16 +151,18 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 	reason, _ := r.stop.cause()
 	r.Log.Warn().Str("stopped", string(reason)).Msg("stopping: nothing new is claimed or sent; requests in flight are awaited and settled")
 	stopClaiming()
+	select {
+	case <-finished:
+		return
+	case <-ctx.Done(): // at once, or later on, whatever stopped it first
+	}
 	drain := time.NewTimer(r.Drain)
 	defer drain.Stop()
 	select {
 	case <-finished:
 	case <-drain.C:
-		if reason == StoppedBySignal {
-			r.Log.Warn().Dur("drain_timeout", r.Drain).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
-			giveUp()
-		}
-		<-finished
+		r.Log.Warn().Dur("drain_timeout", r.Drain).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
+		giveUp()
 	}
 }
 

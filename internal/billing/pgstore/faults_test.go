@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
@@ -334,5 +336,64 @@ func TestWhatIsTakenBackDuringALookUpIsNotSent(t *testing.T) {
 		if a.requests["2"] != 0 || a.requests["3"] != 1 || s.Sent != 1 || s.EarlierInDoubt != 1 {
 			t.Errorf("idempotent %t: requests %v, %+v", idempotent, a.requests, s)
 		}
+	}
+}
+
+// hangingSender answers the first invoice with an error once the second one hangs.
+type hangingSender struct {
+	hangs, gaveUp chan struct{}
+}
+
+func (s hangingSender) Send(ctx context.Context, m billing.Message, permit func() error) billing.Reply {
+	if err := permit(); err != nil {
+		return billing.Reply{Outcome: billing.NotSent, NotAsked: true}
+	}
+	if m.InvoiceID == "1" {
+		<-s.hangs
+		return billing.Reply{Reason: "HTTP 500"}
+	}
+	close(s.hangs)
+	select {
+	case <-ctx.Done():
+		close(s.gaveUp)
+	case <-time.After(time.Minute): // its BILLING_TIMEOUT
+	}
+	return billing.Reply{Reason: "no reply"}
+}
+
+// says closes heard when the log holds some words.
+type says struct {
+	words string
+	heard chan struct{}
+}
+
+func (s says) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(s.words)) {
+		close(s.heard)
+	}
+	return len(line), nil
+}
+
+// A run that stops for a reason of its own drains within DRAIN_TIMEOUT all the same
+// once it is told to by a signal.
+func TestSignalBoundsTheDrainOfARunThatStopsAlready(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 2)
+	sender, stopping := hangingSender{make(chan struct{}), make(chan struct{})}, says{"stopping: nothing new", make(chan struct{})}
+	r := newRunner(t, cfg, &api{}, "advisory", func(c *billing.Config) { c.Breaker, c.Drain = 1, time.Millisecond })
+	r.Sender, r.Log = sender, zerolog.New(stopping)
+	ctx, signal := context.WithCancel(t.Context())
+	defer signal()
+	go func() {
+		<-stopping.heard
+		signal()
+	}()
+	if s := r.Run(ctx, nil); s.Stopped != billing.StoppedByBreaker || s.InDoubt != 2 {
+		t.Errorf("%+v", s)
+	}
+	select {
+	case <-sender.gaveUp:
+	default:
+		t.Error("the request in flight was not given up")
 	}
 }
