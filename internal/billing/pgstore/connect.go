@@ -141,7 +141,8 @@ func begun(err error) error {
 // connectionLost says that the connection broke, could not be made, or leads to a
 // standby: nothing is known about the statement itself.
 func connectionLost(err error) bool {
-	if errors.Is(err, errStandby) {
+	var unconnected *pgconn.ConnectError
+	if errors.Is(err, errStandby) || errors.As(err, &unconnected) {
 		return true
 	}
 	var pg *pgconn.PgError

@@ -2,10 +2,12 @@ package pgstore_test
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
@@ -104,4 +106,50 @@ func TestStandbyIsAwaitedUntilItIsPromoted(t *testing.T) {
 	if got := query[string](t, standby, "select string_agg(id || ':' || pending, ' ' order by id) from invoices"); got != "1:false 2:false 3:true" {
 		t.Errorf("pending: %s", got)
 	}
+}
+
+// A server that refuses connections for a while, for a reason of a DBA's, has said
+// nothing of what was to be settled.
+func TestSettleOutlivesARefusedConnection(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 2)
+	heard := make(chan struct{})
+	run := uuid.New()
+	s, err := pgstore.Open(t.Context(), pgstore.Config{
+		Conn: cfg, Book: demoBook(), RunID: run, Strategy: "advisory", Log: zerolog.New(&says{words: "not currently accepting connections", heard: heard}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sending(t, s, "1", "2")
+	admin := cfg.Copy()
+	admin.Database = "postgres"
+	accept := func(yes bool) {
+		execute(t, admin, fmt.Sprintf("alter database %s allow_connections %t", pgx.Identifier{cfg.Database}.Sanitize(), yes))
+	}
+	accept(false)
+	if !query[bool](t, admin, "select bool_and(pg_terminate_backend(pid, 60000)) from pg_stat_activity where datname = $1", cfg.Database) {
+		t.Fatal("a backend did not end")
+	}
+	settled := make(chan []billing.Settled, 1)
+	go func() {
+		came, err := s.Settle(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
+		if err != nil {
+			t.Error(err)
+		}
+		settled <- came
+	}()
+	select {
+	case <-heard:
+		accept(true)
+	case came := <-settled:
+		accept(true)
+		t.Fatalf("given up: %v", came)
+	}
+	for _, came := range <-settled {
+		if came != billing.SettledFully {
+			t.Errorf("settled: %v, want SettledFully", came)
+		}
+	}
+	_ = s.Close(t.Context()) // its first connection was ended
 }

@@ -365,11 +365,12 @@ func (s hangingSender) Send(ctx context.Context, m billing.Message, permit func(
 type says struct {
 	words string
 	heard chan struct{}
+	once  sync.Once
 }
 
-func (s says) Write(line []byte) (int, error) {
+func (s *says) Write(line []byte) (int, error) {
 	if bytes.Contains(line, []byte(s.words)) {
-		close(s.heard)
+		s.once.Do(func() { close(s.heard) })
 	}
 	return len(line), nil
 }
@@ -379,7 +380,7 @@ func (s says) Write(line []byte) (int, error) {
 func TestSignalBoundsTheDrainOfARunThatStopsAlready(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 2)
-	sender, stopping := hangingSender{make(chan struct{}), make(chan struct{})}, says{"stopping: nothing new", make(chan struct{})}
+	sender, stopping := hangingSender{make(chan struct{}), make(chan struct{})}, &says{words: "stopping: nothing new", heard: make(chan struct{})}
 	r := newRunner(t, cfg, &api{}, "advisory", func(c *billing.Config) { c.Breaker, c.Drain = 1, time.Millisecond })
 	r.Sender, r.Log = sender, zerolog.New(stopping)
 	ctx, signal := context.WithCancel(t.Context())
