@@ -175,7 +175,9 @@ func (r *Runner) noteUnusual(s Settlement, came Settled) {
 		r.Tally.InDoubt.Add(1)
 		log.Warn().Msg("in doubt: it is not known whether the API acted; see `batch status --in-doubt`")
 	case Retry:
-		r.Tally.Retry.Add(1)
+		if s.RunID == r.RunID { // another's, given back by a look-up, is not this run's to count down
+			r.Tally.Retry.Add(1)
+		}
 		log.Debug().Dur("retry_in", s.RetryIn).Msg("to be tried again")
 	case Sending:
 		log.Info().Msg("effect unknown: waiting until the request can't be on its way any more")

@@ -136,7 +136,11 @@ func TestLookUpDecides(t *testing.T) {
 		t.Errorf("before the requests' deadline: %s, %+v, exit %d", got, s, s.ExitCode())
 	}
 	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 s'")
-	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true }).Run(t.Context(), nil)
+	r := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true })
+	s = r.Run(t.Context(), nil)
+	if n := r.Tally.Retry.Load(); n != 0 {
+		t.Errorf("%d are to be tried again, though nothing is left", n)
+	}
 	if got, want := ledger(t, cfg), "1:sent 2:sent 3:in_doubt"; got != want || s.ExitCode() != billing.ExitPerson {
 		t.Errorf("%s, want %s; %+v, exit %d", got, want, s, s.ExitCode())
 	}
