@@ -45,8 +45,13 @@ func (d document) run() {
 	}
 	bash := d.newBash()
 	printed, shown := "", true
-	for _, b := range blocks(text) {
+	all := blocks(text)
+	if len(all) == 0 {
+		d.t.Fatalf("%s has no blocks", d.path)
+	}
+	for _, b := range all {
 		switch b.language {
+		case "": // for the reader
 		case "sql":
 			d.sql(b)
 		case "sh":
@@ -60,6 +65,8 @@ func (d document) run() {
 			if !outputPattern(b.text).MatchString(printed) {
 				d.t.Fatalf("%s:%d: the page shows:\n%s\nit prints:\n%s", d.path, b.line, b.text, printed)
 			}
+		default:
+			d.t.Fatalf("%s:%d: nobody carries out %q", d.path, b.line, b.language)
 		}
 	}
 }
@@ -77,6 +84,10 @@ func blocks(page string) (all []block) {
 		case open != nil:
 			open.text += line + "\n"
 		}
+	}
+	if open != nil { // never closed: nothing of it would run
+		open.language = "open end"
+		all = append(all, *open)
 	}
 	return all
 }

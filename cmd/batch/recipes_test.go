@@ -134,25 +134,41 @@ func TestWebhookRecipe(t *testing.T) {
 }
 
 // The API acts and its answer is lost, or it is lost before the API acts: without
-// keys both look the same, and the look-up tells them apart.
+// keys both look the same, and the look-up tells them apart. So it is with R-4, on
+// which the API has acted as its runner is killed, and R-5, which has not reached it.
 func TestLookUpRecipe(t *testing.T) {
 	t.Parallel()
+	var recovering atomic.Bool // no request is lost any more, however late the runner was killed
 	api := billingfake.New(billingfake.Config{Fault: func(r billingfake.Received) billingfake.Fault {
 		switch {
 		case r.Attempt == 1 && r.Invoice == "R-1":
 			return billingfake.ApplyThenReset{}
 		case r.Attempt == 1 && r.Invoice == "R-2":
 			return billingfake.ResetBeforeApply{}
+		case r.Invoice == "R-4" && !recovering.Load():
+			return billingfake.ApplyThenHang{}
 		}
 		return nil
 	}})
 	t.Cleanup(api.Close)
-	server := httptest.NewServer(api)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1/invoices/R-4", "/v1/invoices/R-5":
+			recovering.Store(true)
+		case "/v1/invoices/R-5/send":
+			if !recovering.Load() {
+				_, _ = io.Copy(io.Discard, r.Body) // until then nobody sees the sender go
+				<-r.Context().Done()
+				return
+			}
+		}
+		api.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	d := recipe(t, "lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=1s"})
 	d.run()
 	sum := api.Summary()
-	if sum.Effects != 3 || len(sum.Duplicates) != 0 || sum.Lookups != 2 {
-		t.Errorf("%+v, want three effects and two look-ups", sum)
+	if sum.Effects != 5 || len(sum.Duplicates) != 0 || sum.Lookups != 4 {
+		t.Errorf("%+v, want five effects and four look-ups", sum)
 	}
 }

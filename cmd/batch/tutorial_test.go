@@ -33,8 +33,10 @@ func TestTutorial(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	const asRunner = "postgres://billing_runner:secret@db.example/app?sslmode=verify-full"
+	d.replace[asRunner] = roleURL(t, d.url, "billing_runner", "secret")
 	d.run()
-	if sum := api.Summary(); sum.Effects != 200 || sum.Requests != 200 {
-		t.Errorf("%+v, want each of 200 asked for and billed once", sum.Counts)
+	if sum := api.Summary(); sum.Effects != 201 || sum.Requests != 201 {
+		t.Errorf("%+v, want each of 201 asked for and billed once", sum.Counts)
 	}
 }
