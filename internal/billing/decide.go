@@ -10,6 +10,7 @@ type Known struct {
 	Idempotent     bool          // the API honours idempotency keys
 	KeyAge         time.Duration // by the database's clock
 	KeyTTL         time.Duration // how long the API remembers a key, less the longest request
+	AttemptsLeft   bool          // in this run
 	HasLookup      bool          // a look-up is configured
 	KeyReused      bool          // the API holds another request under the key
 	BodyChanged    bool          // a repeat would carry another body
@@ -35,6 +36,7 @@ const (
 type Decision struct {
 	Action Action
 	Next   State // for Settle
+	Final  bool  // Retry that this run must not try again: its attempts are used up
 	Reason string
 }
 
@@ -65,7 +67,7 @@ func Decide(k Known) Decision {
 		}
 		return Decision{Next: Failed}
 	case NotSent:
-		return Decision{Next: Retry}
+		return Decision{Next: Retry, Final: !k.AttemptsLeft}
 	case Unknown:
 	}
 	if k.LookedUp {
@@ -73,7 +75,7 @@ func Decide(k Known) Decision {
 		case Acted:
 			return Decision{Next: Sent, Reason: "the look-up says that the API has acted"}
 		case NotActed:
-			return Decision{Next: Retry, Reason: "the look-up says that the API has not acted"}
+			return Decision{Next: Retry, Final: !k.AttemptsLeft, Reason: "the look-up says that the API has not acted"}
 		case NotKnown:
 			return Decision{Next: InDoubt, Reason: "the look-up does not tell"}
 		}
@@ -82,7 +84,7 @@ func Decide(k Known) Decision {
 	reason := doubt(k)
 	switch {
 	case reason == "":
-		return Decision{Next: Retry}
+		return Decision{Next: Retry, Final: !k.AttemptsLeft}
 	case k.KeyReused:
 		// Left in `sending`, the next look would not know of the 422, and repeat.
 		return Decision{Next: InDoubt, Reason: reason}

@@ -19,7 +19,8 @@ func TestDecide(t *testing.T) {
 	}{
 		{"accepted", Known{Outcome: Accepted}, Decision{Next: Sent}},
 		{"refused", Known{Outcome: Refused, Idempotent: true}, Decision{Next: Failed}},
-		{"not sent", Known{Outcome: NotSent}, Decision{Next: Retry}},
+		{"not sent, attempts left", Known{Outcome: NotSent, AttemptsLeft: true}, Decision{Next: Retry}},
+		{"not sent, attempts used up", Known{Outcome: NotSent}, Decision{Next: Retry, Final: true}},
 		{
 			"refused after an attempt that may have acted",
 			Known{Outcome: Refused, Idempotent: true, Doubtful: true, DeadlinePassed: true, HasLookup: true},
@@ -30,15 +31,15 @@ func TestDecide(t *testing.T) {
 			Known{Idempotent: true, KeyTTL: testTTL, KeyReused: true, HasLookup: true},
 			Decision{Next: InDoubt, Reason: "the API holds another request under the same idempotency key"},
 		},
-		{"unknown, idempotent, young key", Known{Idempotent: true, KeyTTL: testTTL}, Decision{Next: Retry}},
+		{"unknown, idempotent, young key", Known{Idempotent: true, KeyTTL: testTTL, AttemptsLeft: true}, Decision{Next: Retry}},
 		{
 			"unknown, idempotent, old key",
-			Known{Idempotent: true, KeyTTL: testTTL, KeyAge: 24 * time.Hour},
+			Known{Idempotent: true, KeyTTL: testTTL, KeyAge: 24 * time.Hour, AttemptsLeft: true},
 			Decision{Next: InDoubt, Reason: "the API may have acted, and may have forgotten the idempotency key since"},
 		},
 		{
 			"unknown, idempotent, key within the margin",
-			Known{Idempotent: true, KeyTTL: testTTL, KeyAge: testTTL - 29*time.Minute},
+			Known{Idempotent: true, KeyTTL: testTTL, KeyAge: testTTL - 29*time.Minute, AttemptsLeft: true},
 			Decision{Next: InDoubt, Reason: "the API may have acted, and may have forgotten the idempotency key since"},
 		},
 		{
@@ -53,7 +54,7 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			"unknown, not idempotent",
-			Known{},
+			Known{AttemptsLeft: true},
 			Decision{Next: InDoubt, Reason: "the API may have acted, and has no idempotency keys"},
 		},
 		{
@@ -79,7 +80,7 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			"looked up: not acted",
-			Known{LookedUp: true, Finding: NotActed},
+			Known{LookedUp: true, Finding: NotActed, AttemptsLeft: true},
 			Decision{Next: Retry, Reason: "the look-up says that the API has not acted"},
 		},
 		{"looked up: no answer", Known{LookedUp: true}, Decision{Next: InDoubt, Reason: "the look-up does not tell"}},
@@ -102,12 +103,12 @@ func TestDecideKeepsPromises(t *testing.T) {
 	for _, outcome := range []Outcome{Unknown, Accepted, Refused, NotSent, Outcome(99)} {
 		for _, finding := range []Finding{NotKnown, Acted, NotActed} {
 			for _, age := range []time.Duration{0, testTTL / 2, testTTL, 2 * testTTL} {
-				for bits := range 1 << 8 {
+				for bits := range 1 << 9 {
 					k := Known{
 						Outcome: outcome, Finding: finding, KeyAge: age, KeyTTL: testTTL,
-						LookedUp: bools[bits&1], Idempotent: bools[bits>>1&1],
-						HasLookup: bools[bits>>2&1], KeyReused: bools[bits>>3&1], BodyChanged: bools[bits>>4&1],
-						DeadlinePassed: bools[bits>>5&1], Recovered: bools[bits>>6&1], Doubtful: bools[bits>>7&1],
+						LookedUp: bools[bits&1], Idempotent: bools[bits>>1&1], AttemptsLeft: bools[bits>>2&1],
+						HasLookup: bools[bits>>3&1], KeyReused: bools[bits>>4&1], BodyChanged: bools[bits>>5&1],
+						DeadlinePassed: bools[bits>>6&1], Recovered: bools[bits>>7&1], Doubtful: bools[bits>>8&1],
 					}
 					n++
 					if fault := brokenPromise(k, Decide(k)); fault != "" {
@@ -142,6 +143,8 @@ func brokenPromise(k Known, d Decision) string {
 		return "doubt without a reason"
 	case d.Action == Settle && (d.Next == "" || d.Next == Sending || d.Next == Cancelled):
 		return fmt.Sprintf("settled into %q", d.Next)
+	case d.Action == Settle && d.Next == Retry && d.Final == k.AttemptsLeft:
+		return "attempts are not bounded"
 	}
 	return ""
 }

@@ -73,7 +73,7 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 	a.doubtful, a.keyAge, a.looked = true, seen.KeyAge, time.Now()
 	decision := Decide(Known{
 		Outcome: Unknown, Idempotent: r.Idempotent, KeyAge: seen.KeyAge, KeyTTL: r.keyTTL(),
-		HasLookup:      r.HasLookup && err == nil,
+		AttemptsLeft: true, HasLookup: r.HasLookup && err == nil,
 		BodyChanged:    err != nil || !slices.Equal(hash[:], seen.BodySHA256),
 		DeadlinePassed: seen.DeadlinePassed, Recovered: true,
 	})
@@ -139,7 +139,7 @@ func (d *delivering) lookUp(ctx context.Context, attempts []*attempt) error {
 				return nil
 			}
 			d.pass.progress.Add(1)
-			decision := Decide(Known{Outcome: Unknown, LookedUp: true, Finding: finding})
+			decision := Decide(Known{Outcome: Unknown, LookedUp: true, Finding: finding, AttemptsLeft: true})
 			if finding == NotKnown {
 				decision.Reason += ": " + reason
 			}

@@ -88,7 +88,8 @@ func (a *attempt) settlement(reply Reply) Settlement {
 	}
 	decision := Decide(Known{
 		Outcome: reply.Outcome, Idempotent: r.Idempotent, KeyAge: age, KeyTTL: r.keyTTL(), Doubtful: a.doubtful,
-		HasLookup: r.HasLookup, KeyReused: reply.KeyReused,
+		AttemptsLeft: a.intent.RunAttempt < r.MaxAttempts,
+		HasLookup:    r.HasLookup, KeyReused: reply.KeyReused,
 	})
 	s.State, s.Status, s.Reason, s.Answer = decision.Next, reply.Status, reply.Reason, reply.Answer
 	s.Doubtful = a.doubtful || reply.Outcome == Unknown
