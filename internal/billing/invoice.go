@@ -96,6 +96,7 @@ type Settlement struct {
 	State      State         // Sending: only the evidence is written, a later look decides
 	Doubtful   bool          // an attempt may have had its effect
 	RetryIn    time.Duration // for Retry: when it is due, from now
+	Final      bool          // for Retry: this run has tried it as often as it may
 	Status     int           // HTTP status, 0 if none was read
 	Reason     string        // what was seen, for people; empty when sent
 	Answer     *Answer       // what is kept of the reply; nil: nothing

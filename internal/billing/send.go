@@ -91,7 +91,7 @@ func (a *attempt) settlement(reply Reply) Settlement {
 		AttemptsLeft: a.intent.RunAttempt < r.MaxAttempts,
 		HasLookup:    r.HasLookup, KeyReused: reply.KeyReused,
 	})
-	s.State, s.Status, s.Reason, s.Answer = decision.Next, reply.Status, reply.Reason, reply.Answer
+	s.State, s.Final, s.Status, s.Reason, s.Answer = decision.Next, decision.Final, reply.Status, reply.Reason, reply.Answer
 	s.Doubtful = a.doubtful || reply.Outcome == Unknown
 	if s.State == InDoubt && s.Reason != "" {
 		s.Reason = decision.Reason + "; seen: " + s.Reason

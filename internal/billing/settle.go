@@ -178,6 +178,10 @@ func (r *Runner) noteUnusual(s Settlement, came Settled) {
 		if s.RunID == r.RunID { // another's, given back by a look-up, is not this run's to count down
 			r.Tally.Retry.Add(1)
 		}
+		if s.Final {
+			log.Warn().Msg("not sent: BILLING_MAX_ATTEMPTS of this run are used up; the next run tries it again")
+			return
+		}
 		log.Debug().Dur("retry_in", s.RetryIn).Msg("to be tried again")
 	case Sending:
 		log.Info().Msg("effect unknown: waiting until the request can't be on its way any more")
