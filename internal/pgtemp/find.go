@@ -35,7 +35,7 @@ func Find(ctx context.Context, getenv func(string) string, cache string) (string
 	}
 	for _, dir := range filepath.SplitList(getenv("PATH")) {
 		if complete(dir) {
-			return dir, nil
+			return home(dir), nil
 		}
 	}
 	for _, pattern := range usualPlaces() {
@@ -51,6 +51,16 @@ func Find(ctx context.Context, getenv func(string) string, cache string) (string
 		}
 	}
 	return fetch(ctx, cache, embeddedpostgres.DefaultConfig())
+}
+
+// home is the folder that dir's postgres leads to: beside a link to it, the
+// installation's other programs may be missing.
+func home(dir string) string {
+	program, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
+	if there := filepath.Dir(program); err == nil && complete(there) {
+		return there
+	}
+	return dir
 }
 
 func complete(dir string) bool {

@@ -205,6 +205,16 @@ func TestFind(t *testing.T) {
 	if err != nil || got != fake {
 		t.Errorf("PATH: %q, %v", got, err)
 	}
+	links := t.TempDir()
+	for _, name := range []string{"postgres", "initdb"} {
+		if err := os.Symlink(filepath.Join(fake, name), filepath.Join(links, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err = Find(t.Context(), env(map[string]string{"PATH": links}), empty)
+	if err != nil || got != fake {
+		t.Errorf("links in PATH: %q, %v", got, err)
+	}
 	_, err = Find(t.Context(), env(map[string]string{"POSTGRES_BIN": empty, "PATH": fake}), empty)
 	if err == nil || !strings.Contains(err.Error(), "POSTGRES_BIN") {
 		t.Errorf("a wrong POSTGRES_BIN: %v", err)
