@@ -115,8 +115,10 @@ func (b bencher) table(ctx context.Context, out io.Writer, o options) error {
 				update invoices set pending = true, sent_at = null where id in (select id from invoices order by id desc limit `+strconv.Itoa(pending)+`)`); err != nil {
 				return err
 			}
-			if _, err := b.meter.conn.Exec(ctx, "vacuum analyze invoices; checkpoint"); err != nil {
-				return err
+			for _, statement := range []string{"vacuum analyze invoices", "checkpoint"} {
+				if _, err := b.meter.conn.Exec(ctx, statement); err != nil {
+					return err
+				}
 			}
 			u, err := b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
 				return b.runBatch(ctx, append(s.Environment, "BILLING_URL="+url), "run")
