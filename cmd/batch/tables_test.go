@@ -98,8 +98,10 @@ func TestYourTable(t *testing.T) {
 			`create type pair as (a int, b int);
 			 create table invoices (invoice_id bigint primary key, i pair default row(1, 2), d int, c int, k int, n int, s text, page int, state text, updated_at timestamptz);
 			 insert into invoices (invoice_id, state) select n, case when n < 6 then 'sending' else 'sent' end from generate_series(1, 6) n`,
-			[]string{"INVOICES_ID=invoice_id", "INVOICES_PENDING=state = 'sending'", "INVOICES_MARK_SENT=state = 'sent', updated_at = now()", "BILLING_URL=/v1/invoices/{invoice_id}",
-				"BILLING_BODY={{json .i.b}} {{json .state}} {{json .invoice_id}}"},
+			[]string{
+				"INVOICES_ID=invoice_id", "INVOICES_PENDING=state = 'sending'", "INVOICES_MARK_SENT=state = 'sent', updated_at = now()", "BILLING_URL=/v1/invoices/{invoice_id}",
+				"BILLING_BODY={{json .i.b}} {{json .state}} {{json .invoice_id}}",
+			},
 			`select count(*)::text from invoices where state = 'sending'`, `select count(updated_at)::text from invoices`, "5",
 		},
 		"several_columns": {
