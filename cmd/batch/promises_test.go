@@ -137,7 +137,7 @@ func TestP4ImmediateRecovery(t *testing.T) {
 		const invoices = 200
 		g := newGate(t, 8)
 		b := newBook(t, invoices, billingfake.Config{Idempotent: true, Before: g.pass})
-		victim := b.start("RUN_LOCK=shared", strategy, "CONCURRENCY=8")
+		victim := b.start("RUN_LOCK=shared", "JOB_COMPLETION_INDEX=0", strategy, "CONCURRENCY=8")
 		g.await(t)
 		survivor := b.start("RUN_LOCK=shared", strategy, "CONCURRENCY=8")
 		victim.kill()
@@ -160,7 +160,7 @@ func TestP4WithoutKeysDoubtIsSmall(t *testing.T) {
 		const invoices, concurrency = 200, 8
 		g := newGate(t, concurrency)
 		b := newBook(t, invoices, billingfake.Config{Before: g.pass})
-		victim := b.start("RUN_LOCK=shared", strategy, fmt.Sprintf("CONCURRENCY=%d", concurrency), "BILLING_TIMEOUT=2s")
+		victim := b.start("RUN_LOCK=shared", "JOB_COMPLETION_INDEX=0", strategy, fmt.Sprintf("CONCURRENCY=%d", concurrency), "BILLING_TIMEOUT=2s")
 		g.await(t)
 		victim.kill()
 		close(g.release)
