@@ -83,7 +83,7 @@ func TestTerminatedBackendIsOutlived(t *testing.T) {
 					t.Parallel()
 					g := newGate(t, lossConcurrency)
 					b := newBook(t, lossInvoices, billingfake.Config{Before: g.pass})
-					p := b.start(strategy, "RUN_LOCK="+runLock, fmt.Sprintf("CONCURRENCY=%d", lossConcurrency))
+					p := b.start(strategy, "RUN_LOCK="+runLock, "JOB_COMPLETION_INDEX=0", fmt.Sprintf("CONCURRENCY=%d", lossConcurrency))
 					g.await(t)
 					if n := terminateBackends(b, which); n == 0 {
 						t.Fatal("no such backend")
