@@ -54,7 +54,7 @@ func (a app) doctor(ctx context.Context, c config, d *database, f doctorFlags) e
 			return usage(err)
 		}
 		defer client.Close()
-		subject.Row, subject.Columns = client.NeedsRow(), client.Columns()
+		subject.Row, subject.Columns, subject.TLS = client.NeedsRow(), client.Columns(), client.TLS()
 	}
 	report := doctor.Examine(ctx, subject)
 	if err := a.printReport(report, f); err != nil {

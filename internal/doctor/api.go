@@ -19,7 +19,7 @@ func examineAPI(ctx context.Context, e *exam) (Finding, error) {
 	if e.BillingURL == "" {
 		return warning("Set BILLING_URL: a run needs it", "BILLING_URL is not set"), nil
 	}
-	const remedy = "Look at BILLING_URL, the name service, the firewall and the proxy; its certificate must be one that this machine trusts"
+	const remedy = "Look at BILLING_URL, the name service, the firewall and the proxy; its certificate must be one that BILLING_TLS_CA trusts, or, where that is not set, this machine"
 	u, err := url.Parse(strings.NewReplacer("{", "%7B", "}", "%7D").Replace(e.BillingURL))
 	if err != nil {
 		return refused(remedy, "BILLING_URL is not a URL"), nil
@@ -31,13 +31,13 @@ func examineAPI(ctx context.Context, e *exam) (Finding, error) {
 		return refused(remedy, "the proxy that the environment names is not understood"), nil
 	}
 	if proxy != nil {
-		if err := reach(ctx, proxy, proxy.Scheme == "https"); err != nil {
+		if err := e.reach(ctx, proxy, proxy.Scheme == "https"); err != nil {
 			return refused(remedy, "the proxy %s can't be reached: %v", proxy.Host, err), nil
 		}
 		return ok("its proxy %s answers; what is behind it was not tried", proxy.Host), nil
 	}
 	secure := u.Scheme == "https"
-	if err := reach(ctx, u, secure); err != nil {
+	if err := e.reach(ctx, u, secure); err != nil {
 		return refused(remedy, "%s can't be reached: %v", u.Host, err), nil
 	}
 	if !secure {
@@ -49,7 +49,7 @@ func examineAPI(ctx context.Context, e *exam) (Finding, error) {
 	return ok("%s answers (TCP and TLS)", u.Host), nil
 }
 
-func reach(ctx context.Context, u *url.URL, secure bool) (err error) {
+func (e *exam) reach(ctx context.Context, u *url.URL, secure bool) (err error) {
 	port := u.Port()
 	if port == "" {
 		port = map[bool]string{true: "443", false: "80"}[secure]
@@ -57,7 +57,7 @@ func reach(ctx context.Context, u *url.URL, secure bool) (err error) {
 	address := net.JoinHostPort(u.Hostname(), port)
 	var conn net.Conn
 	if secure {
-		conn, err = (&tls.Dialer{}).DialContext(ctx, "tcp", address)
+		conn, err = (&tls.Dialer{Config: e.TLS}).DialContext(ctx, "tcp", address)
 	} else {
 		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	}

@@ -5,6 +5,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -26,6 +27,7 @@ type Subject struct {
 	ClaimSize  int
 	Longest    time.Duration // that a request may take
 	BillingURL string        // empty: not set
+	TLS        *tls.Config   // of requests; nil: nothing particular
 	Row        bool          // requests need the row as JSON
 	Columns    []string      // columns that requests need as text
 }

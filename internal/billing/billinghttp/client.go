@@ -57,6 +57,10 @@ func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
 }
 
+// TLS is what is particular about the connections' TLS: whom they trust, and the
+// certificate that they show. Nil: nothing.
+func (c *Client) TLS() *tls.Config { return c.transport.TLSClientConfig.Clone() }
+
 // newTransport has no limit of connections: no more are used than there are
 // requests in flight, and waiting for one would eat into BILLING_TIMEOUT.
 func newTransport(timeout time.Duration, concurrency int, tls *tls.Config) (*http.Transport, context.CancelFunc) {
