@@ -22,6 +22,9 @@ type Comparison struct {
 	Progress    func(step string)
 }
 
+// warmUpInvoices are few enough to be sent one at a time.
+const warmUpInvoices = 500
+
 // Run measures. The strategies take turns, so that whatever else slows the
 // machine down falls on all of them.
 func (c Comparison) Run(ctx context.Context) (_ report.Report, err error) {
@@ -62,6 +65,7 @@ func (c Comparison) Run(ctx context.Context) (_ report.Report, err error) {
 // warmUp plays each strategy once, uncounted: what is read, compiled or made for
 // the first time must not fall on who comes first.
 func (c Comparison) warmUp(ctx context.Context, s *stand) error {
+	c.Invoices = min(c.Invoices, warmUpInvoices)
 	for _, strategy := range c.Strategies {
 		c.progress("warm-up")
 		setup := report.Setup{Strategy: strategy, Runners: 1, ClaimSize: c.claimSizes(strategy)[0]}
