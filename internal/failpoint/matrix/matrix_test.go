@@ -126,6 +126,10 @@ func (c cell) play(t *testing.T, b *book) outcome {
 	if c.cutsOff() {
 		doomed = append(doomed, "BILLING_TIMEOUT="+timeout.String())
 	}
+	if c.action == "stop" {
+		// One sender: of several, another may stand beyond its permit just then.
+		doomed = append(doomed, "CONCURRENCY=1")
+	}
 	victim := s.start("victim", append(shared, doomed...)...)
 	o := outcome{hits: victim.wantActed(c.orders())}
 	switch c.action {
