@@ -131,15 +131,20 @@ func (p *pooler) serve(conn net.Conn) error {
 		if err != nil {
 			return err
 		}
+		// Before the client hears the answer: else its next query may find
+		// another process free, and which one is chance.
 		if status == 'I' {
 			p.give(server)
 			server = nil
 		}
+		if err := client.Flush(); err != nil {
+			return err
+		}
 	}
 }
 
-// relay sends a query on and its answers back, and returns the state of the
-// transaction.
+// relay sends a query on, lays its answers ready for the client, and returns the
+// state of the transaction.
 func relay(client *pgproto3.Backend, server *pgproto3.Frontend, query *pgproto3.Query) (byte, error) {
 	server.SendQuery(query)
 	if err := server.Flush(); err != nil {
@@ -152,7 +157,7 @@ func relay(client *pgproto3.Backend, server *pgproto3.Frontend, query *pgproto3.
 		}
 		client.Send(msg)
 		if ready, ok := msg.(*pgproto3.ReadyForQuery); ok {
-			return ready.TxStatus, client.Flush()
+			return ready.TxStatus, nil
 		}
 	}
 }
