@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"billonce/internal/billing"
 )
@@ -31,7 +32,9 @@ func TestP2LostClaimIsLookedAtAgain(t *testing.T) {
 		for _, idempotent := range []bool{true, false} {
 			cfg := seeded(t, 10)
 			var a api
-			r := newRunner(t, cfg, &a, strategy, func(c *billing.Config) { c.Idempotent = idempotent })
+			r := newRunner(t, cfg, &a, strategy, func(c *billing.Config) {
+				c.Idempotent, c.Linger = idempotent, time.Minute
+			})
 			var left atomic.Int64
 			left.Store(5)
 			newClaimer := r.NewClaimer
