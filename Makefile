@@ -18,10 +18,13 @@ run: build ## send 1,000 demo invoices: embedded PostgreSQL, billing API on loop
 	@$(BIN)/batch migrate
 	@$(BIN)/batch fake-api -- $(BIN)/batch run
 
+# Tests wait more than they compute: for time-outs, for processes, for locks.
+TEST := go test -parallel 4 -timeout 20m $(TESTFLAGS)
+
 test: ## run all tests; they start the PostgreSQL servers that they need
-	go test $(TESTFLAGS) ./...
-	go test $(TESTFLAGS) -tags failpoints -run 'Parse|Order' ./internal/failpoint
-	cd deploy && go test $(TESTFLAGS) ./...
+	$(TEST) ./...
+	$(TEST) -tags failpoints -run 'Parse|Order' ./internal/failpoint
+	cd deploy && $(TEST) ./...
 
 matrix: ## every failpoint with every action, and what kill -9 leaves in doubt: prints the tables (90 seconds)
 	@set -o pipefail; go test -count=1 -v ./internal/failpoint/matrix | grep -vE '^ *(=== |--- PASS)'

@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -42,14 +44,21 @@ func runSQL(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(conn.PgConn().Exec(context.Background(), args[0]).Close())
 }
 
-// awaitSQL waits until a question in the script's database is answered by true:
-// await 'select …'.
+// awaitSQL waits until a question in the script's database is answered by true,
+// or nobody is left who would make it so: await 'select …'.
 func awaitSQL(ts *testscript.TestScript, _ bool, args []string) {
-	conn, err := pgx.Connect(context.Background(), ts.Getenv("TESTDB"))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, ts.Getenv("TESTDB"))
 	ts.Check(err)
 	defer conn.Close(context.Background())
 	for yes := false; !yes; {
-		ts.Check(conn.QueryRow(context.Background(), args[0]).Scan(&yes))
+		ts.Check(conn.QueryRow(ctx, args[0]).Scan(&yes))
+		for _, command := range ts.BackgroundCmds() {
+			if command.Process.Signal(syscall.Signal(0)) != nil {
+				ts.Fatalf("%v ended before it came true", command.Args)
+			}
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ import "testing"
 func TestReadTable(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, newDB(t))
-	want := query[int](t, conn, "select current_setting('max_locks_per_transaction')::int") * 200
+	want := query[int](t, conn, "select current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int")
 	before, err := ReadTable(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)

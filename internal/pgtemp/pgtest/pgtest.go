@@ -104,7 +104,7 @@ func Standby(t testing.TB, primary *pgtemp.Server) *pgtemp.Server {
 }
 
 func options(settings map[string]string) pgtemp.Options {
-	all := map[string]string{"max_connections": "200", "shared_buffers": "64MB"}
+	all := map[string]string{"max_connections": "600", "shared_buffers": "64MB"}
 	for name, value := range settings {
 		all[name] = value
 	}
