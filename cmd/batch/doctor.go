@@ -23,7 +23,8 @@ func (a app) doctorCommand() *cobra.Command {
 		Short: "Examine the environment: would a run be safe here, and would it be quick?",
 		Long: `doctor looks at what a run would rely on, as that run is configured, and says of
 each thing whether it is ok, deserves a warning, or would be refused, and what to
-set. It changes nothing, and makes no request to the billing API.
+set. It makes no request to the billing API, and leaves nothing changed: one pending
+invoice is marked sent, and that is rolled back.
 
 Exit code 0: no run would be refused; 5: one would be; 1, with --strict: there are
 warnings.`,

@@ -81,9 +81,19 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "lock table", verdict: doctor.Warning, args: []string{"--runners=60"}, seen: "60 runners", remedy: "max_locks_per_transaction"},
 		{check: "lock table", verdict: doctor.Warning, env: []string{"CLAIM_SIZE=10000"}, seen: "instead of 30000", remedy: "CLAIM_SIZE"},
 		{check: "connections", verdict: doctor.Warning, args: []string{"--runners=60"}, seen: "60 runners may open 660 more", remedy: "max_connections"},
+		{check: "connections", verdict: doctor.Warning, sql: "alter database %s connection limit 10", seen: "of 10 in use; one runner may open 11 more", remedy: "LIMIT of the database"},
+		{check: "run lock", verdict: doctor.Warning, env: []string{"LOCK_DATABASE_URL=" + pgtest.DB(t, "empty", nil)}, seen: "another database", remedy: "same database"},
 		{check: "ledger", verdict: doctor.Refused, env: []string{"LEDGER_SCHEMA=nowhere"}, seen: "missing", remedy: "batch migrate"},
 		{check: "ledger", verdict: doctor.Refused, env: []string{"INVOICES_PENDING=state = 'open'"}, seen: `column "state" does not exist`, remedy: "help environment"},
 		{check: "ledger", verdict: doctor.Refused, env: []string{"BILLING_URL=http://127.0.0.1:1/{number}"}, seen: "number", remedy: "help environment"},
+		{check: "mark", verdict: doctor.Refused, sql: "alter table invoices add check (pending)", seen: "violates check constraint", remedy: "INVOICES_MARK_SENT"},
+		{check: "mark", verdict: doctor.Refused, sql: refusing("constraint trigger t after", "deferrable initially deferred"), seen: "not today", remedy: "INVOICES_MARK_SENT"},
+		{check: "mark", verdict: doctor.Warning, sql: refusing("trigger t before", ""), seen: "marks nothing", remedy: "trigger"},
+		{check: "mark", verdict: doctor.Warning, env: []string{"INVOICES_MARK_SENT=sent_at = now()"}, seen: "still pending", remedy: "INVOICES_PENDING"},
+		{check: "mark", verdict: doctor.OK, env: []string{"INVOICES_MARK_SENT=pending = false, customer = {reply.id}"}, seen: "depends on what the API replies"},
+		{check: "mark", verdict: doctor.OK, env: []string{"INVOICES_MARK_SENT=pending = false, customer = coalesce({reply.id}, '')"}, seen: "was pending no more"},
+		{check: "mark", verdict: doctor.OK, session: "begin; select from invoices for update", seen: "somebody else is at work"},
+		{check: "mark", verdict: doctor.OK, sql: "delete from invoices", seen: "no invoice is pending"},
 		{check: "index", verdict: doctor.Warning, sql: largeAndBare, seen: "no index", remedy: "create index concurrently"},
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (id) where pending", seen: "served"},
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (pending, id)", seen: "served"},
@@ -117,6 +127,16 @@ func TestDoctorFinds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusing makes a trigger on the invoices that refuses an update as a constraint,
+// and swallows it otherwise.
+func refusing(kind, options string) string {
+	return fmt.Sprintf(`create function refuse() returns trigger language plpgsql as $$ begin
+			if tg_when = 'BEFORE' then return null; end if;
+			raise 'not today';
+		end $$;
+		create %s update on invoices %s for each row execute function refuse()`, kind, options)
 }
 
 // largeAndBare is a table that is too large to be read as a whole, without its

@@ -1,6 +1,6 @@
 // Package doctor examines an environment before a run relies on it: the server
 // and what stands before it, the locks, the rights, the tables, the billing API.
-// It changes nothing, and asks nothing of the API.
+// It leaves nothing changed, and asks nothing of the API.
 package doctor
 
 import (
@@ -71,6 +71,7 @@ func checks() []check {
 		{"ledger", examineLedger},
 		{"rights", examineRights},
 		{"row security", examineRowSecurity},
+		{"mark", examineMark},
 		{"index", examineIndex},
 		{"backlog", examineBacklog},
 		{"under way", examineUnderWay},

@@ -44,6 +44,37 @@ func examineRowSecurity(ctx context.Context, e *exam) (Finding, error) {
 	return ok("none on the invoices, for this role"), nil
 }
 
+// examineMark marks an invoice sent and takes that back: what refuses it then
+// would do so when the API has acted.
+func examineMark(ctx context.Context, e *exam) (Finding, error) {
+	const (
+		accepted = "Look at INVOICES_MARK_SENT and at what refuses it: the API has acted by the time that a run gets there"
+		swallows = "Look for a trigger, a rule or a policy that drops the change: a run would bill such an invoice, and could not mark it"
+		agree    = "Let INVOICES_MARK_SENT change what INVOICES_PENDING asks for: else every run meets again all that was ever sent"
+	)
+	t, err := e.Book.TryMark(ctx, e.main[0])
+	if err != nil {
+		return Finding{}, err
+	}
+	switch t.Fate {
+	case pgstore.Marked:
+		return ok("invoice %s was marked sent, was pending no more, and that was rolled back", t.InvoiceID), nil
+	case pgstore.StillPending:
+		return warning(agree, "invoice %s is still pending after INVOICES_MARK_SENT (rolled back)", t.InvoiceID), nil
+	case pgstore.Unchanged:
+		return warning(swallows, "the database takes INVOICES_MARK_SENT for invoice %s, and marks nothing", t.InvoiceID), nil
+	case pgstore.Refused:
+		return refused(accepted, "the database refuses to mark invoice %s sent: %v", t.InvoiceID, t.Refusal), nil
+	case pgstore.NeedsReply:
+		return ok("not tried: it depends on what the API replies (%v)", t.Refusal), nil
+	case pgstore.Untried:
+	}
+	if t.InvoiceID != "" {
+		return ok("not tried: somebody else is at work on invoice %s", t.InvoiceID), nil
+	}
+	return ok("not tried: no invoice is pending"), nil
+}
+
 func examineIndex(ctx context.Context, e *exam) (Finding, error) {
 	index, err := e.Book.PendingIndex(ctx, e.main[0])
 	switch {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -33,6 +34,16 @@ func examineRunLock(ctx context.Context, e *exam) (Finding, error) {
 	}
 	if err := advisory.ProveSessionLocks(ctx, e.lock[0], e.lock[1]); err != nil {
 		return Finding{}, err
+	}
+	if !e.OnePath {
+		err := advisory.ProveTransactionLocks(ctx, e.main[0], e.lock[0])
+		if unsafe := (*advisory.UnsafeError)(nil); errors.As(err, &unsafe) {
+			return warning("Let both lead to the same database, as PostgreSQL's advisory locks are each database's own",
+				"LOCK_DATABASE_URL leads to another database than DATABASE_URL: who has only the one of them right is not kept out by the run lock"), nil
+		}
+		if err != nil {
+			return Finding{}, err
+		}
 	}
 	return ok("proved: what one session locks, another does not get (RUN_LOCK=%s)", e.RunLock), nil
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"net"
 
+	"github.com/jackc/pgx/v5"
+
 	"billonce/internal/advisory"
 )
 
@@ -29,24 +31,23 @@ func examineServer(ctx context.Context, e *exam) (Finding, error) {
 // for: sslmode=prefer goes on without where the server has none.
 func examineEncryption(_ context.Context, e *exam) (Finding, error) {
 	const remedy = "Put sslmode=verify-full and sslrootcert into the URL (PostgreSQL's manual, 34.19)"
-	for _, conn := range []net.Conn{e.main[0].PgConn().Conn(), e.lock[0].PgConn().Conn()} {
-		remote := conn.RemoteAddr()
+	seen := "none, on a connection within this machine"
+	for _, conn := range []*pgx.Conn{e.main[0], e.lock[0]} {
+		way := conn.PgConn().Conn()
+		remote := way.RemoteAddr()
 		tcp, isTCP := remote.(*net.TCPAddr)
-		_, encrypted := conn.(*tls.Conn)
+		_, encrypted := way.(*tls.Conn)
+		config := conn.Config().TLSConfig
 		switch {
-		case encrypted, !isTCP, tcp.IP.IsLoopback():
-		default:
+		case encrypted && (config == nil || config.InsecureSkipVerify):
+			return warning(remedy, "the connection to %s is encrypted, but whose server it is was not verified", remote), nil
+		case encrypted:
+			seen = "TLS, and the server's name and certificate are verified"
+		case isTCP && !tcp.IP.IsLoopback():
 			return warning(remedy, "the connection to %s is not encrypted: whoever listens reads the invoices and can take the session over", remote), nil
 		}
 	}
-	config := e.main[0].Config().TLSConfig
-	if _, encrypted := e.main[0].PgConn().Conn().(*tls.Conn); !encrypted {
-		return ok("none, on a connection within this machine"), nil
-	}
-	if config == nil || config.InsecureSkipVerify {
-		return warning(remedy, "the connection is encrypted, but whose server it is was not verified"), nil
-	}
-	return ok("TLS, and the server's name and certificate are verified"), nil
+	return ok("%s", seen), nil
 }
 
 func examinePooler(ctx context.Context, e *exam) (Finding, error) {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,21 +75,45 @@ func examineIsolation(ctx context.Context, e *exam) (Finding, error) {
 // perRunner is how many connections a runner opens, at most.
 const perRunner = 11
 
+// connectionLimits are all that bound the connections of this role to this
+// database (manual, 20.3.1, CREATE DATABASE, CREATE ROLE).
+const connectionLimits = `
+	select 'max_connections',
+	       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+	           - coalesce(current_setting('reserved_connections', true), '0')::int,
+	       (select sum(numbackends)::int from pg_stat_database)
+	union all
+	select 'the CONNECTION LIMIT of the database', datconnlimit, (select numbackends from pg_stat_database where datid = d.oid)
+	from pg_database d where datname = current_database() and datconnlimit >= 0
+	union all
+	select 'the CONNECTION LIMIT of the role', rolconnlimit, (select count(*)::int from pg_stat_activity where usesysid = r.oid)
+	from pg_roles r where rolname = session_user and rolconnlimit >= 0`
+
 func examineConnections(ctx context.Context, e *exam) (Finding, error) {
-	var most, used int
-	err := e.main[0].QueryRow(ctx, `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-		(select sum(numbackends)::int from pg_stat_database)`).Scan(&most, &used)
+	rows, err := e.main[0].Query(ctx, connectionLimits)
 	if err != nil {
 		return Finding{}, err
 	}
-	used -= len(e.main)
+	type limit struct {
+		name       string
+		most, used int
+	}
+	limits, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l limit, err error) {
+		return l, row.Scan(&l.name, &l.most, &l.used)
+	})
+	if err != nil {
+		return Finding{}, err
+	}
+	tightest := slices.MinFunc(limits, func(a, b limit) int { return (a.most - a.used) - (b.most - b.used) })
+	used := tightest.used - len(e.main)
 	if !e.OnePath {
 		used -= len(e.lock)
 	}
 	used = max(0, used)
-	if free, wants := most-used, perRunner*e.Runners; wants > free {
-		return warning("Raise max_connections, start fewer runners, or put a pooler in transaction mode before it, with LOCK_DATABASE_URL past it",
-			"%d of %d in use; %s may open %d more", used, most, runners(e.Runners), wants), nil
+	seen := fmt.Sprintf("%d of %d in use; %s may open %d more", used, tightest.most, runners(e.Runners), perRunner*e.Runners)
+	if perRunner*e.Runners > tightest.most-used {
+		return warning(fmt.Sprintf("Raise %s, start fewer runners, or put a pooler in transaction mode before it, with LOCK_DATABASE_URL past it", tightest.name),
+			"%s", seen), nil
 	}
-	return ok("%d of %d in use; %s may open %d more", used, most, runners(e.Runners), perRunner*e.Runners), nil
+	return ok("%s", seen), nil
 }

@@ -11,6 +11,7 @@ type statements struct {
 	runStart, runSince, runFinish            string
 	delivery, inDoubt, resolve               string
 	history, isPending, prune, missingID     string
+	markTrial                                string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -42,6 +43,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.resolve, "resolve", nil},
 		{&s.history, "history", nil},
 		{&s.isPending, "is_pending", nil},
+		{&s.markTrial, "mark_trial", nil},
 		{&s.prune, "prune", nil},
 		{&s.missingID, "missing_id", nil},
 	} {

@@ -210,18 +210,20 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 		if err != nil {
 			return err
 		}
-		page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (billing.Candidate, error) {
-			var c billing.Candidate
-			var due float64
-			var run uuid.NullUUID
-			err := row.Scan(&c.ID, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
-			c.DueIn, c.RunID = seconds(due), run.UUID
-			return c, err
-		})
+		page, err = pgx.CollectRows(rows, scanCandidate)
 		failpoint.Fail("after_scan", &err)
 		return err
 	})
 	return page, err
+}
+
+func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
+	var c billing.Candidate
+	var due float64
+	var run uuid.NullUUID
+	err := row.Scan(&c.ID, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
+	c.DueIn, c.RunID = seconds(due), run.UUID
+	return c, err
 }
 
 // Look implements billing.Looker.
