@@ -30,7 +30,7 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 				}
 				m, err := pgstore.Migrate(ctx, d.lock, c.book())
 				if err != nil {
-					return err
+					return configurationFault(err)
 				}
 				if m.NoInvoices {
 					fmt.Fprintf(a.stdout, "There is no table %s with a column %s yet: the ledger is made for keys of type %s.\n"+
