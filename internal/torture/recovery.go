@@ -130,3 +130,42 @@ func (p *printer) recovered(r recovered) {
 		"  until its deliveries are settled: %s\n  until all is sent: %s\n",
 		r.Strategy, recoveryRunners, r.Times, r.InFlight, recoveryInvoices, recoveryLatency, r.Settled, r.AllSent)
 }
+
+// watchRecovery times how long a dead runner's deliveries stay `sending`.
+func (r *round) watchRecovery(application string) {
+	began := time.Now()
+	r.watchers.Go(func() {
+		had, err := r.stage.awaitRecovered(r.watching, r.database, application)
+		if err != nil || !had {
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.recoveries = append(r.recoveries, time.Since(began))
+	})
+}
+
+// sendingOf counts what an application has begun and not settled.
+const sendingOf = `select count(*) from billonce.deliveries where state = 'sending' and run_id in (
+	select run_id from billonce.runs where application = $1)`
+
+const recoverPoll = 5 * time.Millisecond
+
+// awaitRecovered returns once nothing of the application's is `sending`, and
+// whether anything was.
+func (s *stage) awaitRecovered(ctx context.Context, database, application string) (had bool, err error) {
+	err = s.ask(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
+		for {
+			var n int
+			err := conn.QueryRow(ctx, sendingOf, application).Scan(&n)
+			if err != nil || n == 0 {
+				return err
+			}
+			had = true
+			if err := sleep(ctx, recoverPoll); err != nil {
+				return err
+			}
+		}
+	})
+	return had, err
+}
