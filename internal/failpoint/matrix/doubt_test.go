@@ -28,7 +28,7 @@ type kill struct {
 func (k kill) String() string { return fmt.Sprintf("%s/after_%d+%s", k.strategy, k.after, k.later) }
 
 // doubt is what a kill has left.
-type doubt struct{ requests, inDoubt, arrived int }
+type doubt struct{ inDoubt, arrived int }
 
 // With an API that has no keys, kill -9 at any moment under load leaves at most
 // CONCURRENCY deliveries in doubt; the API has seen the requests of some of them,
@@ -54,15 +54,12 @@ func testDoubtIsSmall(t *testing.T, books chan *book) {
 }
 
 func (k kill) play(t *testing.T, b *book) doubt {
-	due := make(chan struct{})
-	s := newScene(t, b, doubtInvoices, billingfake.Config{
-		Latency: 5 * time.Millisecond,
-		Before:  countTo(k.after, due),
-	})
+	c := newCounter(k.after)
+	s := newScene(t, b, doubtInvoices, billingfake.Config{Latency: 5 * time.Millisecond, Before: c.note})
 	env := []string{"LOCK_STRATEGY=" + k.strategy, "BILLING_TIMEOUT=1s"}
 	victim := s.start("victim", append(env, fmt.Sprintf("CONCURRENCY=%d", doubtConcurrency))...)
 	select {
-	case <-due:
+	case <-c.due:
 	case <-victim.ended:
 		t.Fatal("the victim ended before it could be killed")
 	case <-time.After(patience):
@@ -70,20 +67,16 @@ func (k kill) play(t *testing.T, b *book) doubt {
 	}
 	<-time.After(k.later) // the moment of the kill
 	victim.kill()
-	s.wantIdleAPI()
-	seen := make(map[string]bool)
-	for _, r := range s.api.Invoices() {
-		seen[r.Invoice] = true
-	}
-	d := doubt{requests: len(seen)}
 	s.start("next", env...).wantExit(0, 3)
+	s.wantIdleAPI()
+	var d doubt
 	for _, it := range s.deliveries() {
 		r := s.api.Invoice(it.invoice)
 		switch {
 		case it.state == "sent" && !it.pending && r.Requests == 1 && r.Effects == 1:
 		case it.state == "in_doubt" && it.pending && r.Requests == 0:
 			d.inDoubt++
-		case it.state == "in_doubt" && it.pending && r.Requests == 1 && seen[it.invoice]:
+		case it.state == "in_doubt" && it.pending && r.Requests == 1 && c.came(it.invoice):
 			d.inDoubt++
 			d.arrived++
 		default:
@@ -96,16 +89,36 @@ func (k kill) play(t *testing.T, b *book) doubt {
 	return d
 }
 
-// countTo closes due when the nth request comes.
-func countTo(n int, due chan struct{}) func(billingfake.Received) {
-	var mu sync.Mutex
-	return func(billingfake.Received) {
-		mu.Lock()
-		defer mu.Unlock()
-		if n--; n == 0 {
-			close(due)
-		}
+// counter notes the victim's requests as they come to the API: a killed process's
+// last ones may come after its end.
+type counter struct {
+	due chan struct{} // closed as the nth comes
+
+	mu   sync.Mutex
+	left int
+	all  map[string]bool // by invoice
+}
+
+func newCounter(n int) *counter {
+	return &counter{due: make(chan struct{}), left: n, all: make(map[string]bool)}
+}
+
+func (c *counter) note(r billingfake.Received) {
+	if r.Header.Get("Runner") != "victim" {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all[r.Invoice] = true
+	if c.left--; c.left == 0 {
+		close(c.due)
+	}
+}
+
+func (c *counter) came(invoice string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all[invoice]
 }
 
 func doubtTable(kills []kill, came map[kill]doubt) string {
