@@ -102,7 +102,7 @@ func TestYourAPIsLookUp(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", "BILLING_LOOKUP_URL="+api.URL+"/look/{id}?for={customer}", "LINGER=30s", "BILLING_TIMEOUT=1s",
+	s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", "BILLING_LOOKUP_URL="+api.URL+"/look/{id}?for={customer}", "LINGER=30s", "BILLING_TIMEOUT=3s",
 		"INVOICES_MARK_SENT=pending = false, api_id = {reply.id}")
 	s.batch(0, "migrate")
 	s.batch(0, "run")

@@ -164,7 +164,7 @@ func TestP4WithoutKeysDoubtIsSmall(t *testing.T) {
 		g.await(t)
 		victim.kill()
 		close(g.release)
-		survivor := b.start("RUN_LOCK=shared", strategy, "BILLING_TIMEOUT=2s")
+		survivor := b.start("RUN_LOCK=shared", strategy)
 		survivor.wantExit(3)
 		b.wantStates(fmt.Sprintf("in_doubt/true=%d sent/false=%d", concurrency, invoices-concurrency))
 		for n := 1; n <= invoices; n++ {

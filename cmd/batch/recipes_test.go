@@ -165,7 +165,7 @@ func TestLookUpRecipe(t *testing.T) {
 		api.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	d := recipe(t, "lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=1s"})
+	d := recipe(t, "lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=3s"})
 	d.run()
 	sum := api.Summary()
 	if sum.Effects != 5 || len(sum.Duplicates) != 0 || sum.Lookups != 4 {

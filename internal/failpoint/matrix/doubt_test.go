@@ -56,8 +56,10 @@ func testDoubtIsSmall(t *testing.T, books chan *book) {
 func (k kill) play(t *testing.T, b *book) doubt {
 	c := newCounter(k.after)
 	s := newScene(t, b, doubtInvoices, billingfake.Config{Latency: 5 * time.Millisecond, Before: c.note})
-	env := []string{"LOCK_STRATEGY=" + k.strategy, "BILLING_TIMEOUT=1s"}
-	victim := s.start("victim", append(env, fmt.Sprintf("CONCURRENCY=%d", doubtConcurrency))...)
+	strategy := "LOCK_STRATEGY=" + k.strategy
+	// The next run waits for the victim's BILLING_TIMEOUT, and has a long one itself:
+	// a request that comes late is not in doubt.
+	victim := s.start("victim", strategy, "BILLING_TIMEOUT=4s", fmt.Sprintf("CONCURRENCY=%d", doubtConcurrency))
 	select {
 	case <-c.due:
 	case <-victim.ended:
@@ -67,7 +69,7 @@ func (k kill) play(t *testing.T, b *book) doubt {
 	}
 	<-time.After(k.later) // the moment of the kill
 	victim.kill()
-	s.start("next", env...).wantExit(0, 3)
+	s.start("next", strategy).wantExit(0, 3)
 	s.wantIdleAPI()
 	var d doubt
 	for _, it := range s.deliveries() {
