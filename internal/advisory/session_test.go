@@ -270,7 +270,7 @@ func TestPartitionOfTheSessionLock(t *testing.T) {
 	if err := l.Release(t.Context()); err == nil || !strings.Contains(err.Error(), "no sign of life") {
 		t.Errorf("Release = %v, want the loss", err)
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("Release took %s", took)
 	}
 	// For others nothing has changed: the server has not noticed yet.

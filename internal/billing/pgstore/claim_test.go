@@ -341,9 +341,9 @@ func TestClaimKnowsOfItsLoss(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
 			execute(t, cfg, `select pg_terminate_backend(pid) from pg_stat_activity
 				where datname = current_database() and state = 'idle in transaction'`)
+			began := time.Now()
 			select {
 			case <-claim.Lost:
 			case <-time.After(20 * time.Second):
