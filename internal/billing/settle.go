@@ -13,9 +13,9 @@ const (
 	// groupWait is how long a group may wait to grow, where nothing but a commit
 	// is to be saved: a repeat is harmless there, so that what a kill leaves
 	// unsettled in that time costs nothing but the repeats.
-	groupWait = 4 * time.Millisecond
+	groupWait = 20 * time.Millisecond
 	// groupEnough is a group that need not wait to grow.
-	groupEnough = 50
+	groupEnough = 250
 )
 
 // groupItem is a settlement on its way, and what to let go once it is written.
