@@ -87,8 +87,9 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "ledger", verdict: doctor.Refused, env: []string{"INVOICES_PENDING=state = 'open'"}, seen: `column "state" does not exist`, remedy: "help environment"},
 		{check: "ledger", verdict: doctor.Refused, env: []string{"BILLING_URL=http://127.0.0.1:1/{number}"}, seen: "number", remedy: "help environment"},
 		{check: "mark", verdict: doctor.Refused, sql: "alter table invoices add check (pending)", seen: "violates check constraint", remedy: "INVOICES_MARK_SENT"},
-		{check: "mark", verdict: doctor.Refused, sql: refusing("constraint trigger t after", "deferrable initially deferred"), seen: "not today", remedy: "INVOICES_MARK_SENT"},
-		{check: "mark", verdict: doctor.Warning, sql: refusing("trigger t before", ""), seen: "marks nothing", remedy: "trigger"},
+		{check: "mark", verdict: doctor.Refused, sql: trigger("constraint trigger t after", "deferrable initially deferred", "raise 'not today'"), seen: "not today", remedy: "INVOICES_MARK_SENT"},
+		{check: "mark", verdict: doctor.Warning, sql: trigger("trigger t before", "", "return null"), seen: "marks nothing", remedy: "trigger"},
+		{check: "mark", verdict: doctor.Warning, sql: trigger("trigger t before", "", "raise query_canceled"), seen: "took longer than 10s", remedy: "trigger"},
 		{check: "mark", verdict: doctor.Warning, env: []string{"INVOICES_MARK_SENT=sent_at = now()"}, seen: "still pending", remedy: "INVOICES_PENDING"},
 		{check: "mark", verdict: doctor.OK, env: []string{"INVOICES_MARK_SENT=pending = false, customer = {reply.id}"}, seen: "depends on what the API replies"},
 		{check: "mark", verdict: doctor.OK, env: []string{"INVOICES_MARK_SENT=pending = false, customer = coalesce({reply.id}, '')"}, seen: "was pending no more"},
@@ -129,14 +130,10 @@ func TestDoctorFinds(t *testing.T) {
 	}
 }
 
-// refusing makes a trigger on the invoices that refuses an update as a constraint,
-// and swallows it otherwise.
-func refusing(kind, options string) string {
-	return fmt.Sprintf(`create function refuse() returns trigger language plpgsql as $$ begin
-			if tg_when = 'BEFORE' then return null; end if;
-			raise 'not today';
-		end $$;
-		create %s update on invoices %s for each row execute function refuse()`, kind, options)
+// trigger makes one on the updates of the invoices.
+func trigger(kind, options, body string) string {
+	return fmt.Sprintf(`create function meddle() returns trigger language plpgsql as $$ begin %s; end $$;
+		create %s update on invoices %s for each row execute function meddle()`, body, kind, options)
 }
 
 // largeAndBare is a table that is too large to be read as a whole, without its

@@ -50,6 +50,7 @@ func examineMark(ctx context.Context, e *exam) (Finding, error) {
 	const (
 		accepted = "Look at INVOICES_MARK_SENT and at what refuses it: the API has acted by the time that a run gets there"
 		swallows = "Look for a trigger, a rule or a policy that drops the change: a run would bill such an invoice, and could not mark it"
+		hurry    = "Look for a trigger that waits or does much, or a key without an index: a run marks hundreds of invoices in one statement"
 		agree    = "Let INVOICES_MARK_SENT change what INVOICES_PENDING asks for: else every run meets again all that was ever sent"
 	)
 	t, err := e.Book.TryMark(ctx, e.main[0])
@@ -63,6 +64,8 @@ func examineMark(ctx context.Context, e *exam) (Finding, error) {
 		return warning(agree, "invoice %s is still pending after INVOICES_MARK_SENT (rolled back)", t.InvoiceID), nil
 	case pgstore.Unchanged:
 		return warning(swallows, "the database takes INVOICES_MARK_SENT for invoice %s, and marks nothing", t.InvoiceID), nil
+	case pgstore.TooSlow:
+		return warning(hurry, "to mark invoice %s sent took longer than %s, and was given up", t.InvoiceID, pgstore.TrialTimeout), nil
 	case pgstore.Refused:
 		return refused(accepted, "the database refuses to mark invoice %s sent: %v", t.InvoiceID, t.Refusal), nil
 	case pgstore.NeedsReply:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,12 +27,16 @@ const (
 	Untried      Fate = iota // none was pending, or somebody else was at it
 	Marked                   // and pending no more
 	StillPending             // though marked
+	TooSlow                  // took longer than TrialTimeout
 	Unchanged                // a trigger, a rule or a policy swallowed it
 	Refused                  // by a constraint, a trigger, a missing right
 	NeedsReply               // the same, but without the reply that its placeholders stand for
 )
 
-const trialSettings = "set local lock_timeout = '1s'; set local statement_timeout = '10s'"
+// TrialTimeout is how long one statement of a trial may take.
+const TrialTimeout = 10 * time.Second
+
+const trialSettings = "set local lock_timeout = '1s'; set local statement_timeout = %d"
 
 // TryMark marks the first pending invoice sent, in a transaction that it rolls
 // back: what would refuse an accepted invoice should be known before the first one.
@@ -45,7 +50,7 @@ func (b Book) TryMark(ctx context.Context, conn *pgx.Conn) (t Trial, err error) 
 		return t, fmt.Errorf("begin a trial: %w", err)
 	}
 	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
-	if err := conn.PgConn().Exec(ctx, trialSettings).Close(); err != nil {
+	if err := conn.PgConn().Exec(ctx, fmt.Sprintf(trialSettings, TrialTimeout.Milliseconds())).Close(); err != nil {
 		return t, fmt.Errorf("begin a trial: %w", err)
 	}
 	rows, err := tx.Query(ctx, s.sql.scan, 1)
@@ -85,10 +90,13 @@ func (s *Store) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {
 
 // refusedMark tells the database's refusal from what only kept it from answering.
 func (s *Store) refusedMark(t *Trial, err error) error {
+	const queryCanceled = "57014"
 	var pg *pgconn.PgError
 	switch {
 	case !errors.As(err, &pg) || connectionLost(err):
 		return fmt.Errorf("mark invoice %s: %w", t.InvoiceID, err)
+	case pg.Code == queryCanceled:
+		t.Fate = TooSlow
 	case passing(err):
 		t.Fate = Untried
 	case len(s.mark.paths) > 0:
