@@ -48,9 +48,9 @@ func mutants() []mutant {
 			"settling without a guard",
 			[]edit{{
 				"sql/queries/settle.sql",
-				"\n  and d.run_id = s.run_id\n  and d.attempt = s.attempt\n" +
-					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and s.state <> 'sending'))",
-				"",
+				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
+					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending'))",
+				"\n  and $2::uuid is not null and $3::integer is not null",
 			}},
 			"internal/billing/pgstore", "TestSettleIsGuarded", `the first sender settled`,
 		},

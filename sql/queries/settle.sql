@@ -1,28 +1,29 @@
--- Purpose: write outcomes into the ledger. mark.sql follows in the same
---   transaction.
+-- Purpose: write outcomes into the ledger: of deliveries that share all but their
+--   ids, waits, reasons and replies. mark.sql follows in the same transaction.
 -- Locks: FOR NO KEY UPDATE on each delivery.
 -- Shape: the guard (run, attempt, state) lets nothing through that another run
 --   has taken over, whoever decided about it meanwhile; `in_doubt` and `retry`
 --   are let through to their own attempt's late reply. The ids are given twice,
---   so that whatever the join, the ledger is read by its index alone.
+--   so that whatever the join, the ledger is read by its index alone. What is
+--   shared is no array: each one costs as much as a column that is written.
 --   Times are the clock's: now() is the transaction's start, and a row claim's began
 --   before its requests.
--- $10: the ids that the replies gave; null where none is kept.
+-- $2, $3: the guard's run and attempt; $4 to $7: what is written.
+-- $8, $9, $10: seconds until it is due, what was seen, the ids that the replies gave;
+--   null where none has one.
 update {{.Schema}}.deliveries as d
-set state       = s.state,
-    run_attempt = s.run_attempt,
-    doubtful    = s.doubtful,
+set state       = $5,
+    run_attempt = $4,
+    doubtful    = $6,
     updated_at  = clock_timestamp(),
-    due_at      = case when s.state = 'retry' then clock_timestamp() + make_interval(secs => s.retry_in) end,
-    http_status = nullif(s.status, 0),
-    error       = nullif(s.error, ''),
+    due_at      = case when $5 = 'retry' then clock_timestamp() + make_interval(secs => s.retry_in) end,
+    http_status = nullif($7::smallint, 0),
+    error       = s.error,
     reply_id    = coalesce(s.reply_id, d.reply_id)
-from unnest($1::{{.KeyType}}[], $2::uuid[], $3::integer[], $4::integer[], $5::text[], $6::boolean[],
-            $7::float8[], $8::smallint[], $9::text[], $10::text[])
-     as s (id, run_id, attempt, run_attempt, state, doubtful, retry_in, status, error, reply_id)
+from unnest($1::{{.KeyType}}[], $8::float8[], $9::text[], $10::text[]) as s (id, retry_in, error, reply_id)
 where d.invoice_id = any ($1::{{.KeyType}}[])
   and d.invoice_id = s.id
-  and d.run_id = s.run_id
-  and d.attempt = s.attempt
-  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and s.state <> 'sending'))
+  and d.run_id = $2
+  and d.attempt = $3
+  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending'))
 returning d.invoice_id::text

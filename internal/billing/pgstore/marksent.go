@@ -134,22 +134,6 @@ func answerOf(s billing.Settlement, n int) *string {
 	return s.Answer.Values[n]
 }
 
-// replyIDs is null where no reply's id is kept.
-func replyIDs(group []billing.Settlement) []*string {
-	var ids []*string
-	for i, g := range group {
-		if g.Answer == nil || g.Answer.ID == "" {
-			continue
-		}
-		if ids == nil {
-			ids = make([]*string, len(group))
-		}
-		id := printable(g.Answer.ID)
-		ids[i] = &id
-	}
-	return ids
-}
-
 // namedAtMost bounds the ids that one warning names.
 const namedAtMost = 20
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
@@ -66,24 +67,19 @@ const unseen billing.Settled = -1
 
 // settleOn runs the settlement of a group in w and commits it.
 func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group []billing.Settlement, came []billing.Settled) error {
-	n := len(group)
-	ids, runs, states, reasons := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	attempts, runAttempts := make([]int32, n), make([]int32, n)
-	doubtful, retryIn, status := make([]bool, n), make([]float64, n), make([]int16, n)
-	at := make(map[string]int, n)
+	at := make(map[string]int, len(group))
 	for i, g := range group {
-		ids[i], runs[i], states[i], reasons[i] = string(g.InvoiceID), g.RunID.String(), string(g.State), printable(g.Reason)
-		attempts[i], runAttempts[i] = int32(g.Attempt), int32(g.RunAttempt)
-		doubtful[i], retryIn[i], status[i] = g.Doubtful, g.RetryIn.Seconds(), int16(g.Status)
-		at[ids[i]] = i
+		at[string(g.InvoiceID)] = i
 		came[i] = unseen
 	}
-	w.query(eachID(func(id string) {
-		came[at[id]] = billing.SettledFully
-		if group[at[id]].State == billing.Sent {
-			came[at[id]] = billing.SettledInvoiceGone // unless it is marked, next
-		}
-	}), s.sql.settle, keys(ids), keys(runs), attempts, runAttempts, states, doubtful, retryIn, status, reasons, replyIDs(group))
+	for _, part := range alike(group) {
+		s.queueSettle(w, part, eachID(func(id string) {
+			came[at[id]] = billing.SettledFully
+			if part[0].State == billing.Sent {
+				came[at[id]] = billing.SettledInvoiceGone // unless it is marked, next
+			}
+		}))
+	}
 	if sent := sentOf(group); len(sent) > 0 {
 		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, s.markArgs(sent)...)
 	}
@@ -91,6 +87,72 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	err := w.commit(ctx, conn)
 	failpoint.Fail("after_settle_commit", &err)
 	return err
+}
+
+// queueSettle queues the settling of a part of a group that is alike.
+func (s *Store) queueSettle(w *writing, part []billing.Settlement, collect func(pgx.Rows) error) {
+	ids := make([]billing.InvoiceID, len(part))
+	var retryIn []float64 // seconds
+	for i, g := range part {
+		ids[i] = g.InvoiceID
+		if g.State == billing.Retry {
+			retryIn = append(retryIn, g.RetryIn.Seconds())
+		}
+	}
+	reasons := texts(part, func(g billing.Settlement) string { return g.Reason })
+	replyIDs := texts(part, func(g billing.Settlement) string {
+		if g.Answer == nil {
+			return ""
+		}
+		return g.Answer.ID
+	})
+	m := mannerOf(part[0])
+	w.query(collect, s.sql.settle, keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status,
+		retryIn, reasons, replyIDs)
+}
+
+// manner is what settlements share that one statement writes: a group has few.
+type manner struct {
+	run                         uuid.UUID
+	attempt, runAttempt, status int
+	state                       billing.State
+	doubtful                    bool
+}
+
+func mannerOf(s billing.Settlement) manner {
+	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful}
+}
+
+// alike parts a group by manner, in the order in which they first come.
+func alike(group []billing.Settlement) [][]billing.Settlement {
+	var parts [][]billing.Settlement
+	at := make(map[manner]int)
+	for _, g := range group {
+		m := mannerOf(g)
+		n, ok := at[m]
+		if !ok {
+			n = len(parts)
+			at[m], parts = n, append(parts, nil)
+		}
+		parts[n] = append(parts[n], g)
+	}
+	return parts
+}
+
+// texts is one text of each settlement, null where it is empty, and nil where all are.
+func texts(group []billing.Settlement, of func(billing.Settlement) string) []*string {
+	var all []*string
+	for i, g := range group {
+		text := printable(of(g))
+		if text == "" {
+			continue
+		}
+		if all == nil {
+			all = make([]*string, len(group))
+		}
+		all[i] = &text
+	}
+	return all
 }
 
 func sentOf(group []billing.Settlement) []billing.Settlement {
