@@ -26,6 +26,7 @@ type database struct {
 	main, lock *pgx.ConnConfig
 	sameServer bool // main and lock are one URL
 	pooled     bool // main leads through a pooler, as the proof has seen
+	proven     proven
 	server     *pgtemp.Server
 }
 
@@ -56,7 +57,17 @@ func (a app) openDatabase(ctx context.Context, c config) (*database, error) {
 	return &d, nil
 }
 
+// proven are idle connections over which locks were seen to lock: claims and the run
+// lock begin with them. Whoever uses one may close it; the database does at its end.
+type proven struct {
+	claims  []*pgx.Conn
+	session *pgx.Conn // nil: none
+}
+
 func (d *database) close() error {
+	for _, conn := range append(d.proven.claims, d.proven.session) {
+		closeProven(conn)
+	}
 	if d.server == nil {
 		return nil
 	}

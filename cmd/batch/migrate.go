@@ -25,7 +25,7 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
-				if err := proveSession(ctx, d.lock); err != nil {
+				if err := proveSession(ctx, d); err != nil {
 					return &exitError{exitCodeOf(err), err}
 				}
 				m, err := pgstore.Migrate(ctx, d.lock, c.book())

@@ -3,27 +3,41 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/advisory"
 )
 
 // prove shows that locks lock here, over the connections' very paths, before
-// anything relies on them.
+// anything relies on them. It keeps the connections for those who will.
 func prove(ctx context.Context, c config, db *database) error {
-	err := withPair(ctx, db.main, func(a, b *pgx.Conn) error {
-		if err := proveMain(ctx, c, db, a, b); err != nil {
-			return err
-		}
-		var err error
-		db.pooled, err = advisory.Pooled(ctx, a)
-		return err
-	})
-	if err != nil || c.RunLock == "off" || db.sameServer {
+	a, b, err := connectPair(ctx, db.main)
+	if err != nil {
 		return err
 	}
-	return proveSession(ctx, db.lock)
+	db.proven.claims = []*pgx.Conn{a, b}
+	if err := proveMain(ctx, c, db, a, b); err != nil {
+		return err
+	}
+	if db.pooled, err = advisory.Pooled(ctx, a); err != nil {
+		return err
+	}
+	if c.RunLock != "off" && db.sameServer {
+		db.proven = proven{claims: []*pgx.Conn{a}, session: b}
+	}
+	if db.pooled {
+		// They prepare statements, which a pooler does not bear.
+		closeProven(a)
+		closeProven(b)
+		db.proven = proven{}
+	}
+	if c.RunLock == "off" || db.sameServer {
+		return nil
+	}
+	return proveSession(ctx, db)
 }
 
 func proveMain(ctx context.Context, c config, db *database, a, b *pgx.Conn) error {
@@ -40,25 +54,45 @@ func proveMain(ctx context.Context, c config, db *database, a, b *pgx.Conn) erro
 }
 
 // proveSession shows it of a path that session locks alone will use.
-func proveSession(ctx context.Context, cfg *pgx.ConnConfig) error {
-	return withPair(ctx, cfg, func(a, b *pgx.Conn) error {
-		if err := advisory.RefuseStandby(ctx, a); err != nil {
-			return err
-		}
-		return advisory.ProveSessionLocks(ctx, a, b)
-	})
+func proveSession(ctx context.Context, db *database) error {
+	a, b, err := connectPair(ctx, db.lock)
+	if err != nil {
+		return err
+	}
+	db.proven.session = a
+	defer closeProven(b)
+	if err := advisory.RefuseStandby(ctx, a); err != nil {
+		return err
+	}
+	return advisory.ProveSessionLocks(ctx, a, b)
 }
 
-func withPair(ctx context.Context, cfg *pgx.ConnConfig, f func(a, b *pgx.Conn) error) (err error) {
-	var pair [2]*pgx.Conn
-	for i := range pair {
-		conn, err := pgx.ConnectConfig(ctx, cfg)
-		if err != nil {
-			return fmt.Errorf("connect to the database: %w", err)
-		}
-		// What a pooler has thrown out is closed already, and says so.
-		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-		pair[i] = conn
+// connectPair makes two connections at once.
+func connectPair(ctx context.Context, cfg *pgx.ConnConfig) (a, b *pgx.Conn, err error) {
+	var both errgroup.Group
+	for _, into := range []**pgx.Conn{&a, &b} {
+		both.Go(func() (err error) {
+			*into, err = pgx.ConnectConfig(ctx, cfg)
+			return err
+		})
 	}
-	return f(pair[0], pair[1])
+	if err := both.Wait(); err != nil {
+		closeProven(a)
+		closeProven(b)
+		return nil, nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return a, b, nil
 }
+
+// closeProven ignores errors: what a pooler has thrown out is closed already, and says so.
+func closeProven(conn *pgx.Conn) {
+	if conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// farewellTimeout bounds the farewell to a server that may be out of reach.
+const farewellTimeout = 5 * time.Second

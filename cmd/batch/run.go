@@ -104,7 +104,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 	}
 	e.store, err = pgstore.Open(ctx, pgstore.Config{
 		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: client.NeedsRow() || e.flags.dryRun, Columns: client.Columns(), Only: e.flags.only, Log: e.log,
+		Row: client.NeedsRow() || e.flags.dryRun, Columns: client.Columns(), Only: e.flags.only, Claims: e.db.proven.claims, Log: e.log,
 	})
 	if err != nil {
 		return exitCodeOf(err), err
@@ -212,7 +212,7 @@ func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, e
 		mode = advisory.Shared
 	}
 	lock, err := advisory.Acquire(ctx, advisory.Config{
-		Conn: e.db.lock, Key: advisory.NewRunKey(c.RunName), Mode: mode, Wait: c.RunLockWait, LongestRequest: c.BillingTimeout,
+		Conn: e.db.lock, First: e.db.proven.session, Key: advisory.NewRunKey(c.RunName), Mode: mode, Wait: c.RunLockWait, LongestRequest: c.BillingTimeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("take the run lock %q: %w", c.RunName, err)

@@ -40,6 +40,7 @@ func (m Mode) suffix() string {
 // Config of a session lock.
 type Config struct {
 	Conn           *pgx.ConnConfig // a direct way to the server, or a pooler in session mode
+	First          *pgx.Conn       // an idle connection that was made from Conn, for Acquire to take over; nil: it makes one
 	Key            RunKey
 	Mode           Mode
 	Wait           time.Duration // how long to try; 0: once
@@ -61,15 +62,22 @@ type SessionLock struct {
 // over. It asks again and again instead of waiting inside the server: a
 // statement that waits holds a snapshot, and with it vacuum, back.
 func Acquire(ctx context.Context, c Config) (*SessionLock, error) {
+	if c.First != nil {
+		return c.acquireOn(ctx, c.First, c.tryUntil)
+	}
 	return c.acquire(ctx, c.tryUntil)
 }
 
 // acquire makes a connection and has take try the lock on it.
-func (c Config) acquire(ctx context.Context, take func(context.Context, *pgx.Conn) error) (_ *SessionLock, err error) {
+func (c Config) acquire(ctx context.Context, take func(context.Context, *pgx.Conn) error) (*SessionLock, error) {
 	conn, err := pgx.ConnectConfig(ctx, c.Conn)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
+	return c.acquireOn(ctx, conn, take)
+}
+
+func (c Config) acquireOn(ctx context.Context, conn *pgx.Conn, take func(context.Context, *pgx.Conn) error) (_ *SessionLock, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeConn(ctx, conn))

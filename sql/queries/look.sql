@@ -9,13 +9,13 @@
 select i.{{.ID}}::text,
        {{if .Row}}row_to_json(i.*)::text{{else}}''{{end}},
        array[{{range $n, $c := .Columns}}{{if $n}}, {{end}}i.{{$c}}::text{{end}}]::text[],
-       coalesce(d.state, ''),
-       coalesce(d.attempt, 0),
-       coalesce(d.run_attempt, 0),
+       d.state,
+       d.attempt,
+       d.run_attempt,
        d.run_id,
        d.body_sha256,
-       coalesce(extract(epoch from now() - d.first_sent_at), 0)::float8,
-       coalesce(extract(epoch from d.due_at - now()), 0)::float8,
+       extract(epoch from now() - d.first_sent_at)::float8,
+       extract(epoch from d.due_at - now())::float8,
        coalesce(d.doubtful, false),
        coalesce(d.deadline_at < now(), false)
 from (

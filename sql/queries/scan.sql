@@ -9,11 +9,11 @@
 -- Flags: after (greater than this id), upto (up to this id); parameters in this
 --   order, behind the limit. Only: of these ids alone, the last parameter.
 select c.id::text,
-       coalesce(d.state, ''),
-       coalesce(extract(epoch from d.due_at - now()), 0)::float8,
+       d.state,
+       extract(epoch from d.due_at - now())::float8,
        d.run_id,
-       coalesce(d.attempt, 0),
-       coalesce(d.run_attempt, 0)
+       d.attempt,
+       d.run_attempt
 from (
     select {{.ID}} as id
     from {{.Invoices}}

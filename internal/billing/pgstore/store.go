@@ -9,11 +9,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 	"github.com/rs/zerolog"
 
 	"billonce/internal/advisory"
@@ -39,6 +43,7 @@ type Config struct {
 	Row            bool                // requests need the row as JSON
 	Columns        []string            // columns that requests need as text
 	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
+	Claims         []*pgx.Conn         // idle connections for the first claims; the others make their own
 	Log            zerolog.Logger
 }
 
@@ -53,13 +58,16 @@ type Store struct {
 	settler link
 	room    room
 	mark    markSent
+
+	mu    sync.Mutex
+	spare []*pgx.Conn // for claims
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is
 // missing, older or newer (*SchemaError), no such table, a fragment that is
 // not SQL (*UserSQLError).
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{cfg: cfg, book: cfg.Book}
+	s := &Store{cfg: cfg, book: cfg.Book, spare: slices.Clone(cfg.Claims)}
 	if cfg.Pooled {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
@@ -136,10 +144,20 @@ func (s *Store) Close(ctx context.Context) error {
 
 // NewClaimer returns a claimer of the configured lock strategy, for one lane.
 func (s *Store) NewClaimer() billing.Claimer {
+	c := claimer{store: s, conn: s.takeSpare()}
 	if s.cfg.Strategy == "row" {
-		return &rowClaimer{claimer{store: s}}
+		return &rowClaimer{c}
 	}
-	return &advisoryClaimer{claimer{store: s}}
+	return &advisoryClaimer{c}
+}
+
+func (s *Store) takeSpare() (conn *pgx.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.spare) > 0 {
+		conn, s.spare = s.spare[0], s.spare[1:]
+	}
+	return conn
 }
 
 func (s *Store) integerKey() bool { return isInteger(s.keyType) }
@@ -219,10 +237,10 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 
 func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 	var c billing.Candidate
-	var due float64
-	var run uuid.NullUUID
-	err := row.Scan(&c.ID, &c.State, &due, &run, &c.Attempt, &c.RunAttempt)
-	c.DueIn, c.RunID = seconds(due), run.UUID
+	var due zeronull.Float8
+	var attempt, runAttempt zeronull.Int4
+	err := row.Scan(&c.ID, (*zeronull.Text)(&c.State), &due, (*zeronull.UUID)(&c.RunID), &attempt, &runAttempt)
+	c.DueIn, c.Attempt, c.RunAttempt = seconds(due), int(attempt), int(runAttempt)
 	return c, err
 }
 
@@ -261,18 +279,16 @@ func (s *Store) refuseTwins(invoices []billing.Invoice) error {
 func scanInvoice(row pgx.CollectableRow) (billing.Invoice, error) {
 	var inv billing.Invoice
 	var d billing.Delivery
-	var text string
-	var columns []*string
-	var run uuid.NullUUID
-	var age, due float64
-	err := row.Scan(&inv.ID, &text, &columns, &d.State, &d.Attempt, &d.RunAttempt, &run, &d.BodySHA256,
+	var attempt, runAttempt zeronull.Int4
+	var age, due zeronull.Float8
+	err := row.Scan(&inv.ID, (*[]byte)(&inv.Row), (*pgtype.FlatArray[*string])(&inv.Columns),
+		(*zeronull.Text)(&d.State), &attempt, &runAttempt, (*zeronull.UUID)(&d.RunID), &d.BodySHA256,
 		&age, &due, &d.Doubtful, &d.DeadlinePassed)
 	if err != nil {
 		return inv, err
 	}
-	inv.Row, inv.Columns = []byte(text), columns
 	if d.State != "" {
-		d.RunID, d.KeyAge, d.DueIn = run.UUID, seconds(age), seconds(due)
+		d.Attempt, d.RunAttempt, d.KeyAge, d.DueIn = int(attempt), int(runAttempt), seconds(age), seconds(due)
 		inv.Delivery = &d
 	}
 	return inv, nil
@@ -286,7 +302,7 @@ func (s *Store) CountPending(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func seconds[T ~float64](s T) time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
 
 // keys writes ids as a PostgreSQL array (manual, 8.15.6), which a parameter of
 // any type of key takes as it is: a cast in the statement would be done again
