@@ -105,7 +105,7 @@ func (m markSent) checkPlaceholders(statement *pgconn.StatementDescription, err 
 }
 
 // markArgs are the parameters of mark.sql.
-func (s *Store) markArgs(sent []billing.Settlement) []any {
+func (s *Store) markArgs(sent []*billing.Settlement) []any {
 	ids := make([]billing.InvoiceID, len(sent))
 	for i, g := range sent {
 		ids[i] = g.InvoiceID
@@ -127,7 +127,7 @@ func (s *Store) markArgs(sent []billing.Settlement) []any {
 	return args
 }
 
-func answerOf(s billing.Settlement, n int) *string {
+func answerOf(s *billing.Settlement, n int) *string {
 	if s.Answer == nil || n >= len(s.Answer.Values) {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (s *Store) warnUnanswered(group []billing.Settlement, came []billing.Settle
 	for n, path := range s.mark.paths {
 		count, named := 0, []string(nil)
 		for i, g := range group {
-			if g.State != billing.Sent || came[i] != billing.SettledFully || answerOf(g, n) != nil {
+			if g.State != billing.Sent || came[i] != billing.SettledFully || answerOf(&group[i], n) != nil {
 				continue
 			}
 			if count++; count <= namedAtMost {

@@ -34,7 +34,7 @@ func (s *Store) Resolve(ctx context.Context, seen Delivery, r billing.Resolution
 		}), s.sql.resolve, string(seen.InvoiceID), string(seen.State), seen.Attempt, seen.UpdatedAt,
 			string(r.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason))
 		if r.To == billing.Sent {
-			w.query(eachID(func(string) { came = billing.ResolvedFully }), s.sql.mark, s.markArgs([]billing.Settlement{{InvoiceID: seen.InvoiceID}})...)
+			w.query(eachID(func(string) { came = billing.ResolvedFully }), s.sql.mark, s.markArgs([]*billing.Settlement{{InvoiceID: seen.InvoiceID}})...)
 		}
 		return w.commit(ctx, conn)
 	})

@@ -68,9 +68,13 @@ const unseen billing.Settled = -1
 // settleOn runs the settlement of a group in w and commits it.
 func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group []billing.Settlement, came []billing.Settled) error {
 	at := make(map[string]int, len(group))
-	for i, g := range group {
-		at[string(g.InvoiceID)] = i
+	var sent []*billing.Settlement
+	for i := range group {
+		at[string(group[i].InvoiceID)] = i
 		came[i] = unseen
+		if group[i].State == billing.Sent {
+			sent = append(sent, &group[i])
+		}
 	}
 	for _, part := range alike(group) {
 		s.queueSettle(w, part, eachID(func(id string) {
@@ -80,7 +84,7 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 			}
 		}))
 	}
-	if sent := sentOf(group); len(sent) > 0 {
+	if len(sent) > 0 {
 		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")
@@ -90,7 +94,7 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 }
 
 // queueSettle queues the settling of a part of a group that is alike.
-func (s *Store) queueSettle(w *writing, part []billing.Settlement, collect func(pgx.Rows) error) {
+func (s *Store) queueSettle(w *writing, part []*billing.Settlement, collect func(pgx.Rows) error) {
 	ids := make([]billing.InvoiceID, len(part))
 	var retryIn []float64 // seconds
 	for i, g := range part {
@@ -99,8 +103,8 @@ func (s *Store) queueSettle(w *writing, part []billing.Settlement, collect func(
 			retryIn = append(retryIn, g.RetryIn.Seconds())
 		}
 	}
-	reasons := texts(part, func(g billing.Settlement) string { return g.Reason })
-	replyIDs := texts(part, func(g billing.Settlement) string {
+	reasons := texts(part, func(g *billing.Settlement) string { return g.Reason })
+	replyIDs := texts(part, func(g *billing.Settlement) string {
 		if g.Answer == nil {
 			return ""
 		}
@@ -119,50 +123,40 @@ type manner struct {
 	doubtful                    bool
 }
 
-func mannerOf(s billing.Settlement) manner {
+func mannerOf(s *billing.Settlement) manner {
 	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful}
 }
 
 // alike parts a group by manner, in the order in which they first come.
-func alike(group []billing.Settlement) [][]billing.Settlement {
-	var parts [][]billing.Settlement
+func alike(group []billing.Settlement) [][]*billing.Settlement {
+	var parts [][]*billing.Settlement
 	at := make(map[manner]int)
-	for _, g := range group {
-		m := mannerOf(g)
+	for i := range group {
+		m := mannerOf(&group[i])
 		n, ok := at[m]
 		if !ok {
 			n = len(parts)
 			at[m], parts = n, append(parts, nil)
 		}
-		parts[n] = append(parts[n], g)
+		parts[n] = append(parts[n], &group[i])
 	}
 	return parts
 }
 
 // texts is one text of each settlement, null where it is empty, and nil where all are.
-func texts(group []billing.Settlement, of func(billing.Settlement) string) []*string {
+func texts(part []*billing.Settlement, of func(*billing.Settlement) string) []*string {
 	var all []*string
-	for i, g := range group {
+	for i, g := range part {
 		text := printable(of(g))
 		if text == "" {
 			continue
 		}
 		if all == nil {
-			all = make([]*string, len(group))
+			all = make([]*string, len(part))
 		}
 		all[i] = &text
 	}
 	return all
-}
-
-func sentOf(group []billing.Settlement) []billing.Settlement {
-	var sent []billing.Settlement
-	for _, g := range group {
-		if g.State == billing.Sent {
-			sent = append(sent, g)
-		}
-	}
-	return sent
 }
 
 // readBackSettled tells what the guard stopped: done already by an earlier try

@@ -309,6 +309,11 @@ func seconds[T ~float64](s T) time.Duration { return time.Duration(float64(s) * 
 // for every row.
 func keys[T ~string](ids []T) string {
 	var b strings.Builder
+	size := 2
+	for _, id := range ids {
+		size += len(id) + len(`"",`)
+	}
+	b.Grow(size)
 	b.WriteByte('{')
 	for i, id := range ids {
 		if i > 0 {
