@@ -35,6 +35,49 @@ func openStore(t testing.TB, cfg *pgx.ConnConfig, strategy string) (*pgstore.Sto
 	return s, id
 }
 
+// Claims begin on the connections that they are given, which a DBA's time-out does
+// not end while the run lock is waited for, and go on without one that breaks.
+func TestClaimsBeginOnGivenConnections(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 2)
+	var given [2]*pgx.Conn
+	for i := range given {
+		conn, err := pgx.ConnectConfig(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
+		if _, err := conn.Exec(t.Context(), "set idle_in_transaction_session_timeout = '1ms'"); err != nil {
+			t.Fatal(err)
+		}
+		given[i] = conn
+	}
+	s, err := pgstore.Open(t.Context(), pgstore.Config{
+		Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true, Claims: given[:],
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	var timeout string
+	if err := given[0].QueryRow(t.Context(), "show idle_in_transaction_session_timeout").Scan(&timeout); err != nil || timeout != "0" {
+		t.Errorf("its time-out is %q (%v)", timeout, err)
+	}
+	if !query[bool](t, cfg, "select pg_terminate_backend($1)", given[1].PgConn().PID()) {
+		t.Fatal("it is gone already")
+	}
+	for i, id := range []billing.InvoiceID{"1", "2"} {
+		claim, err := newClaimer(t, s).Claim(t.Context(), []billing.Candidate{{ID: id}})
+		if err != nil || len(claim.IDs) != 1 {
+			t.Fatalf("claim %s: %+v, %v", id, claim, err)
+		}
+		holds := query[bool](t, cfg, "select exists (select from pg_locks where locktype = 'advisory' and pid = $1)", given[i].PgConn().PID())
+		if want := i == 0; holds != want {
+			t.Errorf("invoice %s is locked by the given connection: %t, want %t", id, holds, want)
+		}
+	}
+}
+
 func newClaimer(t testing.TB, s *pgstore.Store) billing.Claimer {
 	t.Helper()
 	c := s.NewClaimer()

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,7 +66,7 @@ type Store struct {
 // missing, older or newer (*SchemaError), no such table, a fragment that is
 // not SQL (*UserSQLError).
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{cfg: cfg, book: cfg.Book, spare: slices.Clone(cfg.Claims)}
+	s := &Store{cfg: cfg, book: cfg.Book}
 	if cfg.Pooled {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
@@ -83,7 +82,20 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
+	s.keepSpare(ctx, cfg.Claims)
 	return s, nil
+}
+
+// keepSpare prepares connections for being idle for as long as the run lock is waited
+// for. One that breaks is not missed: its claimer makes another.
+func (s *Store) keepSpare(ctx context.Context, conns []*pgx.Conn) {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	for _, conn := range conns {
+		if conn.PgConn().Exec(ctx, advisory.SessionSettings(conn, s.cfg.LongestRequest)).Close() == nil {
+			s.spare = append(s.spare, conn)
+		}
+	}
 }
 
 // prepare looks at the schema and the tables, and makes the statements for them.
