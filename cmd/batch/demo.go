@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,12 +89,7 @@ func (a app) withTemporaryServer(ctx context.Context, settings map[string]string
 	if err != nil {
 		return err
 	}
-	// Where PostgreSQL has to be fetched, it is kept for the next time.
-	bin, err := pgtemp.Find(ctx, a.getenv, filepath.Join(embeddedDir, "postgresql"))
-	if err != nil {
-		return fmt.Errorf("find PostgreSQL: %w", err)
-	}
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Bin: bin, Settings: settings, Getenv: a.getenv})
+	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv, Tell: a.tell})
 	if err != nil {
 		return fmt.Errorf("start a temporary PostgreSQL: %w", err)
 	}
@@ -116,6 +110,13 @@ func (a app) thisProgram() (compare.Program, error) {
 // (https://no-color.org).
 func (a app) colors(out io.Writer) bool {
 	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(out)
+}
+
+// tell says what takes long to whoever watches; a log is for its lines alone.
+func (a app) tell(what string) {
+	if isTerminal(a.stderr) {
+		fmt.Fprintln(a.stderr, what)
+	}
 }
 
 func isTerminal(out io.Writer) bool {

@@ -29,6 +29,10 @@ func TestScripts(t *testing.T) {
 			if err := errors.Join(os.Chmod(filepath.Dir(e.WorkDir), 0o755), os.Chmod(e.WorkDir, 0o755)); err != nil {
 				return err
 			}
+			// A script has no home; a fetched PostgreSQL is kept in ours.
+			if cache, err := os.UserCacheDir(); err == nil {
+				e.Setenv("XDG_CACHE_HOME", cache)
+			}
 			e.Setenv("TESTDB", pgtest.DB(e.T().(testing.TB), "empty", nil))
 			return nil
 		},

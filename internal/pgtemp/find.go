@@ -1,15 +1,10 @@
 package pgtemp
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
-
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
 // usualPlaces are where Debian, Fedora and Homebrew keep PostgreSQL.
@@ -23,19 +18,18 @@ func usualPlaces() []string {
 	}
 }
 
-// Find returns the folder that holds postgres and initdb: POSTGRES_BIN, PATH,
-// the usual places, the newest version first. Where there is none, a library
-// fetches one into cache, once.
-func Find(ctx context.Context, getenv func(string) string, cache string) (string, error) {
+// installed returns the folder that holds postgres and initdb: POSTGRES_BIN, PATH,
+// the usual places, the newest version first. It is empty where there is none.
+func installed(getenv func(string) string) (string, error) {
 	if dir := getenv("POSTGRES_BIN"); dir != "" {
 		if !complete(dir) {
 			return "", fmt.Errorf("POSTGRES_BIN: %s does not hold postgres and initdb: set it to the folder that does, or unset it", dir)
 		}
-		return dir, nil
+		return filepath.Abs(dir)
 	}
 	for _, dir := range filepath.SplitList(getenv("PATH")) {
 		if complete(dir) {
-			return home(dir), nil
+			return filepath.Abs(home(dir))
 		}
 	}
 	for _, pattern := range usualPlaces() {
@@ -50,7 +44,7 @@ func Find(ctx context.Context, getenv func(string) string, cache string) (string
 			}
 		}
 	}
-	return fetch(ctx, cache, embeddedpostgres.DefaultConfig())
+	return "", nil
 }
 
 // home is the folder that dir's postgres leads to: beside a link to it, the
@@ -85,31 +79,4 @@ func byVersionDescending(a, b string) int {
 		return 1
 	}
 	return 0
-}
-
-// fetch has the library download PostgreSQL. The library can only start what it
-// has fetched, and can't do that as root; its binaries are all that is wanted.
-func fetch(ctx context.Context, cache string, config embeddedpostgres.Config) (string, error) {
-	root := filepath.Join(cache, "postgres-"+string(embeddedpostgres.V15))
-	dir := filepath.Join(root, "bin")
-	if complete(dir) {
-		return dir, nil
-	}
-	library := embeddedpostgres.NewDatabase(config.
-		Version(embeddedpostgres.V15).Logger(io.Discard).
-		CachePath(filepath.Join(cache, "download")).BinariesPath(root).
-		RuntimePath(filepath.Join(cache, "runtime")).DataPath(filepath.Join(cache, "runtime", "data")))
-	err := library.Start()
-	if err == nil {
-		err = library.Stop()
-	}
-	if ctx.Err() != nil {
-		return "", context.Cause(ctx)
-	}
-	if complete(dir) {
-		return dir, nil
-	}
-	return "", errors.Join(
-		errors.New("there is no PostgreSQL here, and none could be fetched: install one (Debian: apt-get install postgresql), or set POSTGRES_BIN to the folder that holds postgres and initdb"),
-		err)
 }

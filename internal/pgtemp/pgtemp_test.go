@@ -185,7 +185,7 @@ func alive(pid int) bool {
 	return err == nil && !bytes.HasPrefix(bytes.TrimSpace(out), []byte("Z")) && len(bytes.TrimSpace(out)) > 0
 }
 
-func TestFind(t *testing.T) {
+func TestInstalled(t *testing.T) {
 	t.Parallel()
 	fake := t.TempDir()
 	for _, name := range []string{"postgres", "initdb"} {
@@ -197,11 +197,11 @@ func TestFind(t *testing.T) {
 	env := func(values map[string]string) func(string) string {
 		return func(name string) string { return values[name] }
 	}
-	got, err := Find(t.Context(), env(map[string]string{"POSTGRES_BIN": fake}), empty)
+	got, err := installed(env(map[string]string{"POSTGRES_BIN": fake}))
 	if err != nil || got != fake {
 		t.Errorf("POSTGRES_BIN: %q, %v", got, err)
 	}
-	got, err = Find(t.Context(), env(map[string]string{"PATH": empty + ":" + fake}), empty)
+	got, err = installed(env(map[string]string{"PATH": empty + ":" + fake}))
 	if err != nil || got != fake {
 		t.Errorf("PATH: %q, %v", got, err)
 	}
@@ -211,11 +211,11 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err = Find(t.Context(), env(map[string]string{"PATH": links}), empty)
+	got, err = installed(env(map[string]string{"PATH": links}))
 	if err != nil || got != fake {
 		t.Errorf("links in PATH: %q, %v", got, err)
 	}
-	_, err = Find(t.Context(), env(map[string]string{"POSTGRES_BIN": empty, "PATH": fake}), empty)
+	_, err = installed(env(map[string]string{"POSTGRES_BIN": empty, "PATH": fake}))
 	if err == nil || !strings.Contains(err.Error(), "POSTGRES_BIN") {
 		t.Errorf("a wrong POSTGRES_BIN: %v", err)
 	}
