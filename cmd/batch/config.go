@@ -58,7 +58,7 @@ type config struct {
 	BillingTimeout        time.Duration  `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
 	BillingMaxAttempts    int            `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
 	BillingRate           float64        `envconfig:"BILLING_RATE" unset:"none" desc:"Requests a second, at most, for this runner."`
-	BillingBreaker        int            `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused."`
+	BillingBreaker        int            `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused; 401 and 403 count as such."`
 
 	MetricsAddr    string `envconfig:"METRICS_ADDR" unset:"none" desc:"Serve Prometheus metrics at this address, for example :9090"`
 	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" url:"true" unset:"none" desc:"Push the metrics there as the run ends."`

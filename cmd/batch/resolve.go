@@ -21,7 +21,8 @@ import (
 
 type resolveFlags struct {
 	sent, retry, cancel bool
-	allInDoubt, yes     bool
+	allInDoubt          bool
+	allFailed, yes      bool
 	attempt             int
 	reason, by          string
 	json                bool
@@ -43,8 +44,8 @@ it, when and why. Look into the billing API's own books first:
             counts it while it is pending
 
 It decides only about what is in_doubt, once its request can't be on its way any
-more, and about what is failed (--retry, --cancel). ` + "`batch status --in-doubt`" + ` lists
-what there is to decide. Exit code 3: some were left as they were.`,
+more, and about what is failed (--retry, --cancel). ` + "`batch status --in-doubt`" + ` and
+` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			to, err := f.check(args)
 			if err != nil {
@@ -60,7 +61,8 @@ what there is to decide. Exit code 3: some were left as they were.`,
 	cmd.Flags().BoolVar(&f.retry, "retry", false, "the API has not acted: send it again")
 	cmd.Flags().BoolVar(&f.cancel, "cancel", false, "nobody is to send it")
 	cmd.Flags().BoolVar(&f.allInDoubt, "all-in-doubt", false, "all deliveries that are in doubt")
-	cmd.Flags().BoolVar(&f.yes, "yes", false, "with --all-in-doubt: don't ask")
+	cmd.Flags().BoolVar(&f.allFailed, "all-failed", false, "all deliveries that failed")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "with --all-in-doubt and --all-failed: don't ask")
 	cmd.Flags().IntVar(&f.attempt, "attempt", 0, "only if this is still the last attempt")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept in the ledger")
 	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: user@host)")
@@ -81,14 +83,23 @@ func (f resolveFlags) check(ids []string) (billing.State, error) {
 		return "", errors.New("choose one of --sent, --retry and --cancel")
 	case strings.TrimSpace(f.reason) == "":
 		return "", errors.New("say why with --reason: it is kept in the ledger")
-	case f.allInDoubt == (len(ids) > 0):
-		return "", errors.New("name the invoices' ids, or --all-in-doubt")
+	case f.allInDoubt && f.allFailed, f.all() == (len(ids) > 0):
+		return "", errors.New("name the invoices' ids, or --all-in-doubt, or --all-failed")
 	case f.attempt < 0:
 		return "", errors.New("--attempt counts from 1")
-	case f.allInDoubt && !f.yes && !term.IsTerminal(int(os.Stdin.Fd())):
-		return "", errors.New("--all-in-doubt asks on a terminal, and there is none: add --yes if you are sure")
+	case f.all() && !f.yes && !term.IsTerminal(int(os.Stdin.Fd())):
+		return "", fmt.Errorf("--all-%s asks on a terminal, and there is none: add --yes if you are sure", f.kind().word)
 	}
 	return to[0], nil
+}
+
+func (f resolveFlags) all() bool { return f.allInDoubt || f.allFailed }
+
+func (f resolveFlags) kind() openKind {
+	if f.allFailed {
+		return failedKind()
+	}
+	return inDoubtKind()
 }
 
 func (a app) resolve(ctx context.Context, store *pgstore.Store, args []string, f resolveFlags, r billing.Resolution) error {
@@ -120,7 +131,7 @@ func (a app) resolve(ctx context.Context, store *pgstore.Store, args []string, f
 
 // toResolve reads the deliveries, and asks where they were not named.
 func (a app) toResolve(ctx context.Context, store *pgstore.Store, args []string, f resolveFlags, r billing.Resolution) ([]pgstore.Delivery, error) {
-	if !f.allInDoubt {
+	if !f.all() {
 		ids := make([]billing.InvoiceID, len(args))
 		for i, arg := range args {
 			ids[i] = billing.InvoiceID(arg)
@@ -131,17 +142,18 @@ func (a app) toResolve(ctx context.Context, store *pgstore.Store, args []string,
 		}
 		return deliveries, err
 	}
-	deliveries, err := store.InDoubt(ctx)
+	kind := f.kind()
+	deliveries, err := store.Open(ctx, kind.state)
 	if err != nil || len(deliveries) == 0 {
 		if err == nil {
-			fmt.Fprintln(a.stderr, "No delivery is in doubt.")
+			fmt.Fprintln(a.stderr, kind.none)
 		}
 		return nil, err
 	}
 	if f.yes {
 		return deliveries, nil
 	}
-	if err := printInDoubt(a.stderr, deliveries, false); err != nil {
+	if err := kind.print(a.stderr, deliveries, false); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.stderr, "Make all %d of them %s? Type yes: ", len(deliveries), r.To)

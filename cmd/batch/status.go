@@ -18,8 +18,8 @@ import (
 const watchInterval = 2 * time.Second
 
 type statusFlags struct {
-	inDoubt, json bool
-	watch         time.Duration
+	inDoubt, failed, json bool
+	watch                 time.Duration
 }
 
 func (a app) statusCommand() *cobra.Command {
@@ -32,10 +32,11 @@ func (a app) statusCommand() *cobra.Command {
 			if err := f.check(); err != nil {
 				return usage(fmt.Errorf("status: %w; see `batch status --help`", err))
 			}
-			if f.inDoubt {
-				return a.withStore(cmd.Context(), func(ctx context.Context, store *pgstore.Store) error {
-					return a.statusInDoubt(ctx, store, f)
-				})
+			switch {
+			case f.inDoubt:
+				return a.statusOpen(cmd.Context(), inDoubtKind(), f.json)
+			case f.failed:
+				return a.statusOpen(cmd.Context(), failedKind(), f.json)
 			}
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
 				if f.watch > 0 {
@@ -51,6 +52,7 @@ func (a app) statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&f.inDoubt, "in-doubt", false, "list what is in doubt, with the evidence, and how it is resolved")
+	cmd.Flags().BoolVar(&f.failed, "failed", false, "list what the API refused, with the evidence, and how it is resolved")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().DurationVar(&f.watch, "watch", 0, "look again every so often, until interrupted: --watch, or --watch=10s")
 	cmd.Flags().Lookup("watch").NoOptDefVal = watchInterval.String()
@@ -61,8 +63,8 @@ func (f statusFlags) check() error {
 	switch {
 	case f.watch < 0:
 		return errors.New("--watch takes a duration, for example 10s")
-	case f.watch > 0 && f.inDoubt:
-		return errors.New("choose one of --in-doubt and --watch")
+	case f.inDoubt && f.failed, f.watch > 0 && (f.inDoubt || f.failed):
+		return errors.New("choose one of --in-doubt, --failed and --watch")
 	case f.watch > 0 && f.json:
 		return errors.New("--watch is for people; for scripts call status --json again")
 	case f.watch > 0 && !term.IsTerminal(int(os.Stdout.Fd())):
@@ -85,21 +87,25 @@ func statusPage(ctx context.Context, c config, d *database, f statusFlags) (stri
 	return b.String(), err
 }
 
-func (a app) statusInDoubt(ctx context.Context, store *pgstore.Store, f statusFlags) error {
-	deliveries, err := store.InDoubt(ctx)
+func (a app) statusOpen(ctx context.Context, kind openKind, asJSON bool) error {
+	var deliveries []pgstore.Delivery
+	err := a.withStore(ctx, func(ctx context.Context, store *pgstore.Store) (err error) {
+		deliveries, err = store.Open(ctx, kind.state)
+		return err
+	})
 	switch {
 	case err != nil:
 		return err
-	case f.json:
+	case asJSON:
 		if deliveries == nil {
 			deliveries = []pgstore.Delivery{}
 		}
 		return printJSON(a.stdout, deliveries)
 	case len(deliveries) == 0:
-		_, err = fmt.Fprintln(a.stdout, "No delivery is in doubt.")
+		_, err = fmt.Fprintln(a.stdout, kind.none)
 		return err
 	}
-	return printInDoubt(a.stdout, deliveries, true)
+	return kind.print(a.stdout, deliveries, true)
 }
 
 // configurationFault gives the faults that only the database can see the exit

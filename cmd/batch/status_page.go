@@ -59,7 +59,11 @@ func printDeliveries(w io.Writer, st pgstore.Status) {
 	default:
 		fmt.Fprintf(w, "\tsent\t%d  today %d (%s)\n", sent, st.SentToday, st.TimeZone)
 	}
-	fmt.Fprintf(w, "\tfailed\t%d\n", d[billing.Failed])
+	failed := fmt.Sprint(d[billing.Failed])
+	if d[billing.Failed] > 0 {
+		failed += "  see `batch status --failed`"
+	}
+	fmt.Fprintf(w, "\tfailed\t%s\n", failed)
 }
 
 func sendingText(st pgstore.Status) string {

@@ -94,10 +94,10 @@ type breaker struct {
 }
 
 // note returns true when the breaker opens, once.
-func (b *breaker) note(o Outcome) bool {
+func (b *breaker) note(reply Reply) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if o == Accepted || o == Refused {
+	if reply.Outcome == Accepted || reply.Outcome == Refused && !reply.Denied {
 		b.count = 0
 		return false
 	}

@@ -8,7 +8,7 @@ func TestBreakerOpensOnce(t *testing.T) {
 	b := &breaker{limit: 2}
 	opened := 0
 	for _, o := range []Outcome{Unknown, Accepted, NotSent, Refused, Unknown, NotSent, Unknown, Accepted, Unknown, Unknown} {
-		if b.note(o) {
+		if b.note(Reply{Outcome: o}) {
 			opened++
 		}
 	}

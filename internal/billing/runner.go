@@ -60,6 +60,7 @@ type Runner struct {
 	Tally Tally // may be read while the run goes on
 
 	sentLog zerolog.Logger // of what is as usual: one in many
+	retried kinds          // why attempts were not the last
 
 	stop    *stopper
 	pace    *pace
@@ -161,7 +162,7 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 	select {
 	case <-finished:
 	case <-drain.C:
-		r.Log.Warn().Dur("drain_timeout", r.Drain).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
+		r.Log.Warn().Str("drain_timeout", r.Drain.String()).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
 		giveUp()
 	}
 }
@@ -171,7 +172,7 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 func (r *Runner) passes() (Left, Earlier, error) {
 	var earlier Earlier
 	var lingerUntil time.Time
-	place, cuts, whole := r.Place, 0, false
+	place, cuts, whole, waited := r.Place, 0, false, false
 	for first := true; ; first = false {
 		p, err := r.newPass(r.claimCtx, place)
 		if err != nil {
@@ -204,8 +205,9 @@ func (r *Runner) passes() (Left, Earlier, error) {
 		}
 		if lingerUntil.IsZero() {
 			lingerUntil = time.Now().Add(r.Linger)
-			if r.Linger > 0 {
-				r.Log.Info().Int("held", p.left.Held).Int("waiting", p.left.Waiting).Dur("linger", r.Linger).
+			if r.Linger > 0 && !waited {
+				waited = true
+				r.Log.Info().Int("held", p.left.Held).Int("waiting", p.left.Waiting).Str("linger", r.Linger.String()).
 					Msg("nothing more to claim now: waiting for invoices that others hold or that are not yet due")
 			}
 		}

@@ -68,11 +68,15 @@ func (r *Runner) adapt(reply Reply, runAttempt int) {
 	if reply.Throttled {
 		r.pace.pause(max(reply.RetryAfter, backoff(runAttempt)))
 	}
-	if r.breaker.note(reply.Outcome) {
-		r.Log.Error().Int("breaker", r.Breaker).Str("last", reply.Reason).
-			Msg("stopping: too many consecutive requests were neither accepted nor refused; look at the billing API, then run again")
-		r.stop.stop(StoppedByBreaker, nil)
+	if !r.breaker.note(reply) {
+		return
 	}
+	why := "too many consecutive requests were neither accepted nor refused; look at the billing API, then run again"
+	if reply.Denied {
+		why = "the billing API does not let us in; look at its credentials, then `batch resolve --all-failed --retry`, and run again"
+	}
+	r.Log.Error().Int("breaker", r.Breaker).Str("last", reply.Reason).Msg("stopping: " + why)
+	r.stop.stop(StoppedByBreaker, nil)
 }
 
 // settlement decides what a reply means.

@@ -148,6 +148,26 @@ func (r *Runner) noteSettled(group []Settlement, came []Settled) {
 	}
 }
 
+// kinds are the HTTP statuses that were met; 0: no reply.
+type kinds struct {
+	mu  sync.Mutex
+	met map[int]struct{}
+}
+
+// first says whether a status is met for the first time.
+func (k *kinds) first(status int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, known := k.met[status]; known {
+		return false
+	}
+	if k.met == nil {
+		k.met = make(map[int]struct{})
+	}
+	k.met[status] = struct{}{}
+	return true
+}
+
 func (r *Runner) noteUnusual(s Settlement, came Settled) {
 	log := r.Log.With().Str("invoice_id", string(s.InvoiceID)).Int("attempt", s.Attempt).
 		Int("http_status", s.Status).Str("reason", s.Reason).Logger()
@@ -182,7 +202,13 @@ func (r *Runner) noteUnusual(s Settlement, came Settled) {
 			log.Warn().Msg("not sent: BILLING_MAX_ATTEMPTS of this run are used up; the next run tries it again")
 			return
 		}
-		log.Debug().Dur("retry_in", s.RetryIn).Msg("to be tried again")
+		// The first of a kind is news: else an API that is away would be found out
+		// only once all attempts are used up.
+		if s.Reason != "" && r.retried.first(s.Status) {
+			log.Warn().Str("retry_in", s.RetryIn.String()).Msg("to be tried again; more of the kind at LOG_LEVEL=debug")
+			return
+		}
+		log.Debug().Str("retry_in", s.RetryIn.String()).Msg("to be tried again")
 	case Sending:
 		log.Info().Msg("effect unknown: waiting until the request can't be on its way any more")
 	case Cancelled:

@@ -1,8 +1,8 @@
 -- Purpose: deliveries with what is known about them, for people.
 -- Locks: none.
--- Flags: in_doubt (all that are, oldest first, by deliveries_open_idx), else
+-- Flags: open (all in the open state $1, oldest first, by deliveries_open_idx), else
 --   those of the ids in $1, in their order; an id without a delivery has no state.
-select {{if .Has.in_doubt}}d.invoice_id{{else}}k.id{{end}}::text,
+select {{if .Has.open}}d.invoice_id{{else}}k.id{{end}}::text,
        coalesce(d.state, ''),
        coalesce(d.attempt, 0),
        d.idempotency_key,
@@ -19,15 +19,15 @@ select {{if .Has.in_doubt}}d.invoice_id{{else}}k.id{{end}}::text,
        d.run_id,
        coalesce(r.application, ''),
        coalesce(d.reply_id, '')
-{{- if .Has.in_doubt}}
+{{- if .Has.open}}
 from {{.Schema}}.deliveries d
 {{- else}}
 from unnest($1::{{.KeyType}}[]) with ordinality as k (id, n)
 left join {{.Schema}}.deliveries d on d.invoice_id = k.id
 {{- end}}
 left join {{.Schema}}.runs r on r.run_id = d.run_id
-{{- if .Has.in_doubt}}
-where d.open_state = 'in_doubt'
+{{- if .Has.open}}
+where d.open_state = $1
 order by d.updated_at, d.invoice_id
 {{- else}}
 order by k.n

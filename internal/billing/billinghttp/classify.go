@@ -31,6 +31,8 @@ func classify(status int, repeat bool) billing.Reply {
 		// 409: an earlier request with this key is still being worked on (same
 		// draft). 408, 425: the server gave up at a point that it does not tell.
 		reply.Outcome = billing.Unknown
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		reply.Outcome, reply.Denied = billing.Refused, true
 	case status >= 400 && status <= 499:
 		reply.Outcome = billing.Refused
 	default:

@@ -33,7 +33,8 @@ func TestClassify(t *testing.T) {
 				want = billing.Unknown
 			}
 			got := classify(status, repeat)
-			if got.Outcome != want || got.Status != status || got.Throttled != (status == 429) || got.KeyReused != reused {
+			if got.Outcome != want || got.Status != status || got.Throttled != (status == 429) || got.KeyReused != reused ||
+				got.Denied != (status == 401 || status == 403) {
 				t.Errorf("%d, repeat %v: %+v, want %s", status, repeat, got, want)
 			}
 		}

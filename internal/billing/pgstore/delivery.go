@@ -57,9 +57,9 @@ func (s *Store) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]Deli
 	return all, err
 }
 
-// InDoubt reads all deliveries that are in doubt, the oldest first.
-func (s *Store) InDoubt(ctx context.Context) ([]Delivery, error) {
-	return s.readDeliveries(ctx, s.sql.inDoubt)
+// Open reads all deliveries that are InDoubt, or Failed, or to Retry, the oldest first.
+func (s *Store) Open(ctx context.Context, state billing.State) ([]Delivery, error) {
+	return s.readDeliveries(ctx, s.sql.open, string(state))
 }
 
 func (s *Store) readDeliveries(ctx context.Context, query string, args ...any) ([]Delivery, error) {

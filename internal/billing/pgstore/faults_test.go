@@ -106,6 +106,28 @@ func TestBreakerLeavesTheRestUntouched(t *testing.T) {
 	}
 }
 
+// An API that does not let us in refuses every invoice: the run stops before all of
+// them are `failed`. One that looks at each and refuses it goes on being asked.
+func TestBreakerCountsDenials(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		denied  bool
+		stopped billing.StopReason
+	}{"denied": {true, billing.StoppedByBreaker}, "refused": {false, ""}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 1000)
+			a := api{reply: func(billing.Message, int) billing.Reply {
+				return billing.Reply{Outcome: billing.Refused, Denied: c.denied}
+			}}
+			s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Breaker = 5 }).Run(t.Context(), nil)
+			if s.Stopped != c.stopped || (s.Failed < 1000) != c.denied {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
 // A recovered delivery whose key is too old, or whose body has changed, is not
 // sent again.
 func TestRecoveryNeverGuesses(t *testing.T) {

@@ -9,7 +9,7 @@ type statements struct {
 	intendNew, intendAgain, intended         string
 	settle, mark, settled                    string
 	runStart, runSince, runFinish            string
-	delivery, inDoubt, resolve               string
+	delivery, open, resolve                  string
 	history, isPending, prune, missingID     string
 	markTrial                                string
 }
@@ -39,7 +39,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runSince, "run_since", nil},
 		{&s.runFinish, "run_finish", nil},
 		{&s.delivery, "delivery", nil},
-		{&s.inDoubt, "delivery", []string{"in_doubt"}},
+		{&s.open, "delivery", []string{"open"}},
 		{&s.resolve, "resolve", nil},
 		{&s.history, "history", nil},
 		{&s.isPending, "is_pending", nil},

@@ -8,14 +8,32 @@ import (
 	"time"
 	"unicode"
 
+	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
 )
 
-// printInDoubt lists the evidence, oldest first, and how each is resolved.
-func printInDoubt(out io.Writer, deliveries []pgstore.Delivery, withCommand bool) error {
+// openKind is an open state that a person decides about.
+type openKind struct {
+	state   billing.State
+	word    string // in flags
+	text    string // in sentences
+	none    string // said where there are none
+	choices string // how it can be resolved
+}
+
+func inDoubtKind() openKind {
+	return openKind{billing.InDoubt, "in-doubt", "in doubt", "No delivery is in doubt.", "--sent|--retry|--cancel"}
+}
+
+func failedKind() openKind {
+	return openKind{billing.Failed, "failed", "failed", "No delivery has failed.", "--retry|--cancel"}
+}
+
+// print lists the evidence, oldest first, and how each is resolved.
+func (k openKind) print(out io.Writer, deliveries []pgstore.Delivery, withCommand bool) error {
 	var b strings.Builder
 	for _, d := range deliveries {
-		fmt.Fprintf(&b, "%s: in doubt for %s\n", d.InvoiceID, d.Age.Truncate(time.Second))
+		fmt.Fprintf(&b, "%s: %s for %s\n", d.InvoiceID, k.text, d.Age.Truncate(time.Second))
 		fmt.Fprintf(&b, "  attempt %d, first sent %s, key %s\n", d.Attempt, stamp(d.FirstSentAt), d.Key)
 		fmt.Fprintf(&b, "  seen: %s\n", seenText(d.HTTPStatus, d.Error))
 		fmt.Fprintf(&b, "  body's SHA-256 %s\n", d.BodySHA256)
@@ -23,10 +41,10 @@ func printInDoubt(out io.Writer, deliveries []pgstore.Delivery, withCommand bool
 		if !withCommand {
 			continue
 		}
-		if d.DeadlineIn > 0 {
+		if d.DeadlineIn > 0 && k.state == billing.InDoubt {
 			fmt.Fprintf(&b, "  its request may still be on its way: look from %s on, then\n", stamp(d.DeadlineAt))
 		}
-		fmt.Fprintf(&b, "  batch resolve --attempt %d --sent|--retry|--cancel --reason '…' -- %s\n", d.Attempt, shellWord(string(d.InvoiceID)))
+		fmt.Fprintf(&b, "  batch resolve --attempt %d %s --reason '…' -- %s\n", d.Attempt, k.choices, shellWord(string(d.InvoiceID)))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
