@@ -11,18 +11,23 @@ import (
 	"billonce/internal/advisory"
 )
 
-// prove shows that locks lock here, over the connections' very paths, before
-// anything relies on them. It keeps the connections for those who will.
-func prove(ctx context.Context, c config, db *database) error {
+// meet makes the first two connections, and learns from them whether a pooler is on the
+// way. They are kept for those who come after.
+func meet(ctx context.Context, db *database) error {
 	a, b, err := connectPair(ctx, db.main)
 	if err != nil {
 		return err
 	}
 	db.proven.claims = []*pgx.Conn{a, b}
+	db.pooled, err = advisory.Pooled(ctx, a)
+	return err
+}
+
+// prove shows that locks lock here, over the connections' very paths, before
+// anything relies on them. It keeps the connections for those who will.
+func prove(ctx context.Context, c config, db *database) error {
+	a, b := db.proven.claims[0], db.proven.claims[1]
 	if err := proveMain(ctx, c, db, a, b); err != nil {
-		return err
-	}
-	if db.pooled, err = advisory.Pooled(ctx, a); err != nil {
 		return err
 	}
 	if c.RunLock != "off" && db.sameServer {

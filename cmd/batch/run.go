@@ -99,21 +99,10 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			code, err = billing.ExitError, cerr
 		}
 	}()
-	if err := prove(ctx, c, e.db); err != nil {
+	if err := e.openStore(ctx); err != nil {
 		return exitCodeOf(err), err
 	}
-	e.store, err = pgstore.Open(ctx, pgstore.Config{
-		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: client.NeedsRow() || e.flags.dryRun, Columns: client.Columns(), Only: e.flags.only, Claims: e.db.proven.claims, Log: e.log,
-	})
-	if err != nil {
-		return exitCodeOf(err), err
-	}
-	defer func() {
-		if cerr := e.store.Close(ctx); cerr != nil {
-			e.log.Debug().Err(cerr).Msg("closing the store")
-		}
-	}()
+	defer e.closeStore(ctx)
 	if err := e.checkOnly(ctx); err != nil {
 		return exitCodeOf(err), err
 	}
@@ -121,6 +110,39 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		return e.dryRun(ctx)
 	}
 	return e.underLock(ctx)
+}
+
+// openStore opens the store while the locks are being proven: it only reads, and each
+// takes as long as the other.
+func (e *execution) openStore(ctx context.Context) error {
+	c := e.config
+	if err := meet(ctx, e.db); err != nil {
+		return err
+	}
+	cfg := pgstore.Config{
+		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book(), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
+		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Only: e.flags.only, Log: e.log,
+	}
+	proof := make(chan error, 1)
+	go func() { proof <- prove(ctx, c, e.db) }()
+	var err error
+	e.store, err = pgstore.Open(ctx, cfg)
+	if perr := <-proof; perr != nil { // it says more
+		if err == nil {
+			e.closeStore(ctx)
+		}
+		return perr
+	}
+	if err == nil {
+		e.store.TakeForClaims(ctx, e.db.proven.claims...)
+	}
+	return err
+}
+
+func (e *execution) closeStore(ctx context.Context) {
+	if err := e.store.Close(ctx); err != nil {
+		e.log.Debug().Err(err).Msg("closing the store")
+	}
 }
 
 // underLock is the part of a run that happens under the run lock.

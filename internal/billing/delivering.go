@@ -120,7 +120,7 @@ func (d *delivering) sendGroup(ctx context.Context, attempts []*attempt) (int, e
 		// One lane after the other: while this one's are sent, the others claim.
 		// Else all would run out of invoices at the same moment, in step for ever.
 		r.turn.Lock()
-		d.begin(ctx, begun)
+		r.queue.put(begun)
 		r.turn.Unlock()
 		return len(attempts), err
 	}
@@ -132,7 +132,7 @@ func (d *delivering) sendGroup(ctx context.Context, attempts []*attempt) (int, e
 	begun, err := d.intend(ctx, attempts[:n])
 	r.turn.Unlock()
 	r.free(n - len(begun))
-	d.begin(ctx, begun)
+	r.queue.put(begun)
 	return n, err
 }
 
@@ -219,18 +219,6 @@ func (d *delivering) noteBegun(a *attempt) {
 		r.Tally.Recovered.Add(1)
 		r.Log.Info().Str("invoice_id", string(a.intent.InvoiceID)).Int("attempt", a.intent.Attempt).
 			Msg("recovered: its sender is gone; sending again under the same key")
-	}
-}
-
-// begin hands attempts to the senders.
-func (d *delivering) begin(ctx context.Context, attempts []*attempt) {
-	r := d.runner
-	for _, a := range attempts {
-		if r.Idempotent && !r.reserveSlot(ctx) {
-			d.settle(a.unasked(), false)
-			continue
-		}
-		r.work <- a
 	}
 }
 

@@ -72,8 +72,8 @@ type Runner struct {
 	accepted atomic.Int64 // replies
 
 	turn  sync.Mutex // held by the lane that hands attempts to the senders
-	work  chan *attempt
-	slots chan struct{} // a token for each of Concurrency that is free
+	queue *queue
+	slots chan struct{} // where attempts hold one: a token for each of Concurrency that is free
 
 	claimCtx context.Context // ends when the run stops claiming
 	sendCtx  context.Context // ends when requests in flight are given up
@@ -102,7 +102,7 @@ func (r *Runner) Run(ctx context.Context, lock RunLock) Summary {
 	r.pace = newPace(r.Rate)
 	r.breaker = &breaker{limit: r.Breaker}
 	r.budget = newBudget(r.Limit, r.Canary)
-	r.work = make(chan *attempt)
+	r.queue = newQueue(r.Concurrency)
 	r.slots = make(chan struct{}, r.Concurrency)
 	r.group = newGroupSettler(detached, r)
 
@@ -120,7 +120,7 @@ func (r *Runner) Run(ctx context.Context, lock RunLock) Summary {
 	if err != nil {
 		r.stop.stop(StoppedByError, err)
 	}
-	close(r.work)
+	r.queue.close()
 	senders.Wait()
 	r.group.close()
 	close(finished)

@@ -21,19 +21,26 @@ type attempt struct {
 
 // sendLoop is one sender: one request at a time.
 func (r *Runner) sendLoop() {
-	for a := range r.work {
-		failpoint.Hit("before_send")
-		reply := r.Sender.Send(r.sendCtx, a.message, a.permit)
-		failpoint.Hit("after_reply")
-		if !r.holdsSlots() {
-			r.free(1)
-		}
-		if !reply.NotAsked {
-			r.Tally.Requests.Add(1)
-			r.adapt(reply, a.intent.RunAttempt)
-		}
-		a.delivering.settle(a.settlement(reply), r.holdsSlots())
+	for a := r.queue.take(); a != nil; a = r.queue.take() {
+		s := r.send(a)
+		r.queue.done()
+		a.delivering.settle(s, r.holdsSlots())
 	}
+}
+
+// send makes an attempt, and says what came of it.
+func (r *Runner) send(a *attempt) Settlement {
+	if !r.holdsSlots() && !r.mayBegin(r.claimCtx) {
+		return a.unasked()
+	}
+	failpoint.Hit("before_send")
+	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)
+	failpoint.Hit("after_reply")
+	if !reply.NotAsked {
+		r.Tally.Requests.Add(1)
+		r.adapt(reply, a.intent.RunAttempt)
+	}
+	return a.settlement(reply)
 }
 
 // permit is asked immediately before the first byte of the request: the locks
@@ -130,6 +137,11 @@ func (a *attempt) recovered(d Decision) Settlement {
 	}
 }
 
+// mayBegin waits for the right to send; false: the run is stopping.
+func (r *Runner) mayBegin(ctx context.Context) bool {
+	return !r.stop.stopped() && r.pace.wait(ctx) == nil && r.awaitLock()
+}
+
 // reserveSlot waits for a free slot, and for the right to send.
 func (r *Runner) reserveSlot(ctx context.Context) bool {
 	select {
@@ -137,7 +149,7 @@ func (r *Runner) reserveSlot(ctx context.Context) bool {
 	case <-r.stop.done:
 		return false
 	}
-	if err := r.pace.wait(ctx); err != nil || !r.awaitLock() {
+	if !r.mayBegin(ctx) {
 		r.free(1)
 		return false
 	}

@@ -8,8 +8,7 @@ import (
 )
 
 const (
-	groupMax   = 1000 // settlements in one transaction, at most
-	groupQueue = 1000
+	groupMax = 1000 // settlements in one transaction, at most
 	// groupWait is how long a group may wait to grow, where nothing but a commit
 	// is to be saved: a repeat is harmless there, so that what a kill leaves
 	// unsettled in that time costs nothing but the repeats.
@@ -31,71 +30,95 @@ type groupSettler struct {
 	ctx    context.Context
 	runner *Runner
 	wait   time.Duration
-	in     chan groupItem
+	wake   chan struct{} // holds a token when there is a reason to look at the items
+
+	mu     sync.Mutex
+	items  []groupItem // no more than there are in open claims
+	closed bool
 }
 
 func newGroupSettler(ctx context.Context, r *Runner) *groupSettler {
-	g := &groupSettler{ctx: ctx, runner: r, in: make(chan groupItem, groupQueue)}
+	g := &groupSettler{ctx: ctx, runner: r, wake: make(chan struct{}, 1)}
 	if r.Idempotent {
 		g.wait = groupWait
 	}
 	return g
 }
 
-func (g *groupSettler) add(i groupItem) { g.in <- i }
+// add wakes the settler for the first of a group, and for what makes it ready: not for
+// each of its settlements.
+func (g *groupSettler) add(i groupItem) {
+	g.mu.Lock()
+	g.items = append(g.items, i)
+	n := len(g.items)
+	g.mu.Unlock()
+	if n == 1 || n == groupEnough || g.runner.queue.idle() {
+		g.look()
+	}
+}
+
+func (g *groupSettler) look() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
 
 // close is called when nothing more will be added.
-func (g *groupSettler) close() { close(g.in) }
+func (g *groupSettler) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.look()
+}
 
 func (g *groupSettler) run() {
-	items := make([]groupItem, 0, groupMax)
-	for first := range g.in {
-		items = g.gather(append(items[:0], first))
-		if err := g.runner.settle(g.ctx, g.runner.Settler, items); err != nil {
+	for group := g.next(); group != nil; group = g.next() {
+		if err := g.runner.settle(g.ctx, g.runner.Settler, group); err != nil {
 			g.runner.stop.stop(StoppedByError, err)
 		}
-		for _, i := range items {
+		for _, i := range group {
 			i.open.Done()
 		}
 	}
 }
 
-// gather adds what has come in, and waits for more if the group is small.
-func (g *groupSettler) gather(items []groupItem) []groupItem {
+// next returns a group once there is one, and gives it time to grow if it is small;
+// nil: there will be none any more.
+func (g *groupSettler) next() []groupItem {
 	var patience <-chan time.Time
-	if g.wait > 0 {
-		timer := time.NewTimer(g.wait)
-		defer timer.Stop()
-		patience = timer.C
-	}
-	for len(items) < groupMax {
-		select {
-		case item, ok := <-g.in:
-			if !ok {
-				return items
-			}
-			items = append(items, item)
-			continue
-		default:
+	over := g.wait == 0
+	for {
+		group, waiting, closed := g.take(over)
+		if group != nil || closed {
+			return group
 		}
-		if patience == nil || len(items) >= groupEnough || g.runner.idle() {
-			return items
+		if waiting && patience == nil {
+			timer := time.NewTimer(g.wait)
+			defer timer.Stop()
+			patience = timer.C
 		}
 		select {
-		case item, ok := <-g.in:
-			if !ok {
-				return items
-			}
-			items = append(items, item)
+		case <-g.wake:
 		case <-patience:
-			return items
+			over = true
 		}
 	}
-	return items
 }
 
-// idle says that no request is on its way, so that no settlement is either.
-func (r *Runner) idle() bool { return len(r.slots) == r.Concurrency }
+// take returns what is to be settled now. A group that may still grow is left waiting,
+// unless the time for that is over.
+func (g *groupSettler) take(over bool) (group []groupItem, waiting, closed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.items), groupMax)
+	if n == 0 || !over && !g.closed && n < groupEnough && !g.runner.queue.idle() {
+		return nil, n > 0, g.closed
+	}
+	group = g.items[:n:n]
+	g.items = append(make([]groupItem, 0, max(n, len(g.items)-n)), g.items[n:]...)
+	return group, false, g.closed
+}
 
 // settle has a group written, reports what came of it, and frees its slots.
 func (r *Runner) settle(ctx context.Context, by Settler, items []groupItem) error {

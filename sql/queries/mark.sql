@@ -7,18 +7,19 @@
 -- Shape: "in this very transaction" is the delivery's xmin, which says who wrote the
 --   row (manual, System Columns). An invoice that was deleted or taken back meanwhile
 --   is not marked, and reported. The table has no alias, so that the user's
---   fragments may name it. A scalar subquery stays one index look-up for each row;
---   an EXISTS may become a join of everything with everything.
+--   fragments may name it. The subquery is an array, which is made once, by the ledger's
+--   index, and then leads into the invoices' one: a join may become one of everything
+--   with everything.
 -- $2 and on, where INVOICES_MARK_SENT has {reply.…} placeholders: what the replies
 --   said in each one's place, as a JSON object by the invoices' ids.
 update {{.Invoices}}
 set {{.MarkSent}}
-where {{.ID}} = any ($1::{{.KeyType}}[])
-  and ({{.Pending}}
-  )
-  and (
-      select billonce_delivery.state = 'sent' and billonce_delivery.xmin = pg_current_xact_id()::xid
+where {{.ID}} = any (array(
+      select billonce_delivery.invoice_id
       from {{.Schema}}.deliveries as billonce_delivery
-      where billonce_delivery.invoice_id = {{.Invoices}}.{{.ID}}
+      where billonce_delivery.invoice_id = any ($1::{{.KeyType}}[])
+        and billonce_delivery.state = 'sent' and billonce_delivery.xmin = pg_current_xact_id()::xid
+  ))
+  and ({{.Pending}}
   )
 returning {{.ID}}::text

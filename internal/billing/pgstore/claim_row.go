@@ -79,9 +79,6 @@ func (c *rowClaimer) settle(ctx context.Context, group []billing.Settlement, cam
 		return err
 	}
 	w := &writing{begun: true}
-	w.batch.Queue(writerSettings)
-	if err := c.store.settleOn(ctx, c.conn, w, group, came); err != nil {
-		return err
-	}
-	return c.store.readBackSettled(ctx, c.conn, group, came)
+	w.settings()
+	return c.store.settleOn(ctx, c.conn, w, group, came)
 }

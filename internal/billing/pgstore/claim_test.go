@@ -53,12 +53,13 @@ func TestClaimsBeginOnGivenConnections(t *testing.T) {
 		given[i] = conn
 	}
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true, Claims: given[:],
+		Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	s.TakeForClaims(t.Context(), given[:]...)
 	var timeout string
 	if err := given[0].QueryRow(t.Context(), "show idle_in_transaction_session_timeout").Scan(&timeout); err != nil || timeout != "0" {
 		t.Errorf("its time-out is %q (%v)", timeout, err)

@@ -42,11 +42,24 @@ func (s *Store) Intend(ctx context.Context, intents []billing.Intent, deadline t
 	return ours, nil
 }
 
+// intendOnce takes it that the fence does not hold, and is told if it does.
 func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}) error {
+	const uniqueViolation = "23505"
+	err := s.intend(ctx, conn, intents, deadline, ours, false)
+	if pg := (*pgconn.PgError)(nil); !errors.As(err, &pg) || pg.Code != uniqueViolation {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "rollback"); err != nil {
+		return err
+	}
+	clear(ours)
+	return s.intend(ctx, conn, intents, deadline, ours, true)
+}
+
+func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}, fenced bool) error {
 	var fresh struct {
-		id, key    []string
-		runAttempt []int32
-		body       [][]byte
+		id, key []string
+		body    [][]byte
 	}
 	var again struct {
 		id, state, run      []string
@@ -57,7 +70,6 @@ func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billin
 		if i.Seen == nil {
 			fresh.id = append(fresh.id, string(i.InvoiceID))
 			fresh.key = append(fresh.key, i.Key)
-			fresh.runAttempt = append(fresh.runAttempt, int32(i.RunAttempt))
 			fresh.body = append(fresh.body, i.BodySHA256)
 			continue
 		}
@@ -71,7 +83,15 @@ func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billin
 	w := newWriting()
 	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
 	if len(fresh.id) > 0 {
-		w.query(collect, s.sql.intendNew, keys(fresh.id), fresh.runAttempt, keys(fresh.key), fresh.body, s.runID(), deadline.Seconds())
+		args := []any{keys(fresh.id), keys(fresh.key), fresh.body, s.runID(), deadline.Seconds()}
+		if fenced {
+			w.query(collect, s.sql.intendFenced, args...)
+		} else {
+			w.batch.Queue(s.sql.intendNew, args...)
+			for _, id := range fresh.id {
+				ours[billing.InvoiceID(id)] = struct{}{}
+			}
+		}
 	}
 	if len(again.id) > 0 {
 		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, keys(again.run), again.runAttempt, again.body,
@@ -117,8 +137,9 @@ func eachID(f func(id string)) func(pgx.Rows) error {
 
 // writing is a transaction in one round trip.
 type writing struct {
-	batch pgx.Batch
-	begun bool
+	batch       pgx.Batch
+	begun       bool
+	transaction string // its id, as the rows that it writes have it (xmin)
 }
 
 func newWriting() *writing {
@@ -127,12 +148,29 @@ func newWriting() *writing {
 		w.begun = true
 		return nil
 	})
-	w.batch.Queue(writerSettings)
+	w.settings()
 	return w
+}
+
+func (w *writing) settings() {
+	w.query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			w.transaction = string(rows.RawValues()[0])
+		}
+		return rows.Err()
+	}, writerSettings)
 }
 
 func (w *writing) query(collect func(pgx.Rows) error, text string, args ...any) {
 	w.batch.Queue(text, args...).Query(collect)
+}
+
+// exec adds the number of rows that the statement writes to n.
+func (w *writing) exec(n *int64, text string, args ...any) {
+	w.batch.Queue(text, args...).Exec(func(tag pgconn.CommandTag) error {
+		*n += tag.RowsAffected()
+		return nil
+	})
 }
 
 // commit sends the transaction. An error before the commit leaves it aborted,

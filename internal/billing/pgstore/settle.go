@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -28,11 +29,7 @@ func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came 
 	var refused error
 	err := persist(ctx, func() error {
 		err := s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			w := newWriting()
-			if err := s.settleOn(ctx, conn, w, group, came); err != nil {
-				return err
-			}
-			return s.readBackSettled(ctx, conn, group, came)
+			return s.settleOn(ctx, conn, newWriting(), group, came)
 		})
 		if err != nil && len(group) > 1 && !connectionLost(err) {
 			refused = err
@@ -62,39 +59,80 @@ func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came 
 	return nil
 }
 
-// unseen marks, within this file, a settlement whose guard let nothing through.
-const unseen billing.Settled = -1
-
-// settleOn runs the settlement of a group in w and commits it.
+// settleOn settles a group in w, commits it, and says what came of it. Nearly always
+// every guard lets its settlement through, and every invoice is marked: their numbers
+// say so.
 func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group []billing.Settlement, came []billing.Settled) error {
-	at := make(map[string]int, len(group))
-	var sent []*billing.Settlement
-	for i := range group {
-		at[string(group[i].InvoiceID)] = i
-		came[i] = unseen
-		if group[i].State == billing.Sent {
-			sent = append(sent, &group[i])
-		}
-	}
+	var number int64
 	for _, part := range alike(group) {
-		s.queueSettle(w, part, eachID(func(id string) {
-			came[at[id]] = billing.SettledFully
-			if part[0].State == billing.Sent {
-				came[at[id]] = billing.SettledInvoiceGone // unless it is marked, next
-			}
-		}))
+		text, args := s.settleQuery(part)
+		w.exec(&number, text, args...)
 	}
+	var marked []string
+	sent := sentOf(group)
 	if len(sent) > 0 {
-		w.query(eachID(func(id string) { came[at[id]] = billing.SettledFully }), s.sql.mark, s.markArgs(sent)...)
+		w.query(appendIDs(&marked), s.sql.mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")
 	err := w.commit(ctx, conn)
 	failpoint.Fail("after_settle_commit", &err)
+	if err != nil {
+		return err
+	}
+	if number != int64(len(group)) || len(marked) != len(sent) {
+		return s.readBackSettled(ctx, conn, w.transaction, group, marked, came)
+	}
+	for i := range came {
+		came[i] = billing.SettledFully
+	}
+	return nil
+}
+
+// readBackSettled tells, from the ledger, what a transaction has settled, and what the
+// guard stopped: done already by an earlier try whose commit's fate was unknown, or
+// taken over by another run.
+func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, transaction string, group []billing.Settlement, marked []string, came []billing.Settled) error {
+	ids, runs, states := make([]string, len(group)), make([]string, len(group)), make([]string, len(group))
+	attempts := make([]int32, len(group))
+	at := make(map[string]int, len(group))
+	for i, g := range group {
+		ids[i], runs[i], states[i], attempts[i] = string(g.InvoiceID), g.RunID.String(), string(g.State), int32(g.Attempt)
+		at[ids[i]] = i
+		came[i] = billing.SettledByAnother
+	}
+	rows, err := conn.Query(ctx, s.sql.settled, keys(ids), keys(runs), attempts, states, transaction)
+	if err != nil {
+		return err
+	}
+	var id string
+	var now bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &now}, func() error {
+		i := at[id]
+		came[i] = billing.SettledFully
+		if now && group[i].State == billing.Sent && !slices.Contains(marked, id) {
+			came[i] = billing.SettledInvoiceGone
+		}
+		return nil
+	})
 	return err
 }
 
-// queueSettle queues the settling of a part of a group that is alike.
-func (s *Store) queueSettle(w *writing, part []*billing.Settlement, collect func(pgx.Rows) error) {
+func appendIDs(to *[]string) func(pgx.Rows) error {
+	return eachID(func(id string) { *to = append(*to, id) })
+}
+
+func sentOf(group []billing.Settlement) []*billing.Settlement {
+	var sent []*billing.Settlement
+	for i := range group {
+		if group[i].State == billing.Sent {
+			sent = append(sent, &group[i])
+		}
+	}
+	return sent
+}
+
+// settleQuery is the statement that settles a part of a group that is alike.
+func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any) {
 	ids := make([]billing.InvoiceID, len(part))
 	var retryIn []float64 // seconds
 	for i, g := range part {
@@ -111,8 +149,11 @@ func (s *Store) queueSettle(w *writing, part []*billing.Settlement, collect func
 		return g.Answer.ID
 	})
 	m := mannerOf(part[0])
-	w.query(collect, s.sql.settle, keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status,
-		retryIn, reasons, replyIDs)
+	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status}
+	if retryIn == nil && reasons == nil && replyIDs == nil {
+		return s.sql.settle, args
+	}
+	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs)
 }
 
 // manner is what settlements share that one statement writes: a group has few.
@@ -157,32 +198,6 @@ func texts(part []*billing.Settlement, of func(*billing.Settlement) string) []*s
 		all[i] = &text
 	}
 	return all
-}
-
-// readBackSettled tells what the guard stopped: done already by an earlier try
-// whose commit's fate was unknown, or taken over by another run.
-func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, group []billing.Settlement, came []billing.Settled) error {
-	var ids, runs, states []string
-	var attempts []int32
-	at := make(map[string]int)
-	for i, g := range group {
-		if came[i] == unseen {
-			ids, runs, states = append(ids, string(g.InvoiceID)), append(runs, g.RunID.String()), append(states, string(g.State))
-			attempts = append(attempts, int32(g.Attempt))
-			at[string(g.InvoiceID)] = i
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := conn.Query(ctx, s.sql.settled, keys(ids), keys(runs), attempts, states)
-	if err != nil {
-		return err
-	}
-	for _, i := range at {
-		came[i] = billing.SettledByAnother
-	}
-	return eachID(func(id string) { came[at[id]] = billing.SettledFully })(rows)
 }
 
 // printable makes a reason fit for PostgreSQL's text: valid UTF-8 without zero bytes.

@@ -5,9 +5,10 @@ import "billonce/sql"
 // statements are the texts of a run's statements, filled for one book.
 type statements struct {
 	scan, scanAfter, scanUpTo, scanAfterUpTo string
-	look, lockRows, bounds, pendingCount     string
-	intendNew, intendAgain, intended         string
-	settle, mark, settled                    string
+	look, lookLedger, lockRows, bounds       string
+	intendNew, intendFenced, intendAgain     string
+	intended, settled, pendingCount          string
+	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
 	delivery, open, resolve                  string
 	history, isPending, prune, missingID     string
@@ -26,13 +27,16 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.scanUpTo, "scan", []string{"upto"}},
 		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
 		{&s.look, "look", nil},
+		{&s.lookLedger, "look_ledger", nil},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
 		{&s.pendingCount, "pending_count", nil},
 		{&s.intendNew, "intend_new", nil},
+		{&s.intendFenced, "intend_new", []string{"fenced"}},
 		{&s.intendAgain, "intend_again", nil},
 		{&s.intended, "intended", nil},
 		{&s.settle, "settle", nil},
+		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
@@ -71,7 +75,8 @@ const beginWriting = "begin isolation level read committed read write"
 // keepalives bound how long a transaction half of which has arrived, from a client
 // that is gone, holds its rows: by Linux's defaults that is two hours, and our own
 // second try would wait for it.
-const writerSettings = `select set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, true),
+const writerSettings = `select pg_current_xact_id()::xid::text,
+       set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, true),
        set_config('statement_timeout', '60s', true),
        set_config('lock_timeout', '5s', true),
        set_config('enable_seqscan', 'off', true),

@@ -6,6 +6,7 @@
 package pgstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 	"github.com/rs/zerolog"
 
@@ -42,7 +42,6 @@ type Config struct {
 	Row            bool                // requests need the row as JSON
 	Columns        []string            // columns that requests need as text
 	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
-	Claims         []*pgx.Conn         // idle connections for the first claims; the others make their own
 	Log            zerolog.Logger
 }
 
@@ -82,15 +81,17 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
-	s.keepSpare(ctx, cfg.Claims)
 	return s, nil
 }
 
-// keepSpare prepares connections for being idle for as long as the run lock is waited
-// for. One that breaks is not missed: its claimer makes another.
-func (s *Store) keepSpare(ctx context.Context, conns []*pgx.Conn) {
+// TakeForClaims takes idle connections over for the first claims, and prepares them for
+// being idle for as long as the run lock is waited for. The other claims make their own,
+// and so does one whose connection breaks meanwhile.
+func (s *Store) TakeForClaims(ctx context.Context, conns ...*pgx.Conn) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, conn := range conns {
 		if conn.PgConn().Exec(ctx, advisory.SessionSettings(conn, s.cfg.LongestRequest)).Close() == nil {
 			s.spare = append(s.spare, conn)
@@ -259,13 +260,9 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 // Look implements billing.Looker.
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	var seen []billing.Invoice
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		failpoint.Hit("before_second_look")
-		rows, err := conn.Query(ctx, s.sql.look, keys(ids))
-		if err != nil {
-			return err
-		}
-		seen, err = pgx.CollectRows(rows, scanInvoice)
+		seen, err = s.lookOnce(ctx, conn, ids)
 		failpoint.Fail("after_second_look", &err)
 		return err
 	})
@@ -273,6 +270,69 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 		err = s.refuseTwins(seen)
 	}
 	return seen, err
+}
+
+func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, ids []billing.InvoiceID) ([]billing.Invoice, error) {
+	seen := make([]billing.Invoice, 0, len(ids))
+	var tried map[billing.InvoiceID]*billing.Delivery
+	wanted := keys(ids)
+	var both pgx.Batch
+	both.Queue(s.sql.look, wanted).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			seen = append(seen, s.invoice(rows.RawValues()))
+		}
+		return rows.Err()
+	})
+	both.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {
+		tried, err = scanDeliveries(rows)
+		return err
+	})
+	if err := conn.SendBatch(ctx, &both).Close(); err != nil {
+		return nil, err
+	}
+	if len(tried) > 0 {
+		for i := range seen {
+			seen[i].Delivery = tried[seen[i].ID]
+		}
+	}
+	return seen, nil
+}
+
+// invoice is a row of look.sql. All its values are text, which looks the same in
+// either of PostgreSQL's formats.
+func (s *Store) invoice(values [][]byte) billing.Invoice {
+	inv := billing.Invoice{ID: billing.InvoiceID(values[0])}
+	values = values[1:]
+	if s.cfg.Row {
+		inv.Row, values = bytes.Clone(values[0]), values[1:]
+	}
+	if len(values) > 0 {
+		inv.Columns = make([]*string, len(values))
+		for i, v := range values {
+			if v != nil {
+				text := string(v)
+				inv.Columns[i] = &text
+			}
+		}
+	}
+	return inv
+}
+
+// scanDeliveries reads look_ledger.sql.
+func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, error) {
+	all := map[billing.InvoiceID]*billing.Delivery{}
+	for rows.Next() {
+		var id string
+		var d billing.Delivery
+		var age, due zeronull.Float8
+		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.BodySHA256,
+			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
+			return nil, err
+		}
+		d.KeyAge, d.DueIn = seconds(age), seconds(due)
+		all[billing.InvoiceID(id)] = &d
+	}
+	return all, rows.Err()
 }
 
 // refuseTwins: where one id is that of several invoices, the ledger has one row for
@@ -286,24 +346,6 @@ func (s *Store) refuseTwins(invoices []billing.Invoice) error {
 		met[inv.ID] = struct{}{}
 	}
 	return nil
-}
-
-func scanInvoice(row pgx.CollectableRow) (billing.Invoice, error) {
-	var inv billing.Invoice
-	var d billing.Delivery
-	var attempt, runAttempt zeronull.Int4
-	var age, due zeronull.Float8
-	err := row.Scan(&inv.ID, (*[]byte)(&inv.Row), (*pgtype.FlatArray[*string])(&inv.Columns),
-		(*zeronull.Text)(&d.State), &attempt, &runAttempt, (*zeronull.UUID)(&d.RunID), &d.BodySHA256,
-		&age, &due, &d.Doubtful, &d.DeadlinePassed)
-	if err != nil {
-		return inv, err
-	}
-	if d.State != "" {
-		d.Attempt, d.RunAttempt, d.KeyAge, d.DueIn = int(attempt), int(runAttempt), seconds(age), seconds(due)
-		inv.Delivery = &d
-	}
-	return inv, nil
 }
 
 // CountPending counts the pending invoices.

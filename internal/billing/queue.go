@@ -1,0 +1,76 @@
+package billing
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// queue hands attempts to the senders, in their order. Unlike a channel it takes a
+// whole group at once: a channel would wake the lane that fills it for each attempt.
+type queue struct {
+	low  int          // attempts that are left as the next group may come
+	busy atomic.Int64 // attempts that were taken and are not done
+
+	mu       sync.Mutex
+	some     sync.Cond // there are attempts, or will be none any more
+	room     sync.Cond // no more than low are left
+	attempts []*attempt
+	next     int // of attempts
+	closed   bool
+}
+
+func newQueue(low int) *queue {
+	q := &queue{low: low}
+	q.some.L, q.room.L = &q.mu, &q.mu
+	return q
+}
+
+// put adds a group, and returns once the next one may come.
+func (q *queue) put(group []*attempt) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.attempts = append(q.attempts, group...)
+	q.some.Broadcast()
+	for q.left() > q.low {
+		q.room.Wait()
+	}
+}
+
+// take returns the next attempt once there is one; nil: there will be none any more.
+// Its taker calls done.
+func (q *queue) take() *attempt {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.left() == 0 {
+		if q.closed {
+			return nil
+		}
+		q.some.Wait()
+	}
+	q.busy.Add(1)
+	a := q.attempts[q.next]
+	q.attempts[q.next] = nil
+	q.next++
+	if q.left() == q.low {
+		q.room.Broadcast()
+	}
+	if q.left() == 0 {
+		q.attempts, q.next = q.attempts[:0], 0
+	}
+	return a
+}
+
+func (q *queue) done() { q.busy.Add(-1) }
+
+// close is called when nothing more will be put.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.some.Broadcast()
+}
+
+func (q *queue) left() int { return len(q.attempts) - q.next }
+
+// idle says that no request is on its way, so that no settlement is either.
+func (q *queue) idle() bool { return q.busy.Load() == 0 }
