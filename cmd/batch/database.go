@@ -25,7 +25,7 @@ const (
 type database struct {
 	main, lock *pgx.ConnConfig
 	sameServer bool // main and lock are one URL
-	pooled     bool // main leads through a pooler, as the proof has seen
+	pooled     bool // main leads through a pooler, as the first connections have shown
 	proven     proven
 	server     *pgtemp.Server
 }

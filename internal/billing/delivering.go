@@ -150,6 +150,16 @@ func (d *delivering) ahead(wanted int) int {
 	return min(wanted, ahead)
 }
 
+// queueLow is how many attempts may be left as a lane hands over its next ones: enough
+// for the senders to go on with. Where they are held back, an intent would grow old by
+// that.
+func (r *Runner) queueLow() int {
+	if r.Rate > 0 {
+		return 0
+	}
+	return r.Concurrency
+}
+
 // looked is what a second look found to send.
 type looked struct {
 	at       time.Time

@@ -34,7 +34,7 @@ func (l *lanes) start(n int) {
 func (l *lanes) standIn() {
 	r := l.runner
 	l.mu.Lock()
-	enough := r.SettlesLate || l.open >= r.MostLanes || 4*r.queue.busy.Load() > int64(r.Concurrency)
+	enough := r.SettlesLate || l.open >= r.MostLanes || 4*r.underWay() > r.Concurrency
 	l.mu.Unlock()
 	if !enough && !l.pass.over() {
 		l.start(0)

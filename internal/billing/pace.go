@@ -57,15 +57,18 @@ func (p *pace) pausedFor() time.Duration {
 
 // wait returns when one more request may start.
 func (p *pace) wait(ctx context.Context) error {
+	if p.limiter.Limit() != rate.Inf {
+		if err := p.limiter.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	// The pause comes last: it may have begun while the rate was waited for.
 	for d := p.pausedFor(); d > 0; d = p.pausedFor() {
 		if err := sleep(ctx, d); err != nil {
 			return err
 		}
 	}
-	if p.limiter.Limit() == rate.Inf {
-		return ctx.Err()
-	}
-	return p.limiter.Wait(ctx)
+	return ctx.Err()
 }
 
 // ready takes the right to one more request if it may start now.

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -29,8 +30,12 @@ func newQueue(low int) *queue {
 func (q *queue) put(group []*attempt) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.attempts = append(q.attempts, group...)
-	q.some.Broadcast()
+	// What is taken makes room for what comes: a queue that never runs empty would grow.
+	q.attempts = append(slices.Delete(q.attempts, 0, q.next), group...)
+	q.next = 0
+	for range group {
+		q.some.Signal()
+	}
 	for q.left() > q.low {
 		q.room.Wait()
 	}
@@ -41,11 +46,8 @@ func (q *queue) put(group []*attempt) {
 func (q *queue) take() *attempt {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.left() == 0 {
-		if q.closed {
-			return nil
-		}
-		q.some.Wait()
+	if !q.awaitSome() {
+		return nil
 	}
 	q.busy.Add(1)
 	a := q.attempts[q.next]
@@ -54,10 +56,22 @@ func (q *queue) take() *attempt {
 	if q.left() == q.low {
 		q.room.Broadcast()
 	}
-	if q.left() == 0 {
-		q.attempts, q.next = q.attempts[:0], 0
-	}
 	return a
+}
+
+// await returns true once there is an attempt, false if there will be none any more.
+func (q *queue) await() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.awaitSome()
+}
+
+// awaitSome is await for who holds mu.
+func (q *queue) awaitSome() bool {
+	for q.left() == 0 && !q.closed {
+		q.some.Wait()
+	}
+	return q.left() > 0
 }
 
 func (q *queue) done() { q.busy.Add(-1) }
@@ -72,5 +86,5 @@ func (q *queue) close() {
 
 func (q *queue) left() int { return len(q.attempts) - q.next }
 
-// idle says that no request is on its way, so that no settlement is either.
+// idle says that no request is on its way: hardly a settlement will come, then.
 func (q *queue) idle() bool { return q.busy.Load() == 0 }

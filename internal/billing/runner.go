@@ -72,6 +72,7 @@ type Runner struct {
 	accepted atomic.Int64 // replies
 
 	turn  sync.Mutex // held by the lane that hands attempts to the senders
+	right sync.Mutex // held by the sender that waits for the right to send
 	queue *queue
 	slots chan struct{} // where attempts hold one: a token for each of Concurrency that is free
 
@@ -102,7 +103,7 @@ func (r *Runner) Run(ctx context.Context, lock RunLock) Summary {
 	r.pace = newPace(r.Rate)
 	r.breaker = &breaker{limit: r.Breaker}
 	r.budget = newBudget(r.Limit, r.Canary)
-	r.queue = newQueue(r.Concurrency)
+	r.queue = newQueue(r.queueLow())
 	r.slots = make(chan struct{}, r.Concurrency)
 	r.group = newGroupSettler(detached, r)
 

@@ -21,18 +21,34 @@ type attempt struct {
 
 // sendLoop is one sender: one request at a time.
 func (r *Runner) sendLoop() {
-	for a := r.queue.take(); a != nil; a = r.queue.take() {
-		s := r.send(a)
+	for a, may := r.next(); a != nil; a, may = r.next() {
+		s := a.unasked
+		if may {
+			s = a.send
+		}
+		settlement := s()
 		r.queue.done()
-		a.delivering.settle(s, r.holdsSlots())
+		a.delivering.settle(settlement, r.holdsSlots())
 	}
 }
 
-// send makes an attempt, and says what came of it.
-func (r *Runner) send(a *attempt) Settlement {
-	if !r.holdsSlots() && !r.mayBegin(r.claimCtx) {
-		return a.unasked()
+// next is a sender's next attempt, nil at the end, and whether it may be made. Where
+// attempts hold no slots, one sender at a time waits for the right to send, and takes
+// its attempt then: so what is not sent yet waits in the queue alone, however slow the
+// pace, and is not older at its turn than the lanes have reckoned with.
+func (r *Runner) next() (a *attempt, may bool) {
+	if r.holdsSlots() {
+		return r.queue.take(), true
 	}
+	r.right.Lock()
+	defer r.right.Unlock()
+	may = r.queue.await() && r.mayBegin(r.claimCtx)
+	return r.queue.take(), may
+}
+
+// send makes the attempt, and says what came of it.
+func (a *attempt) send() Settlement {
+	r := a.delivering.runner
 	failpoint.Hit("before_send")
 	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)
 	failpoint.Hit("after_reply")
@@ -174,6 +190,14 @@ func (r *Runner) reserveSlots(ctx context.Context, wanted int) int {
 		}
 	}
 	return wanted
+}
+
+// underWay is how many attempts keep senders or slots busy.
+func (r *Runner) underWay() int {
+	if r.holdsSlots() {
+		return r.Concurrency - len(r.slots)
+	}
+	return int(r.queue.busy.Load())
 }
 
 func (r *Runner) free(n int) {

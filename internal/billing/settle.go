@@ -12,7 +12,7 @@ const (
 	// groupWait is how long a group may wait to grow, where nothing but a commit
 	// is to be saved: a repeat is harmless there, so that what a kill leaves
 	// unsettled in that time costs nothing but the repeats.
-	groupWait = 20 * time.Millisecond
+	groupWait = 5 * time.Millisecond
 	// groupEnough is a group that need not wait to grow.
 	groupEnough = 250
 )

@@ -32,9 +32,9 @@ func mutants() []mutant {
 				},
 				{
 					"internal/billing/send.go",
-					"		reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n",
-					"		reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n" +
-						"		_, _ = r.Intender.Intend(context.WithoutCancel(r.sendCtx), []Intent{a.intent}, time.Minute)\n",
+					"	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n",
+					"	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n" +
+						"	_, _ = r.Intender.Intend(context.WithoutCancel(r.sendCtx), []Intent{a.intent}, time.Minute)\n",
 				},
 			},
 			"cmd/batch", "TestP1IntentIsCommittedBeforeTheRequest", `[1-9]\d* of them without a committed intent`,
@@ -58,6 +58,16 @@ func mutants() []mutant {
 			"the ledger's fence is ignored",
 			[]edit{{"internal/billing/delivering.go", "committed[a.intent.InvoiceID]; !ok {", "committed[a.intent.InvoiceID]; false && !ok {"}},
 			"internal/billing/pgstore", "TestP1FenceHoldsWithoutLocks", `[1-9]\d* of 300 invoices were sent more than once`,
+		},
+		{
+			"a fence that held is forgotten as the intents are recorded again",
+			[]edit{{"internal/billing/pgstore/intend.go", "	clear(ours)\n	return", "	return"}},
+			"internal/billing/pgstore", "TestP1FenceHoldsOneOfAGroup", `want 1 and 3`,
+		},
+		{
+			"what a group came to is not looked into",
+			[]edit{{"internal/billing/pgstore/settle.go", "			if n != int64(len(part)) {\n", "			if n < 0 {\n"}},
+			"internal/billing/pgstore", "TestSettleTellsWhatCameOfEach", `settled: \[0 1 1 1 0 0\]`,
 		},
 		{
 			"the request's body can be rewound (GetBody kept)",

@@ -2,7 +2,7 @@
 --   first byte of their requests.
 -- Locks: the primary key is the fence: of two runners that get here with one
 --   invoice, locks broken or strategies mixed, one inserts, and the other waits
---   for it and inserts nothing.
+--   for it and does not.
 -- Shape: the plain INSERT fails as a whole if the fence holds (23505), which it hardly
 --   ever does: a speculative one (ON CONFLICT) looks into the index twice and writes a
 --   further WAL record for each row.

@@ -106,6 +106,23 @@ func TestBreakerLeavesTheRestUntouched(t *testing.T) {
 	}
 }
 
+// Intents are not recorded so far ahead of a slow pace that they grow too old to be sent.
+func TestIntentsKeepPaceWithTheRate(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 160)
+	var a api
+	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) {
+		c.Idempotent, c.Concurrency, c.Rate, c.Breaker = true, 64, 20, 1000
+		c.KeyTTL = c.Timeout + 80*time.Second // an intent lives for four seconds
+	}).Run(t.Context(), nil)
+	if asked := len(a.requests); s.Sent != 160 || asked != 160 {
+		t.Errorf("%d requests, summary %+v", asked, s)
+	}
+	if n := query[int](t, cfg, "select count(*) from billonce.history"); n > 40 {
+		t.Errorf("%d intents of 160 grew too old", n)
+	}
+}
+
 // An API that does not let us in refuses every invoice: the run stops before all of
 // them are `failed`. One that looks at each and refuses it goes on being asked.
 func TestBreakerCountsDenials(t *testing.T) {

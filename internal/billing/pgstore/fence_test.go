@@ -61,6 +61,22 @@ func TestP1FenceHoldsWithoutLocks(t *testing.T) {
 	}
 }
 
+// P1: one invoice of a group that another run has begun costs that one, not the group.
+func TestP1FenceHoldsOneOfAGroup(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3)
+	theirs, _ := openStore(t, cfg, "advisory")
+	sending(t, theirs, "2")
+	s, run := openStore(t, cfg, "advisory")
+	ours, err := s.Intend(t.Context(), []billing.Intent{newIntent("1"), newIntent("2"), newIntent("3")}, time.Minute)
+	if _, taken := ours["2"]; err != nil || taken || len(ours) != 2 {
+		t.Errorf("ours: %v (%v), want 1 and 3", ours, err)
+	}
+	if n := query[int](t, cfg, "select count(*) from billonce.deliveries where run_id = $1", run); n != 2 {
+		t.Errorf("%d deliveries are ours, want 2", n)
+	}
+}
+
 // What could not be locked is not sent.
 func TestFailedClaimSendsNothing(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -87,7 +88,12 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		if fenced {
 			w.query(collect, s.sql.intendFenced, args...)
 		} else {
-			w.batch.Queue(s.sql.intendNew, args...)
+			w.exec(func(n int64) error {
+				if n != int64(len(fresh.id)) {
+					return fmt.Errorf("%d of %d new deliveries were recorded, with no error: does a trigger or a rule on the ledger hold them back?", n, len(fresh.id))
+				}
+				return nil
+			}, s.sql.intendNew, args...)
 			for _, id := range fresh.id {
 				ours[billing.InvoiceID(id)] = struct{}{}
 			}
@@ -165,12 +171,9 @@ func (w *writing) query(collect func(pgx.Rows) error, text string, args ...any) 
 	w.batch.Queue(text, args...).Query(collect)
 }
 
-// exec adds the number of rows that the statement writes to n.
-func (w *writing) exec(n *int64, text string, args ...any) {
-	w.batch.Queue(text, args...).Exec(func(tag pgconn.CommandTag) error {
-		*n += tag.RowsAffected()
-		return nil
-	})
+// exec queues a statement, and has told called with the number of rows that it wrote.
+func (w *writing) exec(told func(n int64) error, text string, args ...any) {
+	w.batch.Queue(text, args...).Exec(func(tag pgconn.CommandTag) error { return told(tag.RowsAffected()) })
 }
 
 // commit sends the transaction. An error before the commit leaves it aborted,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -60,18 +59,22 @@ func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came 
 }
 
 // settleOn settles a group in w, commits it, and says what came of it. Nearly always
-// every guard lets its settlement through, and every invoice is marked: their numbers
-// say so.
+// every guard lets its settlement through, and every invoice is marked: numbers say so.
 func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group []billing.Settlement, came []billing.Settled) error {
-	var number int64
+	var short []*billing.Settlement // parts of which not all were let through
 	for _, part := range alike(group) {
 		text, args := s.settleQuery(part)
-		w.exec(&number, text, args...)
+		w.exec(func(n int64) error {
+			if n != int64(len(part)) {
+				short = append(short, part...)
+			}
+			return nil
+		}, text, args...)
 	}
-	var marked []string
+	var marked []billing.InvoiceID
 	sent := sentOf(group)
 	if len(sent) > 0 {
-		w.query(appendIDs(&marked), s.sql.mark, s.markArgs(sent)...)
+		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), s.sql.mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")
 	err := w.commit(ctx, conn)
@@ -79,46 +82,56 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	if err != nil {
 		return err
 	}
-	if number != int64(len(group)) || len(marked) != len(sent) {
-		return s.readBackSettled(ctx, conn, w.transaction, group, marked, came)
+	became := make(map[billing.InvoiceID]billing.Settled) // where it is not SettledFully
+	if len(marked) < len(sent) {
+		for _, g := range sent {
+			became[g.InvoiceID] = billing.SettledInvoiceGone
+		}
+		for _, id := range marked {
+			delete(became, id)
+		}
 	}
-	for i := range came {
-		came[i] = billing.SettledFully
+	if len(short) > 0 {
+		if err := s.readBackSettled(ctx, conn, w.transaction, short, became); err != nil {
+			return err
+		}
+	}
+	for i, g := range group {
+		came[i] = became[g.InvoiceID]
 	}
 	return nil
 }
 
-// readBackSettled tells, from the ledger, what a transaction has settled, and what the
-// guard stopped: done already by an earlier try whose commit's fate was unknown, or
-// taken over by another run.
-func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, transaction string, group []billing.Settlement, marked []string, came []billing.Settled) error {
-	ids, runs, states := make([]string, len(group)), make([]string, len(group)), make([]string, len(group))
-	attempts := make([]int32, len(group))
-	at := make(map[string]int, len(group))
-	for i, g := range group {
+// readBackSettled reads from the ledger what the guard let through, and what it
+// stopped: settled already by an earlier try whose commit's fate was unknown, or taken
+// over by another run.
+func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, transaction string, short []*billing.Settlement, became map[billing.InvoiceID]billing.Settled) error {
+	ids, runs, states := make([]string, len(short)), make([]string, len(short)), make([]string, len(short))
+	attempts := make([]int32, len(short))
+	for i, g := range short {
 		ids[i], runs[i], states[i], attempts[i] = string(g.InvoiceID), g.RunID.String(), string(g.State), int32(g.Attempt)
-		at[ids[i]] = i
-		came[i] = billing.SettledByAnother
 	}
 	rows, err := conn.Query(ctx, s.sql.settled, keys(ids), keys(runs), attempts, states, transaction)
 	if err != nil {
 		return err
 	}
+	justNow := make(map[billing.InvoiceID]bool, len(short))
 	var id string
 	var now bool
 	_, err = pgx.ForEachRow(rows, []any{&id, &now}, func() error {
-		i := at[id]
-		came[i] = billing.SettledFully
-		if now && group[i].State == billing.Sent && !slices.Contains(marked, id) {
-			came[i] = billing.SettledInvoiceGone
-		}
+		justNow[billing.InvoiceID(id)] = now
 		return nil
 	})
+	for _, g := range short {
+		now, stands := justNow[g.InvoiceID]
+		switch {
+		case !stands:
+			became[g.InvoiceID] = billing.SettledByAnother
+		case !now:
+			delete(became, g.InvoiceID) // the earlier try has marked it
+		}
+	}
 	return err
-}
-
-func appendIDs(to *[]string) func(pgx.Rows) error {
-	return eachID(func(id string) { *to = append(*to, id) })
 }
 
 func sentOf(group []billing.Settlement) []*billing.Settlement {

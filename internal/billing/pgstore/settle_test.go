@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,44 @@ func TestSettleOfAnInvoiceThatIsGone(t *testing.T) {
 	}
 	if marked := query[bool](t, cfg, "select sent_at is not null from invoices where id = 2"); marked {
 		t.Error("an invoice that was taken back was marked all the same")
+	}
+}
+
+// Numbers that do not fit are looked into: each settlement of a mixed group is told
+// what came of it.
+func TestSettleTellsWhatCameOfEach(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"advisory", "row"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 6)
+			s, run := openStore(t, cfg, strategy)
+			sending(t, s, "1", "2", "3", "4", "5", "6")
+			settle(t, s, sent(run, "4")) // by an earlier try, so to speak
+			execute(t, cfg, `update billonce.deliveries set run_id = gen_random_uuid(), attempt = 2 where invoice_id = 2;
+				delete from invoices where id = 3`)
+			_, by := claimFor(t, s, newClaimer(t, s), "1", "2", "5", "6")
+			refused, again := sent(run, "5"), sent(run, "6")
+			refused.State, refused.Status, refused.Reason = billing.Failed, 402, "no such customer"
+			again.State, again.Status, again.RetryIn = billing.Retry, 429, time.Hour
+			came, err := by.Settle(t.Context(), []billing.Settlement{
+				sent(run, "1"), sent(run, "2"), sent(run, "3"), sent(run, "4"), refused, again,
+			})
+			want := []billing.Settled{
+				billing.SettledFully, billing.SettledByAnother, billing.SettledInvoiceGone,
+				billing.SettledFully, billing.SettledFully, billing.SettledFully,
+			}
+			if err != nil || !slices.Equal(came, want) {
+				t.Errorf("settled: %v (%v), want %v", came, err, want)
+			}
+			got := query[string](t, cfg, "select string_agg(invoice_id || ':' || state, ' ' order by invoice_id) from billonce.deliveries")
+			if want := "1:sent 2:sending 3:sent 4:sent 5:failed 6:retry"; got != want {
+				t.Errorf("deliveries: %s, want %s", got, want)
+			}
+			if left := query[string](t, cfg, "select string_agg(id::text, ' ' order by id) from invoices where pending"); left != "2 5 6" {
+				t.Errorf("pending: %s, want 2 5 6", left)
+			}
+		})
 	}
 }
 
