@@ -22,13 +22,14 @@ type attempt struct {
 // sendLoop is one sender: one request at a time.
 func (r *Runner) sendLoop() {
 	for a, may := r.next(); a != nil; a, may = r.next() {
-		s := a.unasked
+		var s Settlement
 		if may {
-			s = a.send
+			s = a.send()
+		} else {
+			s = a.unasked()
 		}
-		settlement := s()
 		r.queue.done()
-		a.delivering.settle(settlement, r.holdsSlots())
+		a.delivering.settle(s, r.holdsSlots())
 	}
 }
 
