@@ -3,11 +3,16 @@ package pgstore_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+	"billonce/internal/pgtemp/pgtest"
 )
 
 // unlocked is a lock strategy that locks nothing, or fails.
@@ -64,16 +69,37 @@ func TestP1FenceHoldsWithoutLocks(t *testing.T) {
 // P1: one invoice of a group that another run has begun costs that one, not the group.
 func TestP1FenceHoldsOneOfAGroup(t *testing.T) {
 	t.Parallel()
-	cfg := seeded(t, 3)
-	theirs, _ := openStore(t, cfg, "advisory")
-	sending(t, theirs, "2")
-	s, run := openStore(t, cfg, "advisory")
-	ours, err := s.Intend(t.Context(), []billing.Intent{newIntent("1"), newIntent("2"), newIntent("3")}, time.Minute)
-	if _, taken := ours["2"]; err != nil || taken || len(ours) != 2 {
-		t.Errorf("ours: %v (%v), want 1 and 3", ours, err)
-	}
-	if n := query[int](t, cfg, "select count(*) from billonce.deliveries where run_id = $1", run); n != 2 {
-		t.Errorf("%d deliveries are ours, want 2", n)
+	for way, pooled := range map[string]bool{"direct": false, "pooler": true} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 3)
+			theirs, _ := openStore(t, cfg, "advisory")
+			sending(t, theirs, "2")
+			c := pgstore.Config{Conn: cfg, Pooled: pooled, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true}
+			if pooled {
+				var err error
+				if c.Conn, err = pgstore.ParseURL(pgtest.PgBouncer(t, cfg.ConnString(), "transaction"), "test"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := pgstore.Open(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close(context.Background()) })
+			ours, err := s.Intend(t.Context(), []billing.Intent{newIntent("1"), newIntent("2"), newIntent("3")}, time.Minute)
+			if _, taken := ours["2"]; err != nil || taken || len(ours) != 2 {
+				t.Errorf("ours: %v (%v), want 1 and 3", ours, err)
+			}
+			if n := query[int](t, cfg, "select count(*) from billonce.deliveries where run_id = $1", c.RunID); n != 2 {
+				t.Errorf("%d deliveries are ours, want 2", n)
+			}
+			came, err := s.Settle(t.Context(), []billing.Settlement{sent(c.RunID, "1"), sent(c.RunID, "2"), sent(c.RunID, "3")})
+			want := []billing.Settled{billing.SettledFully, billing.SettledByAnother, billing.SettledFully}
+			if err != nil || !slices.Equal(came, want) {
+				t.Errorf("settled: %v (%v), want %v", came, err, want)
+			}
+		})
 	}
 }
 
