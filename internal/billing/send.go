@@ -97,7 +97,7 @@ func (r *Runner) adapt(reply Reply, runAttempt int) {
 	}
 	why := "too many consecutive requests were neither accepted nor refused; look at the billing API, then run again"
 	if reply.Denied {
-		why = "the billing API does not let us in; look at its credentials, then `batch resolve --all-failed --retry`, and run again"
+		why = "the billing API does not let us in; look at its credentials, then `batch resolve --all-failed --retry --reason …`, and run again"
 	}
 	r.Log.Error().Int("breaker", r.Breaker).Str("last", reply.Reason).Msg("stopping: " + why)
 	r.stop.stop(StoppedByBreaker, nil)
