@@ -6,7 +6,6 @@
 package pgstore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,12 +15,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype/zeronull"
 	"github.com/rs/zerolog"
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
-	"billonce/internal/failpoint"
 )
 
 // Lanes is how many claims a run has open at the same time, MostLanes where slow
@@ -218,134 +215,6 @@ func (s *Store) ask(ctx context.Context, f func(ctx context.Context, conn *pgx.C
 		}
 		return conn.PgConn().Exec(ctx, "rollback").Close()
 	})
-}
-
-// Scan implements billing.Scanner.
-func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error) {
-	query, args := s.sql.scan, []any{limit}
-	switch {
-	case after != nil && upTo != nil:
-		query, args = s.sql.scanAfterUpTo, append(args, string(*after), string(*upTo))
-	case after != nil:
-		query, args = s.sql.scanAfter, append(args, string(*after))
-	case upTo != nil:
-		query, args = s.sql.scanUpTo, append(args, string(*upTo))
-	}
-	if len(s.cfg.Only) > 0 {
-		args = append(args, keys(s.cfg.Only))
-	}
-	var page []billing.Candidate
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		failpoint.Hit("before_scan")
-		rows, err := conn.Query(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		page, err = pgx.CollectRows(rows, scanCandidate)
-		failpoint.Fail("after_scan", &err)
-		return err
-	})
-	return page, err
-}
-
-func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
-	var c billing.Candidate
-	var due zeronull.Float8
-	var attempt, runAttempt zeronull.Int4
-	err := row.Scan(&c.ID, (*zeronull.Text)(&c.State), &due, (*zeronull.UUID)(&c.RunID), &attempt, &runAttempt)
-	c.DueIn, c.Attempt, c.RunAttempt = seconds(due), int(attempt), int(runAttempt)
-	return c, err
-}
-
-// Look implements billing.Looker.
-func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	var seen []billing.Invoice
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		failpoint.Hit("before_second_look")
-		seen, err = s.lookOnce(ctx, conn, ids)
-		failpoint.Fail("after_second_look", &err)
-		return err
-	})
-	if err == nil {
-		err = s.refuseTwins(seen)
-	}
-	return seen, err
-}
-
-func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	seen := make([]billing.Invoice, 0, len(ids))
-	var tried map[billing.InvoiceID]*billing.Delivery
-	wanted := keys(ids)
-	var both pgx.Batch
-	both.Queue(s.sql.look, wanted).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			seen = append(seen, s.invoice(rows.RawValues()))
-		}
-		return rows.Err()
-	})
-	both.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {
-		tried, err = scanDeliveries(rows)
-		return err
-	})
-	if err := conn.SendBatch(ctx, &both).Close(); err != nil {
-		return nil, err
-	}
-	if len(tried) > 0 {
-		for i := range seen {
-			seen[i].Delivery = tried[seen[i].ID]
-		}
-	}
-	return seen, nil
-}
-
-// invoice is a row of look.sql. All its values are text, which looks the same in
-// either of PostgreSQL's formats.
-func (s *Store) invoice(values [][]byte) billing.Invoice {
-	inv := billing.Invoice{ID: billing.InvoiceID(values[0])}
-	values = values[1:]
-	if s.cfg.Row {
-		inv.Row, values = bytes.Clone(values[0]), values[1:]
-	}
-	if len(values) > 0 {
-		inv.Columns = make([]*string, len(values))
-		for i, v := range values {
-			if v != nil {
-				text := string(v)
-				inv.Columns[i] = &text
-			}
-		}
-	}
-	return inv
-}
-
-// scanDeliveries reads look_ledger.sql.
-func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, error) {
-	all := map[billing.InvoiceID]*billing.Delivery{}
-	for rows.Next() {
-		var id string
-		var d billing.Delivery
-		var age, due zeronull.Float8
-		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.BodySHA256,
-			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
-			return nil, err
-		}
-		d.KeyAge, d.DueIn = seconds(age), seconds(due)
-		all[billing.InvoiceID(id)] = &d
-	}
-	return all, rows.Err()
-}
-
-// refuseTwins: where one id is that of several invoices, the ledger has one row for
-// all of them, and would be no fence between their requests.
-func (s *Store) refuseTwins(invoices []billing.Invoice) error {
-	met := make(map[billing.InvoiceID]struct{}, len(invoices))
-	for _, inv := range invoices {
-		if _, twice := met[inv.ID]; twice {
-			return fmt.Errorf("INVOICES_ID: %w: several pending invoices have the id %s; choose a column that tells them apart", ErrNotUnique, inv.ID)
-		}
-		met[inv.ID] = struct{}{}
-	}
-	return nil
 }
 
 // CountPending counts the pending invoices.
