@@ -13,7 +13,7 @@ import (
 type InvoiceID string
 
 // Invoice is what the second look saw: the row, still pending, and what the
-// ledger knows about it, in one snapshot that is younger than the lock.
+// ledger knows about it, in snapshots that are younger than the lock.
 type Invoice struct {
 	ID       InvoiceID
 	Row      json.RawMessage // as PostgreSQL wrote it; nil where no request needs it
