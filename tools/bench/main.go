@@ -79,7 +79,7 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	if o.river {
 		b.river = filepath.Join(dir, "river")
-		build := exec.CommandContext(ctx, "go", "build", "-C", "bench/river", "-o", b.river, ".")
+		build := exec.CommandContext(ctx, "go", "build", "-C", "tools/bench/river", "-o", b.river, ".")
 		if text, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build River's part (in the project's folder?): %w\n%s", err, text)
 		}
