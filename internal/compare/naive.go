@@ -11,8 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
+
+	"billonce/internal/pgerr"
 )
 
 const (
@@ -110,7 +113,7 @@ func (o orders) work(ctx context.Context, ids <-chan int64, a *account) (err err
 		began := time.Now()
 		sent, err := send(ctx, conn, client, id)
 		switch {
-		case o.Skip && isLockNotAvailable(err):
+		case o.Skip && pgerr.Is(err, pgerrcode.LockNotAvailable): // NOWAIT met another's row lock
 			a.Held++
 		case err != nil:
 			return err

@@ -2,22 +2,11 @@ package compare
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
-
-// lockNotAvailable is what NOWAIT says of a row that somebody else has locked
-// (manual, Appendix A).
-const lockNotAvailable = "55P03"
-
-func isLockNotAvailable(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == lockNotAvailable
-}
 
 // sendUnlocked bills twice as soon as two servers run it.
 func (o orders) sendUnlocked(ctx context.Context, conn *pgx.Conn, client *http.Client, id int64) (bool, error) {
