@@ -89,7 +89,7 @@ func (a app) withTemporaryServer(ctx context.Context, settings map[string]string
 	if err != nil {
 		return err
 	}
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv, Tell: a.tell})
+	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv})
 	if err != nil {
 		return fmt.Errorf("start a temporary PostgreSQL: %w", err)
 	}
@@ -110,13 +110,6 @@ func (a app) thisProgram() (compare.Program, error) {
 // (https://no-color.org).
 func (a app) colors(out io.Writer) bool {
 	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(out)
-}
-
-// tell says what takes long to whoever watches; a log is for its lines alone.
-func (a app) tell(what string) {
-	if isTerminal(a.stderr) {
-		fmt.Fprintln(a.stderr, what)
-	}
 }
 
 func isTerminal(out io.Writer) bool {

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
+
+	"billonce/internal/pgerr"
 )
 
 const (
@@ -111,7 +113,7 @@ func (o orders) work(ctx context.Context, ids <-chan int64, a *account) (err err
 		began := time.Now()
 		sent, err := send(ctx, conn, client, id)
 		switch {
-		case o.Skip && isLockNotAvailable(err):
+		case o.Skip && pgerr.Is(err, pgerrcode.LockNotAvailable): // NOWAIT met another's row lock
 			a.Held++
 		case err != nil:
 			return err
@@ -141,15 +143,6 @@ func (o orders) bill(ctx context.Context, client *http.Client, id int64) error {
 		return fmt.Errorf("the API answered %s", reply.Status)
 	}
 	return nil
-}
-
-// lockNotAvailable is what NOWAIT says of a row that somebody else has locked
-// (manual, Appendix A).
-const lockNotAvailable = "55P03"
-
-func isLockNotAvailable(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == lockNotAvailable
 }
 
 // sendUnlocked bills twice as soon as two servers run it.
