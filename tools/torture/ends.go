@@ -39,7 +39,7 @@ func (r *round) noteExit(ctx context.Context, p *runner) {
 
 func (r *round) wantNothingLeft(ctx context.Context, p *runner, code string) {
 	var left int
-	err := r.stage.ask(context.WithoutCancel(ctx), r.database, func(ctx context.Context, conn *pgx.Conn) error {
+	err := r.testbed.ask(context.WithoutCancel(ctx), r.database, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, unsettled).Scan(&left)
 	})
 	if err == nil && left > 0 {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// crew starts a runner in its slot whenever there is none, as a CronJob would.
-func (r *round) crew(slot int) error {
-	for n := 1; r.storm.Err() == nil; n++ {
+// keepRunning starts a runner in its slot whenever there is none, as a CronJob would.
+func (r *round) keepRunning(slot int) error {
+	for n := 1; r.faulty.Err() == nil; n++ {
 		p, err := r.start(fmt.Sprintf("slot-%d-%d", slot, n), slot, "RUN_LOCK="+r.RunLock,
 			"DATABASE_URL="+r.networks[slot].url)
 		if err != nil {
@@ -20,8 +20,8 @@ func (r *round) crew(slot int) error {
 		r.slots[slot] = p
 		r.mu.Unlock()
 		<-p.ended
-		r.noteExit(r.storm, p)
-		_ = sleep(r.storm, 50*time.Millisecond)
+		r.noteExit(r.faulty, p)
+		_ = sleep(r.faulty, 50*time.Millisecond)
 	}
 	return nil
 }
@@ -37,7 +37,7 @@ func (r *round) start(name string, slot int, environment ...string) (*runner, er
 	if r.Lookup {
 		env = append(env, "BILLING_LOOKUP_URL="+r.judge.server.URL()+"/v1/invoices/{id}")
 	}
-	p, err := startRunner(r.stage.batch, r.dir, name, env)
+	p, err := startRunner(r.testbed.batch, r.dir, name, env)
 	if err == nil {
 		r.mu.Lock()
 		r.all = append(r.all, p)

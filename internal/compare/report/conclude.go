@@ -10,16 +10,16 @@ import (
 // material is a difference in speed that is worth a choice.
 const material = 0.10
 
-// find says in words what decides, and no more than the numbers show; what to do
+// conclude says in words what decides, and no more than the numbers show; what to do
 // comes first.
-func (r Report) find() []string {
-	findings := []string{}
+func (r Report) conclude() []string {
+	conclusions := []string{}
 	for _, say := range []func() string{r.sayChoice, r.saySpeed, r.sayCrash, r.sayDoubt} {
 		if text := say(); text != "" {
-			findings = append(findings, text)
+			conclusions = append(conclusions, text)
 		}
 	}
-	return findings
+	return conclusions
 }
 
 // sayChoice recommends a strategy.
@@ -46,7 +46,7 @@ func (r Report) sayChoice() string {
 		vacuum = fmt.Sprintf(", and it held vacuum back for %s s at most, against %s s", hundredths(advisoryHeld), hundredths(rowHeld))
 	}
 	if len(slow) == 0 {
-		return fmt.Sprintf("On this server, prefer advisory: in no setup was it more than %.0f %% slower than row beyond the noise%s.", 100*material, vacuum)
+		return fmt.Sprintf("On this server, prefer advisory: in no scenario was it more than %.0f %% slower than row beyond the noise%s.", 100*material, vacuum)
 	}
 	return fmt.Sprintf("On this server, row was more than %.0f %% faster with %s; elsewhere prefer advisory%s.", 100*material, list(slow), vacuum)
 }
@@ -95,18 +95,18 @@ func (r Report) mostRunners(ratios []Ratio) []Ratio {
 	return kept
 }
 
-// reference is the setup that stands for all: most runners, the middle latency.
-func (r Report) reference() (Setup, bool) {
+// reference is the scenario that stands for all: most runners, the middle latency.
+func (r Report) reference() (Scenario, bool) {
 	all := r.mostRunners(r.ratiosOf("wal_bytes"))
 	if len(all) == 0 {
-		return Setup{}, false
+		return Scenario{}, false
 	}
 	slices.SortFunc(all, func(a, b Ratio) int { return int(math.Copysign(1, a.LatencyMS-b.LatencyMS)) })
 	s := all[len(all)/2]
-	return Setup{Runners: s.Runners, LatencyMS: s.LatencyMS, ClaimSize: s.ClaimSize}, true
+	return Scenario{Runners: s.Runners, LatencyMS: s.LatencyMS, ClaimSize: s.ClaimSize}, true
 }
 
-// mostMedian is the largest median of a strategy, of all setups.
+// mostMedian is the largest median of a strategy, of all scenarios.
 func (r Report) mostMedian(strategy, measure string) (most float64) {
 	for _, x := range r.Results {
 		if x.Strategy == strategy {

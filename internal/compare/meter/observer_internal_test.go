@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSamplerNote: looks 20 ms apart, from which the most is kept.
-func TestSamplerNote(t *testing.T) {
+// TestObserverNote: looks 20 ms apart, from which the most is kept.
+func TestObserverNote(t *testing.T) {
 	t.Parallel()
 	holds := func(pid int32, transaction float64) session {
 		return session{PID: pid, Runner: "1", Transaction: transaction, Holds: true, Locks: 3}
@@ -17,42 +17,42 @@ func TestSamplerNote(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		looks [][]session
-		want  Samples
+		want  Peaks
 	}{
-		{"nobody", [][]session{nil}, Samples{Looks: 1}},
-		{"one look is no time", [][]session{{holds(1, 7)}}, Samples{Connections: 1, LockEntries: 3, Looks: 1}},
+		{"nobody", [][]session{nil}, Peaks{Looks: 1}},
+		{"one look is no time", [][]session{{holds(1, 7)}}, Peaks{Connections: 1, LockEntries: 3, Looks: 1}},
 		{
 			"one transaction, three looks",
 			[][]session{{holds(1, 7)}, {holds(1, 7)}, {holds(1, 7)}},
-			Samples{Connections: 1, LockEntries: 3, Horizon: 40 * time.Millisecond, Looks: 3},
+			Peaks{Connections: 1, LockEntries: 3, Horizon: 40 * time.Millisecond, Looks: 3},
 		},
 		{
 			"one transaction after the other",
 			[][]session{{holds(1, 7)}, {holds(1, 8)}, {holds(1, 9)}},
-			Samples{Connections: 1, LockEntries: 3, Looks: 3},
+			Peaks{Connections: 1, LockEntries: 3, Looks: 3},
 		},
 		{
 			"one that lets go in between",
 			[][]session{{holds(1, 7)}, {idle}, {holds(1, 7)}, {holds(1, 7)}},
-			Samples{Connections: 1, LockEntries: 3, Horizon: 20 * time.Millisecond, Looks: 4},
+			Peaks{Connections: 1, LockEntries: 3, Horizon: 20 * time.Millisecond, Looks: 4},
 		},
 		{
 			"a session that has just begun",
 			[][]session{{holds(1, 0)}},
-			Samples{Connections: 1, LockEntries: 3, Looks: 1},
+			Peaks{Connections: 1, LockEntries: 3, Looks: 1},
 		},
 		{
 			"two sessions",
 			[][]session{{holds(1, 7), holds(2, 7)}, {holds(2, 7)}},
-			Samples{Connections: 2, LockEntries: 6, Horizon: 20 * time.Millisecond, Looks: 2},
+			Peaks{Connections: 2, LockEntries: 6, Horizon: 20 * time.Millisecond, Looks: 2},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			m := &Sampler{}
+			m := &Observer{}
 			at := time.Now()
 			for i, look := range c.looks {
-				m.note(at.Add(time.Duration(i)*sampleEvery), look)
+				m.note(at.Add(time.Duration(i)*lookEvery), look)
 			}
 			if diff := cmp.Diff(c.want, m.seen); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
@@ -61,11 +61,11 @@ func TestSamplerNote(t *testing.T) {
 	}
 }
 
-// TestSamplerNoteCountsWaitingRunners: however many of its sessions wait.
-func TestSamplerNoteCountsWaitingRunners(t *testing.T) {
+// TestObserverNoteCountsWaitingRunners: however many of its sessions wait.
+func TestObserverNoteCountsWaitingRunners(t *testing.T) {
 	t.Parallel()
 	waits := func(pid int32, runner string) session { return session{PID: pid, Runner: runner, Waits: true} }
-	m := &Sampler{}
+	m := &Observer{}
 	if n := m.note(time.Now(), []session{waits(1, "1"), waits(2, "1"), waits(3, "2"), {PID: 4, Runner: "3"}}); n != 2 {
 		t.Errorf("want 2 runners that wait, got %d", n)
 	}

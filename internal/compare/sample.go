@@ -17,19 +17,19 @@ import (
 
 const signalTimeout = 30 * time.Second
 
-// measure fills one cell.
-func (c Comparison) measure(ctx context.Context, t *testbed, setup report.Setup) (cell report.Cell, err error) {
-	cell.Setup, cell.Invoices = setup, c.invoices(setup)
-	if err := t.refill(ctx, cell.Invoices); err != nil {
-		return cell, err
+// measure fills one sample.
+func (c Comparison) measure(ctx context.Context, t *testbed, scenario report.Scenario) (sample report.Sample, err error) {
+	sample.Scenario, sample.Invoices = scenario, c.invoices(scenario)
+	if err := t.refill(ctx, sample.Invoices); err != nil {
+		return sample, err
 	}
 	if err := t.meter.Start(ctx); err != nil {
-		return cell, err
+		return sample, err
 	}
-	var seen meter.Samples
+	var seen meter.Peaks
 	var said []string
-	account, err := withAPI(ctx, billingfake.Config{Idempotent: true, Latency: latencyOf(setup)}, func(billingURL string) error {
-		all, err := t.processes(c.runner(setup, true), setup.Runners, billingURL)
+	account, err := withAPI(ctx, billingfake.Config{Idempotent: true, Latency: latencyOf(scenario)}, func(billingURL string) error {
+		all, err := t.processes(c.runner(scenario, true), scenario.Runners, billingURL)
 		if err != nil {
 			return err
 		}
@@ -40,39 +40,39 @@ func (c Comparison) measure(ctx context.Context, t *testbed, setup report.Setup)
 		return err
 	})
 	if err != nil {
-		return cell, err
+		return sample, err
 	}
-	cell.Requests, cell.Duplicates = account.Requests, len(account.Duplicates)
-	if account.Billed != cell.Invoices {
-		return cell, fmt.Errorf("only %d of %d invoices were billed", account.Billed, cell.Invoices)
+	sample.Requests, sample.Duplicates = account.Requests, len(account.Duplicates)
+	if account.Billed != sample.Invoices {
+		return sample, fmt.Errorf("only %d of %d invoices were billed", account.Billed, sample.Invoices)
 	}
-	cell.Connections, cell.LockEntries, cell.HorizonSeconds = seen.Connections, seen.LockEntries, seen.Horizon.Seconds()
+	sample.Connections, sample.LockEntries, sample.HorizonSeconds = seen.Connections, seen.LockEntries, seen.Horizon.Seconds()
 	cost, err := t.meter.Read(ctx, seen.Looks)
 	if err != nil {
-		return cell, err
+		return sample, err
 	}
-	cell.Transactions, cell.Commits, cell.WALBytes, cell.DirtiedPages = cost.Transactions, cost.Commits, cost.WALBytes, cost.Pages
-	return cell, t.timed(ctx, &cell, said)
+	sample.Transactions, sample.Commits, sample.WALBytes, sample.DirtiedPages = cost.Transactions, cost.Commits, cost.WALBytes, cost.Pages
+	return sample, t.timed(ctx, &sample, said)
 }
 
-func (c Comparison) runner(setup report.Setup, keys bool) runner {
+func (c Comparison) runner(scenario report.Scenario, keys bool) runner {
 	return runner{
-		strategy: setup.Strategy, claim: setup.ClaimSize, workers: c.Concurrency, skip: true, keys: keys,
+		strategy: scenario.Strategy, claim: scenario.ClaimSize, workers: c.Concurrency, skip: true, keys: keys,
 		// Far above the API's latency, however busy the machine is.
 		timeout: cmp.Or(c.Timeout, naiveTimeout),
 	}
 }
 
 // together has runners begin at one signal, and waits for their ends.
-func (t *testbed) together(ctx context.Context, runners int, run func(context.Context) error) (seen meter.Samples, err error) {
+func (t *testbed) together(ctx context.Context, runners int, run func(context.Context) error) (seen meter.Peaks, err error) {
 	conn, err := t.connect(ctx)
 	if err != nil {
 		return seen, err
 	}
-	sampler := meter.Sample(ctx, conn, t.meter.Sessions, true)
+	observer := meter.Observe(ctx, conn, t.meter.Sessions, true)
 	defer func() {
 		var cerr error
-		seen, cerr = sampler.Close(ctx)
+		seen, cerr = observer.Close(ctx)
 		err = errors.Join(err, cerr)
 	}()
 	if err := t.hold(ctx); err != nil {
@@ -82,7 +82,7 @@ func (t *testbed) together(ctx context.Context, runners int, run func(context.Co
 	defer cancel(nil)
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx) }()
-	if err := t.signal(ctx, sampler, runners, ended); err != nil {
+	if err := t.signal(ctx, observer, runners, ended); err != nil {
 		cancel(err)
 		return seen, errors.Join(err, <-ended)
 	}
@@ -101,13 +101,13 @@ func (t *testbed) hold(ctx context.Context) error {
 }
 
 // signal lets the runners go, once all of them wait.
-func (t *testbed) signal(ctx context.Context, sampler *meter.Sampler, runners int, ended chan error) error {
+func (t *testbed) signal(ctx context.Context, observer *meter.Observer, runners int, ended chan error) error {
 	timeout := time.NewTimer(signalTimeout)
 	defer timeout.Stop()
 	for waiting := 0; waiting < runners; {
 		var open bool
 		select {
-		case waiting, open = <-sampler.Waiting:
+		case waiting, open = <-observer.Waiting:
 			if !open {
 				return errors.New("nobody looks at the runners any more")
 			}
@@ -126,12 +126,12 @@ func (t *testbed) signal(ctx context.Context, sampler *meter.Sampler, runners in
 	if _, err := t.conn.Exec(ctx, "commit"); err != nil {
 		return fmt.Errorf("let the runners go: %w", err)
 	}
-	sampler.Restart()
+	observer.Restart()
 	return nil
 }
 
 // timed reads how long it took, for each invoice and for all, and what it left.
-func (t *testbed) timed(ctx context.Context, cell *report.Cell, said []string) error {
+func (t *testbed) timed(ctx context.Context, sample *report.Sample, said []string) error {
 	var seconds, ledger []float64
 	for _, line := range said {
 		var last struct {
@@ -143,7 +143,7 @@ func (t *testbed) timed(ctx context.Context, cell *report.Cell, said []string) e
 		if err := json.Unmarshal([]byte(line), &last); err != nil {
 			return fmt.Errorf("read what a runner said last: %w\n%s", err, line)
 		}
-		cell.Held += last.Held + last.Summary.Wasted
+		sample.Held += last.Held + last.Summary.Wasted
 		seconds = append(seconds, last.Seconds...)
 	}
 	// What Billonce's runners took is in their ledger; it is empty after others.
@@ -151,7 +151,7 @@ func (t *testbed) timed(ctx context.Context, cell *report.Cell, said []string) e
 		coalesce(array_agg(extract(epoch from i.sent_at - d.first_sent_at)::float8) filter (where d.state = 'sent'), '{}'),
 		(select coalesce(sum(n_dead_tup), 0)::bigint from pg_stat_user_tables where schemaname = $2)
 		from %s i left join %s d on d.invoice_id = i.id`, t.table("invoices"), t.table("deliveries")), t.meter.Began, t.schema).
-		Scan(&cell.Seconds, &ledger, &cell.DeadTuples)
+		Scan(&sample.Seconds, &ledger, &sample.DeadTuples)
 	if err != nil {
 		return fmt.Errorf("read how long the invoices took: %w", err)
 	}
@@ -160,7 +160,7 @@ func (t *testbed) timed(ctx context.Context, cell *report.Cell, said []string) e
 		return errors.New("read how long the invoices took: nobody says")
 	}
 	slices.Sort(seconds)
-	cell.P50MS, cell.P95MS, cell.P99MS = percentile(seconds, 50), percentile(seconds, 95), percentile(seconds, 99)
+	sample.P50MS, sample.P95MS, sample.P99MS = percentile(seconds, 50), percentile(seconds, 95), percentile(seconds, 99)
 	return nil
 }
 

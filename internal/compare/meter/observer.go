@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const sampleEvery = 20 * time.Millisecond
+const lookEvery = 20 * time.Millisecond
 
 // sessions of the runners: who holds vacuum back (its transaction has an id or a
 // snapshot), who waits for a lock, and what each has in the shared lock table
@@ -20,8 +20,8 @@ from pg_stat_activity a
 left join (select pid, count(*) as n from pg_locks where $2 and not fastpath group by pid) l using (pid)
 where starts_with(a.application_name, $1)`
 
-// Sampler looks at the runners' sessions again and again, on a connection of its own.
-type Sampler struct {
+// Observer looks at the runners' sessions again and again, on a connection of its own.
+type Observer struct {
 	// Waiting is how many runners wait for a lock, after each look; closed where none
 	// can be taken any more.
 	Waiting chan int
@@ -33,13 +33,13 @@ type Sampler struct {
 	ended    chan struct{}
 
 	mu      sync.Mutex
-	seen    Samples
+	seen    Peaks
 	holding map[int32]holdingSince // by pid
 	err     error
 }
 
-// Samples are the most that was seen.
-type Samples struct {
+// Peaks are the most that was seen.
+type Peaks struct {
 	Connections, LockEntries int
 	Horizon                  time.Duration // one transaction held vacuum back
 	Looks                    int
@@ -61,11 +61,11 @@ type session struct {
 	Locks       int
 }
 
-// Sample starts to look at sessions by the beginning of their application_name. It
+// Observe starts to look at sessions by the beginning of their application_name. It
 // owns conn from now on. To count locks takes the server's time.
-func Sample(ctx context.Context, conn *pgx.Conn, sessions string, locks bool) *Sampler {
+func Observe(ctx context.Context, conn *pgx.Conn, sessions string, locks bool) *Observer {
 	ctx, stop := context.WithCancel(ctx)
-	s := &Sampler{
+	s := &Observer{
 		Waiting: make(chan int, 1), conn: conn, sessions: sessions, locks: locks,
 		stop: stop, ended: make(chan struct{}), holding: map[int32]holdingSince{},
 	}
@@ -73,10 +73,10 @@ func Sample(ctx context.Context, conn *pgx.Conn, sessions string, locks bool) *S
 	return s
 }
 
-func (s *Sampler) loop(ctx context.Context) {
+func (s *Observer) loop(ctx context.Context) {
 	defer close(s.ended)
 	defer close(s.Waiting)
-	tick := time.NewTicker(sampleEvery)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		// Not tied to ctx: pgx would close the connection in the middle of a look.
@@ -94,7 +94,7 @@ func (s *Sampler) loop(ctx context.Context) {
 	}
 }
 
-func (s *Sampler) look(ctx context.Context) error {
+func (s *Observer) look(ctx context.Context) error {
 	rows, err := s.conn.Query(ctx, sessions, pgx.QueryExecModeSimpleProtocol, s.sessions, s.locks)
 	if err != nil {
 		return fmt.Errorf("look at the runners' sessions: %w", err)
@@ -113,7 +113,7 @@ func (s *Sampler) look(ctx context.Context) error {
 }
 
 // note returns how many runners wait.
-func (s *Sampler) note(at time.Time, all []session) int {
+func (s *Observer) note(at time.Time, all []session) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	locks, waiting, holding := 0, map[string]bool{}, map[int32]holdingSince{}
@@ -140,14 +140,14 @@ func (s *Sampler) note(at time.Time, all []session) int {
 }
 
 // Restart forgets what was seen so far.
-func (s *Sampler) Restart() {
+func (s *Observer) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen, s.holding = Samples{Looks: s.seen.Looks}, map[int32]holdingSince{}
+	s.seen, s.holding = Peaks{Looks: s.seen.Looks}, map[int32]holdingSince{}
 }
 
 // Close ends it, and returns what it has seen.
-func (s *Sampler) Close(ctx context.Context) (Samples, error) {
+func (s *Observer) Close(ctx context.Context) (Peaks, error) {
 	s.stop()
 	<-s.ended
 	_ = s.conn.Close(context.WithoutCancel(ctx)) // only now are its own transactions in the server's count

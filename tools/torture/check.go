@@ -24,8 +24,8 @@ type fate struct {
 	api     billingfake.Record
 }
 
-// verdict compares the database with what the API has seen.
-func (r *round) verdict(ctx context.Context, last *runner) (report, error) {
+// check compares the database with what the API has seen.
+func (r *round) check(ctx context.Context, last *runner) (report, error) {
 	rep := report{setting: r.setting, Logs: r.dir, Again: fmt.Sprintf("go run ./tools/torture -rounds 1 -seed %d", r.Seed)}
 	fates, err := r.fates(ctx)
 	if err != nil {
@@ -60,7 +60,7 @@ func (r *round) verdict(ctx context.Context, last *runner) (report, error) {
 }
 
 func (r *round) fates(ctx context.Context) (fates []fate, err error) {
-	err = r.stage.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
+	err = r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `select i.id, i.pending, coalesce(d.state, '')
 			from invoices i left join billonce.deliveries d on d.invoice_id = i.id order by i.id`)
 		if err != nil {
@@ -146,7 +146,7 @@ func (r *round) checkNothingHeld(ctx context.Context) error {
 	const within = 10 * time.Second
 	var locks, backends int
 	for began := time.Now(); time.Since(began) < within; {
-		err := r.stage.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
+		err := r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
 			return conn.QueryRow(ctx, `select
 				(select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())),
 				(select count(*) from pg_stat_activity where datname = current_database() and application_name like 'billonce/%')`).Scan(&locks, &backends)
@@ -165,7 +165,7 @@ func (r *round) checkNothingHeld(ctx context.Context) error {
 // keepEvidence writes what is needed to understand a violation; the runners'
 // logs are there already.
 func (r *round) keepEvidence(ctx context.Context) error {
-	err := r.stage.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
+	err := r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
 		for _, table := range []string{"invoices", "billonce.deliveries", "billonce.history", "billonce.runs"} {
 			f, err := os.Create(filepath.Join(r.dir, table+".csv"))
 			if err != nil {

@@ -26,8 +26,8 @@ const (
 	askAgain = 50 * time.Millisecond
 )
 
-// stage is what all rounds share.
-type stage struct {
+// testbed is what all rounds share.
+type testbed struct {
 	dir    string
 	batch  string
 	keep   bool // the logs of rounds without a violation, too
@@ -36,8 +36,8 @@ type stage struct {
 	rounds int
 }
 
-func newStage(ctx context.Context, o options) (_ *stage, err error) {
-	s := &stage{batch: o.batch, keep: o.keep}
+func newTestbed(ctx context.Context, o options) (_ *testbed, err error) {
+	s := &testbed{batch: o.batch, keep: o.keep}
 	if s.dir, err = os.MkdirTemp("", "billonce-torture-"); err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func newStage(ctx context.Context, o options) (_ *stage, err error) {
 	return s, nil
 }
 
-func (s *stage) close() error {
+func (s *testbed) close() error {
 	err := s.server.Close()
 	if built := filepath.Join(s.dir, "batch"); s.batch == built {
 		err = errors.Join(err, os.Remove(built))
@@ -70,7 +70,7 @@ func (s *stage) close() error {
 }
 
 // newDatabase makes a database with pending invoices and an empty ledger.
-func (s *stage) newDatabase(ctx context.Context, invoices int, settings []string) (name string, err error) {
+func (s *testbed) newDatabase(ctx context.Context, invoices int, settings []string) (name string, err error) {
 	s.rounds++
 	name = fmt.Sprintf("torture_%d", s.rounds)
 	if err := s.execute(ctx, "postgres", "create database "+name); err != nil {
@@ -95,11 +95,11 @@ func (s *stage) newDatabase(ctx context.Context, invoices int, settings []string
 	return name, s.execute(ctx, "postgres", "checkpoint") // the seed is to survive a crash
 }
 
-func (s *stage) dropDatabase(ctx context.Context, name string) error {
+func (s *testbed) dropDatabase(ctx context.Context, name string) error {
 	return s.execute(ctx, "postgres", "drop database "+name+" with (force)")
 }
 
-func (s *stage) execute(ctx context.Context, database, statement string) error {
+func (s *testbed) execute(ctx context.Context, database, statement string) error {
 	return s.ask(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, statement)
 		return err
@@ -107,7 +107,7 @@ func (s *stage) execute(ctx context.Context, database, statement string) error {
 }
 
 // ask asks until the database answers.
-func (s *stage) ask(ctx context.Context, database string, f func(context.Context, *pgx.Conn) error) error {
+func (s *testbed) ask(ctx context.Context, database string, f func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("PostgreSQL did not answer within %s", patience))
 	defer cancel()
 	for {
@@ -121,7 +121,7 @@ func (s *stage) ask(ctx context.Context, database string, f func(context.Context
 	}
 }
 
-func (s *stage) askOnce(ctx context.Context, database string, f func(context.Context, *pgx.Conn) error) error {
+func (s *testbed) askOnce(ctx context.Context, database string, f func(context.Context, *pgx.Conn) error) error {
 	conn, err := pgx.Connect(ctx, s.server.URL(database)+"&application_name="+application)
 	if err != nil {
 		return err

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// strikes follows the seed's schedule of faults until the storm is over.
+// strikes follows the seed's schedule of faults until the faults are over.
 func (r *round) strikes(rng *rand.Rand, progress func(string, ...any)) {
 	all := faults()
 	began := time.Now()
 	for n := 0; ; n++ {
 		wait := time.Duration(50+rng.IntN(500)) * time.Millisecond
 		f, slot, own := pick(all, rng), rng.IntN(r.Runners), rand.New(rand.NewPCG(r.Seed, uint64(n)))
-		if sleep(r.storm, wait) != nil {
+		if sleep(r.faulty, wait) != nil {
 			return
 		}
 		progress("seed %d (%s): %.1f s, %d requests, %s", r.Seed, r.setting, time.Since(began).Seconds(), r.judge.api.Requests(), f.name)
-		struck, err := f.strike(r.storm, r, slot, own)
+		struck, err := f.strike(r.faulty, r, slot, own)
 		if err != nil {
 			r.mu.Lock()
 			r.fault = errors.Join(r.fault, err)
