@@ -30,19 +30,19 @@ test: postgres ## run all tests; they start the PostgreSQL servers that they nee
 	cd deploy && $(TEST) ./...
 
 matrix: postgres ## every failpoint with every action, and what kill -9 leaves in doubt: prints the tables (90 seconds)
-	@set -o pipefail; go test -count=1 -v ./internal/failpoint/matrix | grep -vE '^ *(=== |--- PASS)'
+	@set -o pipefail; go test -count=1 -v ./tools/matrix | grep -vE '^ *(=== |--- PASS)'
 
 mutants: postgres ## make known mistakes, one at a time, and see each caught by its test (some minutes)
-	@go run ./internal/mutants
+	@go run ./tools/mutants
 
 lint: $(TOOLS)/golangci-lint ## vet and lint
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
 	cd deploy && go vet ./... && ../$(TOOLS)/golangci-lint run ./...
-	cd bench/river && go vet ./... && ../../$(TOOLS)/golangci-lint run ./...
+	cd tools/bench/river && go vet ./... && ../../../$(TOOLS)/golangci-lint run ./...
 
 test-versions: ## run what speaks to PostgreSQL on its versions 13 to 18, fetched by npm (ten minutes)
-	internal/pgtemp/versions.sh $(VERSIONS)
+	tools/versions.sh $(VERSIONS)
 
 model: ## check the model of the protocol exhaustively (needs spin)
 	docs/model/check.sh
@@ -83,16 +83,16 @@ release: ## cross-build into dist/ with checksums and an SBOM, from a clean tree
 	@deploy/release.sh
 
 bench: postgres ## time a run against a bare loop that only calls the API (BENCHFLAGS=-help)
-	go run ./internal/bench $(BENCHFLAGS)
+	go run ./tools/bench $(BENCHFLAGS)
 
 # An hour of it: make torture DURATION=1h
 DURATION ?= 2m
 
 torture: postgres ## faults of process, database, network and API for $DURATION (2m), the API as judge
-	go run ./internal/torture -duration $(DURATION) $(TORTUREFLAGS)
+	go run ./tools/torture -duration $(DURATION) $(TORTUREFLAGS)
 
 recovery: postgres ## kill one of three runners 20 times under either strategy, and time the recovery
-	go run ./internal/torture -recovery 20
+	go run ./tools/torture -recovery 20
 
 report: postgres build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
 	$(BIN)/batch compare --html $(BIN)/report.html

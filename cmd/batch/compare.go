@@ -21,8 +21,8 @@ import (
 // comparisonFlags are what the user wants measured, and how it is told.
 type comparisonFlags struct {
 	compare.Settings
-	own, json, csv bool
-	html           string
+	own, json bool
+	html      string
 }
 
 func (a app) compareCommand() *cobra.Command {
@@ -55,7 +55,6 @@ The exit code is 1 if row or advisory billed an invoice more than once.`,
 	flags.BoolVar(&f.Drill, "drill", true, "crash each strategy, too")
 	flags.BoolVar(&f.own, "own-server", false, "measure on the server of DATABASE_URL")
 	flags.BoolVar(&f.json, "json", false, "print JSON (docs/comparison.md)")
-	flags.BoolVar(&f.csv, "csv", false, "print a line for each cell")
 	flags.StringVar(&f.html, "html", "", "write a page for a browser to this file, too")
 	return cmd
 }
@@ -87,11 +86,8 @@ func (a app) compare(ctx context.Context, f comparisonFlags) error {
 // deliver writes the report in all forms that were asked for.
 func (a app) deliver(r report.Report, f comparisonFlags) error {
 	write := r.WriteText
-	switch {
-	case f.json:
+	if f.json {
 		write = r.WriteJSON
-	case f.csv:
-		write = r.WriteCSV
 	}
 	err := write(a.stdout)
 	if f.html != "" {

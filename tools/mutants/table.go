@@ -101,7 +101,7 @@ func mutants() []mutant {
 		{
 			"sent again though the API has no keys",
 			[]edit{{"internal/billing/decide.go", "	case !k.Idempotent:\n", "	case false:\n"}},
-			"internal/failpoint/matrix", "TestWithFailpoints/matrix/after_write/error", `P1: invoice \d+ is sent .* after 2 requests`,
+			"tools/matrix", "TestWithFailpoints/matrix/after_write/error", `P1: invoice \d+ is sent .* after 2 requests`,
 		},
 		{
 			"keys live for ever",
@@ -164,7 +164,7 @@ func mutants() []mutant {
 				"internal/billing/pgstore/intend.go",
 				"if !broken || len(ours) == len(intents) {", "if broken || len(ours) <= len(intents) {",
 			}},
-			"internal/failpoint/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
+			"tools/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
 		},
 		{
 			"commits are not waited for (synchronous_commit as the DBA has it)",

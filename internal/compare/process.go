@@ -3,7 +3,6 @@ package compare
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os/exec"
@@ -13,31 +12,31 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// pipePatience bounds the wait for the output of a child that has ended.
+// pipePatience bounds the wait for the output of a process that has ended.
 const pipePatience = 5 * time.Second
 
-// Program is the executable that children are made of.
+// Program is the executable that runners are made of.
 type Program struct {
 	Path  string
 	Name  string   // its argv[0], by which a test's binary knows what to be
 	Naive []string // the arguments by which it becomes RunNaive
 }
 
-// child is one process.
-type child struct {
+// process is one runner.
+type process struct {
 	name        string
 	args        []string
 	environment []string
 	stdin       io.Reader
 }
 
-// runAll starts the children side by side, waits for them, and returns the last
+// runAll starts processes side by side, waits for them, and returns the last
 // line that each has said. When one fails, or ctx ends, the others are killed:
 // what they work on is thrown away.
-func (p Program) runAll(ctx context.Context, children []child) ([]string, error) {
-	said := make([]string, len(children))
+func (p Program) runAll(ctx context.Context, all []process) ([]string, error) {
+	said := make([]string, len(all))
 	g, ctx := errgroup.WithContext(ctx)
-	for i, c := range children {
+	for i, c := range all {
 		g.Go(func() (err error) {
 			said[i], err = p.run(ctx, c)
 			return err
@@ -46,11 +45,11 @@ func (p Program) runAll(ctx context.Context, children []child) ([]string, error)
 	return said, g.Wait()
 }
 
-// run returns the last line that the child has said.
-func (p Program) run(ctx context.Context, c child) (string, error) {
+// run returns the last line that the process has said.
+func (p Program) run(ctx context.Context, c process) (string, error) {
 	cmd := exec.CommandContext(ctx, p.Path, c.args...)
 	cmd.Args[0] = p.Name
-	// The environment is the child's alone, even if it is empty: a DATABASE_URL
+	// The environment is the process's alone, even if it is empty: a DATABASE_URL
 	// or an INVOICES_TABLE of the user's has no business here.
 	cmd.Env = append([]string{}, c.environment...)
 	var said bytes.Buffer
@@ -70,10 +69,4 @@ func (p Program) run(ctx context.Context, c child) (string, error) {
 func lastLines(text string, most int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-most):], "\n")
-}
-
-// naive is a child that is a server without a ledger.
-func (p Program) naive(o orders) (child, error) {
-	text, err := json.Marshal(o)
-	return child{name: o.Server, args: p.Naive, stdin: bytes.NewReader(text)}, err
 }

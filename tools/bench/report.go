@@ -11,7 +11,7 @@ import (
 )
 
 // reportVersion changes with the meaning of the JSON's fields.
-const reportVersion = 1
+const reportVersion = 2
 
 // noisy is the spread of the loop's own times, as a part of their median, above
 // which the machine had other work to do.

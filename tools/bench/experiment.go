@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// drill is a question that a ratio to the bare loop does not answer.
-func (b bencher) drill(ctx context.Context, out io.Writer, o options) error {
-	drills := map[string]func(context.Context, io.Writer, options) error{
+// experiment answers a question that a ratio to the bare loop does not.
+func (b bencher) experiment(ctx context.Context, out io.Writer, o options) error {
+	all := map[string]func(context.Context, io.Writer, options) error{
 		"runners": b.runners, "table": b.table, "kill": b.kill, "idle": b.idle,
 	}
-	d, ok := drills[o.drill]
+	e, ok := all[o.experiment]
 	if !ok {
-		return fmt.Errorf("-drill %s: there are runners, table, kill and idle", o.drill)
+		return fmt.Errorf("-experiment %s: there are runners, table, kill and idle", o.experiment)
 	}
-	return d(ctx, out, o)
+	return e(ctx, out, o)
 }
 
 // runners shows how runners that share the invoices add up.
@@ -105,18 +105,18 @@ func (b bencher) table(ctx context.Context, out io.Writer, o options) error {
 		fill := fmt.Sprintf(`insert into invoices (customer, amount_cents, currency, due_date, pending, sent_at)
 			select 'Customer ' || n, n, 'EUR', date '2026-01-01', false, now()
 			from generate_series(1, %d - (select count(*) from invoices)) as n`, rows)
-		if _, err := b.meter.conn.Exec(ctx, fill); err != nil {
+		if _, err := b.meter.Conn.Exec(ctx, fill); err != nil {
 			return fmt.Errorf("fill the table: %w", err)
 		}
 		var seconds, rss []float64
 		for range o.rounds {
 			// The ledger is emptied, so that each round finds the same.
-			if _, err := b.meter.conn.Exec(ctx, `truncate billonce.deliveries, billonce.history;
+			if _, err := b.meter.Conn.Exec(ctx, `truncate billonce.deliveries, billonce.history;
 				update invoices set pending = true, sent_at = null where id in (select id from invoices order by id desc limit `+strconv.Itoa(pending)+`)`); err != nil {
 				return err
 			}
 			for _, statement := range []string{"vacuum analyze invoices", "checkpoint"} {
-				if _, err := b.meter.conn.Exec(ctx, statement); err != nil {
+				if _, err := b.meter.Conn.Exec(ctx, statement); err != nil {
 					return err
 				}
 			}

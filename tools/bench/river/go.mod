@@ -1,6 +1,6 @@
 // A yardstick for `make bench`. A module of its own, so that its libraries don't
 // reach the runner's.
-module billonce/bench/river
+module billonce/tools/bench/river
 
 go 1.26.0
 
@@ -32,4 +32,4 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 )
 
-replace billonce => ../..
+replace billonce => ../../..

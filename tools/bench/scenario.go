@@ -101,7 +101,7 @@ func (b bencher) round(ctx context.Context, s scenario) (r round, err error) {
 // riverRound sends as many invoices by River, from putting them into its queue
 // to the last one marked.
 func (b bencher) riverRound(ctx context.Context, s scenario) (*usage, *spent, error) {
-	if _, err := b.meter.conn.Exec(ctx, "truncate river_job"); err != nil {
+	if _, err := b.meter.Conn.Exec(ctx, "truncate river_job"); err != nil {
 		return nil, nil, err
 	}
 	if _, err := b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {

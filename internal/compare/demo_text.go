@@ -28,36 +28,36 @@ What next
   batch migrate            make the ledger beside your invoices; then: batch run
 `
 
-// moral says what the API has counted.
-func moral(a Act) string {
+// count says what the API has counted.
+func count(s Scenario) string {
 	var shares []string
-	for _, name := range slices.Sorted(maps.Keys(a.Servers)) {
-		shares = append(shares, fmt.Sprintf("%s %d", name, a.Servers[name]))
+	for _, name := range slices.Sorted(maps.Keys(s.Servers)) {
+		shares = append(shares, fmt.Sprintf("%s %d", name, s.Servers[name]))
 	}
-	text := fmt.Sprintf("The API counts %d requests for %d invoices (%s):\n", a.Requests, a.Invoices, strings.Join(shares, ", "))
-	switch a.BilledTwice {
+	text := fmt.Sprintf("The API counts %d requests for %d invoices (%s):\n", s.Requests, s.Invoices, strings.Join(shares, ", "))
+	switch s.BilledTwice {
 	case 0:
 		text += "nobody was billed twice."
 	case 1:
 		text += "1 customer was billed twice."
 	default:
-		text += fmt.Sprintf("%d customers were billed twice.", a.BilledTwice)
+		text += fmt.Sprintf("%d customers were billed twice.", s.BilledTwice)
 	}
-	if a.Recovered > 0 && a.BilledTwice == 0 {
-		text += fmt.Sprintf(" What the dead server left was recovered after %.1f s.", a.Recovered)
+	if s.Recovered > 0 && s.BilledTwice == 0 {
+		text += fmt.Sprintf(" What the dead server left was recovered after %.1f s.", s.Recovered)
 	}
 	return text
 }
 
-func (s Story) writeVerdict(told Told) {
+func (d Demo) writeTable(all DemoResult) {
 	const line = "%-19s  %8v  %12v  %6v  %s\n"
-	fmt.Fprintf(s.Out, "\n"+line, "by the API's count", "requests", "billed twice", "errors", "what it teaches")
-	for i, a := range told.Acts {
-		fmt.Fprintf(s.Out, line, fmt.Sprintf("%d. %s", i+1, a.Name), a.Requests, a.BilledTwice, a.Errors, a.Lesson)
+	fmt.Fprintf(d.Out, "\n"+line, "by the API's count", "requests", "billed twice", "errors", "what it teaches")
+	for i, s := range all.Scenarios {
+		fmt.Fprintf(d.Out, line, fmt.Sprintf("%d. %s", i+1, s.Name), s.Requests, s.BilledTwice, s.Errors, s.Lesson)
 	}
-	if !told.AsTold {
-		fmt.Fprint(s.Out, "\nThis is not how the story should have come out. Please report it, with this output.\n")
+	if !all.AsExpected {
+		fmt.Fprint(d.Out, "\nThese are not the expected counts. Please report it, with this output.\n")
 		return
 	}
-	fmt.Fprint(s.Out, whatNext)
+	fmt.Fprint(d.Out, whatNext)
 }

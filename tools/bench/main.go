@@ -32,13 +32,13 @@ func main() {
 
 // options of a benchmark.
 type options struct {
-	invoices int
-	rounds   int
-	only     int
-	drill    string
-	rows     int
-	river    bool
-	json     string
+	invoices   int
+	rounds     int
+	only       int
+	experiment string
+	rows       int
+	river      bool
+	json       string
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.invoices, "invoices", 20_000, "invoices in each run (a tenth with a latency of 1 s)")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
 	flags.IntVar(&o.only, "scenario", 0, "only this one, from 1")
-	flags.StringVar(&o.drill, "drill", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do)")
+	flags.StringVar(&o.experiment, "experiment", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do)")
 	flags.IntVar(&o.rows, "rows", 10_000_000, "rows of the large table")
 	flags.BoolVar(&o.river, "river", false, "beside each run: the same invoices as jobs of River")
 	flags.StringVar(&o.json, "json", "", "write all figures to this file, too")
@@ -79,7 +79,7 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	if o.river {
 		b.river = filepath.Join(dir, "river")
-		build := exec.CommandContext(ctx, "go", "build", "-C", "bench/river", "-o", b.river, ".")
+		build := exec.CommandContext(ctx, "go", "build", "-C", "tools/bench/river", "-o", b.river, ".")
 		if text, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build River's part (in the project's folder?): %w\n%s", err, text)
 		}
@@ -96,10 +96,10 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 	if b.meter, err = newMeter(ctx, b.url); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.meter.close()) }()
+	defer func() { err = errors.Join(err, b.meter.Conn.Close(context.WithoutCancel(ctx))) }()
 
-	if o.drill != "" {
-		return b.drill(ctx, out, o)
+	if o.experiment != "" {
+		return b.experiment(ctx, out, o)
 	}
 	r := report{Version: reportVersion, Began: time.Now().UTC(), Rounds: o.rounds}
 	writeHead(out, o)
@@ -125,7 +125,7 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 type bencher struct {
 	batch, self, url string
 	river            string // empty: none
-	meter            *meter
+	meter            *serverMeter
 }
 
 func (b bencher) prepare(ctx context.Context) error {

@@ -10,8 +10,8 @@ import (
 	"billonce/internal/compare/report"
 )
 
-// journal keeps the requests that the API has seen, for the timeline.
-type journal struct {
+// timeline keeps the requests that the API has seen.
+type timeline struct {
 	mu      sync.Mutex
 	at      map[attempt]*report.Event
 	effects map[string]int
@@ -23,45 +23,45 @@ type attempt struct {
 	number  int
 }
 
-func newJournal() *journal {
-	return &journal{at: map[attempt]*report.Event{}, effects: map[string]int{}, began: time.Now()}
+func newTimeline() *timeline {
+	return &timeline{at: map[attempt]*report.Event{}, effects: map[string]int{}, began: time.Now()}
 }
 
-func (j *journal) since(at time.Time) float64 { return float64(at.Sub(j.began).Microseconds()) / 1e3 }
+func (t *timeline) since(at time.Time) float64 { return float64(at.Sub(t.began).Microseconds()) / 1e3 }
 
 // arrived notes a request. Unless it turns out to have an effect it was one under
 // a known key.
-func (j *journal) arrived(r billingfake.Received) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	from := j.since(r.At)
-	j.at[attempt{r.Invoice, r.Attempt}] = &report.Event{
+func (t *timeline) arrived(r billingfake.Received) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	from := t.since(r.At)
+	t.at[attempt{r.Invoice, r.Attempt}] = &report.Event{
 		Runner: r.Header.Get(serverHeader), Invoice: r.Invoice, FromMS: from, ToMS: from, Kind: report.Repeated,
 	}
 }
 
 // acted notes an effect.
-func (j *journal) acted(r billingfake.Received) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	e := j.at[attempt{r.Invoice, r.Attempt}]
+func (t *timeline) acted(r billingfake.Received) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.at[attempt{r.Invoice, r.Attempt}]
 	if e == nil {
 		return
 	}
-	e.ToMS, e.Kind = j.since(time.Now()), report.Billed
-	j.effects[r.Invoice]++
-	if j.effects[r.Invoice] > 1 {
+	e.ToMS, e.Kind = t.since(time.Now()), report.Billed
+	t.effects[r.Invoice]++
+	if t.effects[r.Invoice] > 1 {
 		e.Kind = report.Twice
 	}
 }
 
 // events are in the order of their arrival, from the first one on.
-func (j *journal) events(began time.Time) []report.Event {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	shift := j.since(began)
+func (t *timeline) events(began time.Time) []report.Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	shift := t.since(began)
 	all := []report.Event{}
-	for _, e := range j.at {
+	for _, e := range t.at {
 		e := *e
 		e.FromMS, e.ToMS = e.FromMS-shift, e.ToMS-shift
 		all = append(all, e)

