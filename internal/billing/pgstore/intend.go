@@ -11,6 +11,7 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
+	"billonce/sql"
 )
 
 // Intend implements billing.Intender. All intents are committed in one
@@ -150,7 +151,7 @@ type writing struct {
 
 func newWriting() *writing {
 	w := &writing{}
-	w.batch.Queue(beginWriting).Exec(func(pgconn.CommandTag) error {
+	w.batch.Queue(sql.BeginWriting).Exec(func(pgconn.CommandTag) error {
 		w.begun = true
 		return nil
 	})
@@ -164,7 +165,7 @@ func (w *writing) settings() {
 			w.transaction = string(rows.RawValues()[0])
 		}
 		return rows.Err()
-	}, writerSettings)
+	}, sql.WriterSettings)
 }
 
 func (w *writing) query(collect func(pgx.Rows) error, text string, args ...any) {
