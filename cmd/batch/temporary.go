@@ -20,7 +20,7 @@ func (a app) withTemporaryServer(ctx context.Context, settings map[string]string
 	if err != nil {
 		return err
 	}
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv, Tell: a.tell})
+	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv})
 	if err != nil {
 		return fmt.Errorf("start a temporary PostgreSQL: %w", err)
 	}

@@ -126,13 +126,6 @@ func (a app) colors(out io.Writer) bool {
 	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(out)
 }
 
-// tell says what takes long to whoever watches; a log is for its lines alone.
-func (a app) tell(what string) {
-	if isTerminal(a.stderr) {
-		fmt.Fprintln(a.stderr, what)
-	}
-}
-
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -3,17 +3,16 @@ package pgdesk
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
 	"billonce/internal/desk"
+	"billonce/internal/pgerr"
 )
 
 // Deliveries reads those of the given invoices, in their order. One that was
@@ -28,9 +27,8 @@ func (d *Desk) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]desk.
 		return nil, err
 	}
 	all, err := d.readDeliveries(ctx, query, wanted)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == pgerrcode.InvalidTextRepresentation || pg.Code == pgerrcode.NumericValueOutOfRange) {
-		return nil, fmt.Errorf("%w: %s", desk.ErrID, pg.Message)
+	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange) {
+		return nil, fmt.Errorf("%w: %s", desk.ErrID, pgerr.From(err).Message)
 	}
 	return all, err
 }

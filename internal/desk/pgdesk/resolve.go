@@ -2,15 +2,14 @@ package pgdesk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
 	"billonce/internal/desk"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -41,11 +40,10 @@ func (d *Desk) Resolve(ctx context.Context, seen desk.Delivery, r billing.Resolu
 		}
 		return tx.Commit(ctx)
 	})
-	var pg *pgconn.PgError
 	switch {
 	case err == nil:
 		return came, nil
-	case errors.As(err, &pg) && (pg.Code == pgerrcode.LockNotAvailable || pg.Code == pgerrcode.DeadlockDetected):
+	case pgerr.Is(err, pgerrcode.LockNotAvailable, pgerrcode.DeadlockDetected):
 		return billing.NotResolved, nil
 	}
 	return billing.NotResolved, fmt.Errorf("resolve invoice %s: %w", seen.InvoiceID, err)
