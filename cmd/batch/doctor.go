@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -46,11 +45,11 @@ warnings.`,
 
 func (a app) doctor(ctx context.Context, c config, d *database, f doctorFlags) error {
 	subject := doctor.Subject{
-		Main: d.main, Lock: d.lock, OnePath: d.sameServer, Book: c.book(), RunLock: c.RunLock, Runners: f.runners,
+		Main: d.main, Lock: d.lock, OnePath: d.sameServer, Book: bookOf(c), RunLock: c.RunLock, Runners: f.runners,
 		ClaimSize: c.ClaimSize, Longest: c.BillingTimeout, BillingURL: c.BillingURL,
 	}
 	if c.BillingURL != "" {
-		client, err := c.client()
+		client, err := billingClient(c)
 		if err != nil {
 			return usage(err)
 		}
@@ -74,7 +73,5 @@ func (a app) printReport(report doctor.Report, f doctorFlags) error {
 	if !f.json {
 		return report.Print(a.stdout, a.colors(a.stdout))
 	}
-	e := json.NewEncoder(a.stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(report)
+	return printJSON(a.stdout, report)
 }

@@ -96,10 +96,10 @@ func makeBook(ctx context.Context, url string) error {
 	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 		return err
 	}
-	_, err = pgstore.Migrate(ctx, cfg, config{
+	_, err = pgstore.Migrate(ctx, cfg, bookOf(config{
 		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
 		InvoicesPending: "pending", InvoicesMarkSent: "pending = false",
-	}.book())
+	}))
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
 	"billonce/internal/pgerr"
 )
 
@@ -85,7 +86,7 @@ func checks() []check {
 type exam struct {
 	Subject
 	main, lock [2]*pgx.Conn
-	status     *pgstore.Status // once it was read
+	status     *desk.Status // once it was read
 }
 
 // Examine makes all checks. What can't be connected to is refused, and not

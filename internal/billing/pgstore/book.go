@@ -135,3 +135,29 @@ func (b Book) sqlNames(keyType string, row bool, columns []string) (sql.Names, e
 		KeyType: keyType, Pending: b.Pending, MarkSent: mark.sql(), Row: row, Columns: quoted,
 	}, nil
 }
+
+// Names are what statements are filled with that read the ledger alone, once it and
+// the invoices' table are there. The user's SQL is not tried.
+func (b Book) Names(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
+	if err := b.checkSchema(ctx, conn); err != nil {
+		return sql.Names{}, err
+	}
+	keyType, err := b.ledgerType(ctx, conn)
+	if err != nil {
+		return sql.Names{}, err
+	}
+	if _, err := b.keyType(ctx, conn); err != nil {
+		return sql.Names{}, err
+	}
+	return b.sqlNames(keyType, false, nil)
+}
+
+// Fit holds the book against the database as a run does as it starts, with the same
+// errors.
+func (b Book) Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
+	s := Store{book: b}
+	if err := s.prepare(ctx, conn); err != nil {
+		return sql.Names{}, err
+	}
+	return b.sqlNames(s.keyType, false, nil)
+}

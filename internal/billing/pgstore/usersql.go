@@ -92,6 +92,16 @@ func (b Book) pendingFragment(statement string) fragment {
 	return fragment{"INVOICES_PENDING", b.Pending, b.Pending, "where (", statement}
 }
 
+// PendingFault blames INVOICES_PENDING for the error of a statement that holds it, if
+// PostgreSQL refused the statement for good.
+func (b Book) PendingFault(statement string, err error) error {
+	refused := pgerr.From(err)
+	if refused == nil || passing(err) {
+		return err
+	}
+	return b.pendingFragment(statement).fault(refused)
+}
+
 func (f fragment) fault(err error) error {
 	return &UserSQLError{Variable: f.variable, Fragment: f.text, At: f.place(err), Err: err}
 }
