@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 )
 
 // shownAtMost is how many invoices a dry run names.
@@ -15,16 +16,17 @@ const shownAtMost = 10
 
 // dryRun shows what a run would do now. It goes the same way as far as the request.
 func (e *execution) dryRun(ctx context.Context) (int, error) {
-	runner, err := e.newRunner(ctx)
+	cfg, err := e.engineConfig(ctx)
 	if err != nil {
 		return billing.ExitError, err
 	}
-	var first *billing.Message
+	var first *billing.Request
 	var ids []string
 	var sum amounts
-	total, err := runner.Rehearse(ctx, func(inv billing.Invoice, m billing.Message) {
+	ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
+	total, err := engine.Rehearse(ctx, cfg, ports, e.log, func(inv billing.Invoice, r billing.Request) {
 		if first == nil {
-			first = &m
+			first = &r
 		}
 		if len(ids) < shownAtMost {
 			ids = append(ids, string(inv.ID))
@@ -50,7 +52,7 @@ func (e *execution) dryRun(ctx context.Context) (int, error) {
 	return billing.ExitDone, err
 }
 
-func printRehearsal(out io.Writer, total billing.Rehearsal, ids []string, sum string) {
+func printRehearsal(out io.Writer, total engine.Rehearsal, ids []string, sum string) {
 	fmt.Fprintln(out, "Dry run: nothing was locked, recorded or sent.")
 	names := oneLine(strings.Join(ids, ", "))
 	if total.Requests > len(ids) {

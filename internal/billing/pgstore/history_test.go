@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/tern/v2/migrate"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/sql"
 )
@@ -102,7 +103,7 @@ func TestUpgradeBeforeTheTable(t *testing.T) {
 func TestHistoryKeepsSupersededAttempts(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 5)
-	a := api{reply: func(m billing.Message, n int) billing.Reply {
+	a := api{reply: func(m billing.Request, n int) billing.Reply {
 		if m.InvoiceID == "3" && n < 3 {
 			return billing.Reply{Outcome: billing.NotSent, Status: 429, Reason: "HTTP 429"}
 		}
@@ -125,7 +126,7 @@ func TestHistoryOfAttemptsAndDecisions(t *testing.T) {
 	person, _ := openStore(t, cfg, "advisory")
 	orphans(t, cfg, "1") // attempt 1: its runner died
 	n := 0
-	a := api{reply: func(billing.Message, int) billing.Reply {
+	a := api{reply: func(billing.Request, int) billing.Reply {
 		n++
 		return []billing.Reply{
 			{Outcome: billing.Unknown, Status: 500, Reason: "HTTP 500"},         // 2
@@ -135,7 +136,7 @@ func TestHistoryOfAttemptsAndDecisions(t *testing.T) {
 			{Outcome: billing.Accepted, Status: 200},                            // 6
 		}[n-1]
 	}}
-	idempotent := func(c *billing.Config) { c.Idempotent = true }
+	idempotent := func(c *engine.Config) { c.Idempotent = true }
 	newRunner(t, cfg, &a, "advisory", idempotent).Run(t.Context(), nil)
 	for _, want := range []billing.State{billing.InDoubt, billing.Failed} {
 		execute(t, cfg, deadlinePasses)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -219,7 +220,7 @@ func TestResolveAndLateReplyRace(t *testing.T) {
 		start, late := make(chan struct{}), make(chan billing.Settled, 1)
 		go func() {
 			<-start
-			came, err := sender.Settle(t.Context(), []billing.Settlement{sent(run, id)})
+			came, err := settlingOf(sender)(t.Context(), []billing.Settlement{sent(run, id)})
 			if err != nil {
 				t.Error(err)
 			}
@@ -327,7 +328,7 @@ func TestRunAfterResolve(t *testing.T) {
 	for _, idempotent := range []bool{true, false} {
 		cfg := seeded(t, 3)
 		ids := []billing.InvoiceID{"1", "2", "3"}
-		unknown := api{reply: func(billing.Message, int) billing.Reply {
+		unknown := api{reply: func(billing.Request, int) billing.Reply {
 			return billing.Reply{Outcome: billing.Unknown, Reason: "reset"}
 		}}
 		first := newRunner(t, cfg, &unknown, "advisory", nil).Run(t.Context(), nil)
@@ -344,7 +345,7 @@ func TestRunAfterResolve(t *testing.T) {
 			}
 		}
 		var a api
-		sum := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent = idempotent }).Run(t.Context(), nil)
+		sum := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Idempotent = idempotent }).Run(t.Context(), nil)
 		if got := ledger(t, cfg); got != "1:sent 2:sent 3:cancelled" || len(a.requests) != 1 || a.requests["1"] != 1 {
 			t.Errorf("%s, requests %v", got, a.requests)
 		}

@@ -1,10 +1,17 @@
-package billing
+package engine
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+
+	"billonce/internal/billing"
+)
 
 // budget keeps a run to RUN_LIMIT requests, and at first to those of its canary.
 // What is taken for a claim and not used is given back.
 type budget struct {
+	accepted atomic.Int64 // replies
+
 	mu        sync.Mutex
 	unlimited bool
 	left      int
@@ -44,6 +51,13 @@ func (b *budget) spent() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.unlimited && b.left == 0
+}
+
+// heed counts what was accepted: the canary is judged by that.
+func (b *budget) heed(reply billing.Reply) {
+	if reply.Outcome == billing.Accepted {
+		b.accepted.Add(1)
+	}
 }
 
 // ofCanary is how many requests of the canary were begun; false: it is over. It is
