@@ -36,7 +36,7 @@ func (a asker) ask(ctx context.Context, c *claim, steps []step) asked {
 			default:
 				decided.Add(1)
 				c.open.Add(1)
-				a.settler.settle(ended{settlement: s.found(finding, reason), claim: c})
+				a.settler.settle(ended{settlement: decide(s, finding, reason), claim: c})
 			}
 			return nil
 		})
@@ -45,8 +45,8 @@ func (a asker) ask(ctx context.Context, c *claim, steps []step) asked {
 	return asked{int(decided.Load()), int(stillInDoubt.Load())}
 }
 
-// found is what a finding makes of the delivery.
-func (s step) found(finding billing.Finding, reason string) billing.Settlement {
+// decide says what a finding makes of the delivery.
+func decide(s step, finding billing.Finding, reason string) billing.Settlement {
 	decision := billing.Decide(billing.Known{Outcome: billing.Unknown, LookedUp: true, Finding: finding, AttemptsLeft: true})
 	if finding == billing.UnknownFinding {
 		decision.Reason += ": " + reason

@@ -16,15 +16,15 @@ type budget struct {
 	unlimited bool
 	left      int
 	limit     int // of the whole run; ≤ 0: none
-	canary    int // requests that are sent first; 0: the run is past them
+	first     int // requests that are sent first; 0: the run is past them
 }
 
-func newBudget(limit, canary int) *budget {
+func newBudget(limit, first int) *budget {
 	if limit > 0 {
-		canary = min(canary, limit)
+		first = min(first, limit)
 	}
-	if canary > 0 {
-		return &budget{left: canary, limit: limit, canary: canary}
+	if first > 0 {
+		return &budget{left: first, limit: limit, first: first}
 	}
 	return &budget{unlimited: limit <= 0, left: limit, limit: limit}
 }
@@ -65,17 +65,17 @@ func (b *budget) heed(reply billing.Reply) {
 func (b *budget) ofCanary() (begun int, sending bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.canary - b.left, b.canary > 0
+	return b.first - b.left, b.first > 0
 }
 
 // open lets the rest of the run follow its canary; false: there is none.
 func (b *budget) open() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.canary == 0 || b.limit == b.canary {
+	if b.first == 0 || b.limit == b.first {
 		return false
 	}
-	b.unlimited, b.left = b.limit <= 0, b.left+b.limit-b.canary
-	b.canary = 0
+	b.unlimited, b.left = b.limit <= 0, b.left+b.limit-b.first
+	b.first = 0
 	return true
 }

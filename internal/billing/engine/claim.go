@@ -13,6 +13,10 @@ import (
 // takes back meanwhile is sent all the same.
 const lookLife = time.Second
 
+// stuckAfter is how long a claim's last requests are waited for before another claim
+// stands in, if senders are idle.
+const stuckAfter = 250 * time.Millisecond
+
 // claim is a set of locked invoices, and what of them is on its way.
 type claim struct {
 	*billing.Claimed
@@ -40,6 +44,25 @@ func (c *claim) settleLater(e ended) {
 	c.late = append(c.late, e)
 	c.mu.Unlock()
 	c.open.Done()
+}
+
+// await returns when all that was begun is settled (row: replied to).
+func (c *claim) await(stuck func()) {
+	settled := make(chan struct{})
+	go func() {
+		c.open.Wait()
+		close(settled)
+	}()
+	tick := time.NewTicker(stuckAfter)
+	defer tick.Stop()
+	for {
+		select {
+		case <-settled:
+			return
+		case <-tick.C:
+			stuck()
+		}
+	}
 }
 
 // look is what was seen of claimed invoices under their locks.

@@ -3,17 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
 )
-
-// stuckAfter is how long a claim's last requests are waited for before another claim
-// stands in, if senders are idle.
-const stuckAfter = 250 * time.Millisecond
 
 // deliverer takes claims through the stages, from the second look to the release.
 type deliverer struct {
@@ -126,24 +121,5 @@ func (d *deliverer) leave(p *pass, s step) {
 			d.troubles.unrendered(s.intent.InvoiceID, s.err)
 		}
 	case notOurs:
-	}
-}
-
-// await returns when all that was begun is settled (row: replied to).
-func (c *claim) await(stuck func()) {
-	settled := make(chan struct{})
-	go func() {
-		c.open.Wait()
-		close(settled)
-	}()
-	tick := time.NewTicker(stuckAfter)
-	defer tick.Stop()
-	for {
-		select {
-		case <-settled:
-			return
-		case <-tick.C:
-			stuck()
-		}
 	}
 }

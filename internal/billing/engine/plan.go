@@ -99,7 +99,7 @@ func (p planner) mayTry(id billing.InvoiceID, seen *billing.Delivery, v view) *s
 		}
 	case billing.Sending:
 		// Not if somebody took it over between the scan and our lock, and lives.
-		if attempt, ok := v.recoverable[id]; ok && attempt == seen.Attempt {
+		if found, ok := v.recoverable[id]; ok && found == seen.Attempt {
 			return nil
 		}
 		return &step{why: heldByOther}
