@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
+	"billonce/internal/pgerr"
 )
 
 // commitBegins commits all intents in one transaction. When the connection breaks, the fate of its commit is unknown:
@@ -44,9 +46,8 @@ func (s *Store) commitBegins(ctx context.Context, intents []billing.Intent, dead
 
 // intendOnce takes it that the fence does not hold, and is told if it does.
 func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}) error {
-	const uniqueViolation = "23505"
 	err := s.intend(ctx, conn, intents, deadline, ours, false)
-	if pg := (*pgconn.PgError)(nil); !errors.As(err, &pg) || pg.Code != uniqueViolation {
+	if !pgerr.Is(err, pgerrcode.UniqueViolation) {
 		return err
 	}
 	if _, err := conn.Exec(ctx, "rollback"); err != nil {
