@@ -209,7 +209,7 @@ alter table {{.schema}}.ledger
     add constraint ledger_pause_check check
         (num_nonnulls(paused_at, paused_by, pause_reason) in (0, 3));
 comment on column {{.schema}}.ledger.invoices_table is
-    'the table whose invoices these are, with its schema, as format(''%I.%I'') writes it; null until a migrate has seen it';
+    'the table whose invoices these are, with its schema, in quotes as in SQL; null until a migrate has seen it';
 comment on column {{.schema}}.ledger.accepted_identity is
     'of the database that is trusted not to have forgotten: system, database, ledger, timeline';
 comment on column {{.schema}}.ledger.found_identity is

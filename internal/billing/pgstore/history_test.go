@@ -15,14 +15,10 @@ import (
 	"billonce/sql"
 )
 
-// firstVersion makes the ledger as the first version of the schema was.
-func firstVersion(t *testing.T, cfg *pgx.ConnConfig, keyType string) {
+// ledgerOf makes a ledger as the migrations up to a version do.
+func ledgerOf(t *testing.T, cfg *pgx.ConnConfig, version int, keyType string) {
 	t.Helper()
 	all, err := sql.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := fs.ReadFile(all, "001_ledger.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,8 +32,20 @@ func firstVersion(t *testing.T, cfg *pgx.ConnConfig, keyType string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	names, err := fs.Glob(all, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{}
+	for _, name := range names[:version] {
+		text, err := fs.ReadFile(all, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
 	m.Data = map[string]any{"schema": "billonce", "key_type": keyType}
-	if err := m.LoadMigrations(fstest.MapFS{"001_ledger.sql": {Data: text}}); err != nil {
+	if err := m.LoadMigrations(files); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Migrate(t.Context()); err != nil {
@@ -53,7 +61,7 @@ func TestUpgradeOfAFilledLedger(t *testing.T) {
 	if err := pgstore.Seed(t.Context(), cfg, 3); err != nil {
 		t.Fatal(err)
 	}
-	firstVersion(t, cfg, "bigint")
+	ledgerOf(t, cfg, 1, "bigint")
 	execute(t, cfg, `insert into billonce.deliveries
 		(invoice_id, state, attempt, run_attempt, idempotency_key, body_sha256, doubtful, run_id, first_sent_at, updated_at, deadline_at, due_at)
 		select n, s, n, 1, gen_random_uuid(), sha256('x'), s = 'in_doubt', gen_random_uuid(), now(), now(), now(), case s when 'retry' then now() end
@@ -85,7 +93,7 @@ func TestUpgradeOfAFilledLedger(t *testing.T) {
 func TestUpgradeBeforeTheTable(t *testing.T) {
 	t.Parallel()
 	cfg := emptyDB(t)
-	firstVersion(t, cfg, "bigint")
+	ledgerOf(t, cfg, 1, "bigint")
 	execute(t, cfg, "create table invoices (id uuid primary key default gen_random_uuid(), pending boolean default true, sent_at timestamptz)")
 	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
 	if err != nil || m.Retyped != "bigint" || m.KeyType != "uuid" {
