@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery test-versions report
+.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ torture: ## faults of process, database, network and API for $DURATION (2m), the
 
 recovery: ## kill one of three runners 20 times under either strategy, and time the recovery
 	go run ./internal/torture -recovery 20
+
+ledger-size: ## what an invoice costs in the ledger, bytes and WAL, after a year of nights (ten minutes; SIZEFLAGS=-help)
+	go run ./tools/ledgersize $(SIZEFLAGS)
 
 report: build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
 	$(BIN)/batch compare --html $(BIN)/report.html

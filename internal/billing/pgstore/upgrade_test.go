@@ -253,3 +253,43 @@ func TestLedgerBelongsToOneTable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Somebody's long transaction does not make a migration keep everybody else waiting: it
+// gives up soon, lets them through, and tries again.
+func TestMigrateGivesWay(t *testing.T) {
+	t.Parallel()
+	cfg := emptyDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 0); err != nil {
+		t.Fatal(err)
+	}
+	ledgerOf(t, cfg, 3, "bigint")
+	dump, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dump.Close(t.Context())
+	if _, err := dump.Exec(t.Context(), "begin; select from billonce.deliveries"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+		done <- err
+	}()
+	const waiting = `select count(*) from pg_locks where not granted and relation = 'billonce.deliveries'::regclass`
+	for _, want := range []int{1, 0} {
+		for query[int](t, cfg, waiting) != want {
+			select {
+			case err := <-done:
+				t.Fatalf("it ended while the table was held: %v", err)
+			default:
+			}
+		}
+	}
+	if _, err := dump.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
