@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/tern/v2/migrate"
 
 	"billonce/internal/advisory"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -138,14 +139,12 @@ func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
 // locked calls f until it gets the tables' locks. Each try gives up soon: what waits for
 // an exclusive lock keeps everybody else away from the table as well.
 func (m *Migrated) locked(ctx context.Context, conn *pgx.Conn, f func(context.Context) error) error {
-	const lockNotAvailable = "55P03"
 	for end := time.Now().Add(migrateWait); ; {
 		err := f(ctx)
-		pg := (*pgconn.PgError)(nil)
 		switch {
 		case err == nil:
 			return nil
-		case !errors.As(err, &pg) || pg.Code != lockNotAvailable:
+		case !pgerr.Is(err, pgerrcode.LockNotAvailable):
 			return fmt.Errorf("migrate: %w", err)
 		case time.Now().After(end):
 			return fmt.Errorf("migrate: the ledger's tables are in use by %s for more than %s: end that transaction, and run `batch migrate` again (%w)",
@@ -252,9 +251,8 @@ func (b Book) checkSchema(ctx context.Context, conn *pgx.Conn) error {
 	}
 	fault := &SchemaError{Schema: n.schema.Sanitize(), Want: want}
 	err = conn.QueryRow(ctx, "select version from "+append(n.schema, "schema_version").Sanitize()).Scan(&fault.Have)
-	var pg *pgconn.PgError
 	switch {
-	case errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000"), errors.Is(err, pgx.ErrNoRows):
+	case pgerr.Is(err, pgerrcode.UndefinedTable, pgerrcode.InvalidSchemaName), errors.Is(err, pgx.ErrNoRows):
 		return fault
 	case err != nil:
 		return fmt.Errorf("read the version of the ledger's schema: %w", err)
