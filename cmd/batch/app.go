@@ -109,7 +109,8 @@ func exitCodeOf(err error) int {
 func configurationFault(err error) error {
 	var schema *pgstore.SchemaError
 	var fragment *pgstore.UserSQLError
-	if errors.As(err, &schema) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) {
+	if errors.As(err, &schema) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) ||
+		errors.Is(err, pgstore.ErrOtherTable) {
 		return usage(err)
 	}
 	return err

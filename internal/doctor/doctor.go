@@ -123,7 +123,7 @@ func asFinding(err error) Finding {
 	switch {
 	case errors.As(err, &unsafe):
 		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
-	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType):
+	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType), errors.Is(err, pgstore.ErrOtherTable):
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
 	}
 	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
