@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/sql"
 )
@@ -139,7 +140,7 @@ func TestOlderRunGoesOnAfterMigrate(t *testing.T) {
 			// What the older program left is the newer one's to send.
 			if filled {
 				var a api
-				s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent = true }).Run(t.Context(), nil)
+				s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Idempotent = true }).Run(t.Context(), nil)
 				if a.requests["12"] != 1 || a.requests["1"] != 0 || a.requests["5"] != 0 {
 					t.Errorf("requests %v, %+v", a.requests, s)
 				}
@@ -161,7 +162,7 @@ func TestOlderRunGoesOnAfterMigrate(t *testing.T) {
 func TestHashesGoAsDeliveriesAreDecided(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 3)
-	a := api{reply: func(m billing.Message, _ int) billing.Reply {
+	a := api{reply: func(m billing.Request, _ int) billing.Reply {
 		return map[billing.InvoiceID]billing.Reply{
 			"1": {Outcome: billing.Accepted, Status: 200},
 			"2": {Outcome: billing.Refused, Status: 402, Reason: "no card"},
@@ -200,7 +201,7 @@ func TestMigrateFollowsAWidenedKey(t *testing.T) {
 	if _, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil {
 		t.Fatal(err)
 	}
-	a := api{reply: func(billing.Message, int) billing.Reply { return billing.Reply{Outcome: billing.Unknown, Status: 500} }}
+	a := api{reply: func(billing.Request, int) billing.Reply { return billing.Reply{Outcome: billing.Unknown, Status: 500} }}
 	newRunner(t, cfg, &a, "advisory", nil).Run(t.Context(), nil)
 	const line = "select d::text from billonce.deliveries d where invoice_id = 1"
 	before := query[string](t, cfg, line)
