@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -61,10 +62,7 @@ func (b *books) fillTemplate(ctx context.Context, invoices int) error {
 		return err
 	}
 	// What `batch run` assumes where nothing else is configured.
-	book := pgstore.Book{
-		Schema: "billonce", Invoices: demoTable, ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
-	}
-	if _, err := pgstore.Migrate(ctx, cfg, book); err != nil {
+	if _, err := pgstore.Migrate(ctx, cfg, book.Demo()); err != nil {
 		return err
 	}
 	return vacuum(ctx, cfg)

@@ -11,7 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/fault"
 )
 
 const (
@@ -78,10 +80,13 @@ func (s *stand) build(ctx context.Context) error {
 	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 		return err
 	}
-	book := pgstore.Book{
+	b, faults := book.Parse(book.Settings{
 		Schema: s.schema, Invoices: s.table("invoices"), ID: "id", Pending: "pending", MarkSent: markSent, Namespace: s.schema,
+	})
+	if err := fault.Join(nil, faults); err != nil {
+		return err
 	}
-	if _, err := pgstore.Migrate(ctx, cfg, book); err != nil {
+	if _, err := pgstore.Migrate(ctx, cfg, b); err != nil {
 		return err
 	}
 	// Autovacuum would fall on one cell and not on another.

@@ -14,16 +14,16 @@ func tlsConfig(c Config, fault func(variable string, err error)) *tls.Config {
 	if c.TLSCert == "" && c.TLSKey == "" && c.TLSCA == "" {
 		return nil
 	}
-	if !strings.HasPrefix(c.URL, "https://") {
+	if c.URL != "" && !strings.HasPrefix(c.URL, "https://") {
 		fault("BILLING_URL", errors.New("is not https, and a BILLING_TLS_… variable is set: nothing would be encrypted"))
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
 	case c.TLSCert == "" && c.TLSKey == "":
 	case c.TLSKey == "":
-		fault("BILLING_TLS_CERT", errors.New("is set without BILLING_TLS_KEY; set both"))
+		fault("BILLING_TLS_KEY", errors.New("is not set, and BILLING_TLS_CERT is; set both"))
 	case c.TLSCert == "":
-		fault("BILLING_TLS_KEY", errors.New("is set without BILLING_TLS_CERT; set both"))
+		fault("BILLING_TLS_CERT", errors.New("is not set, and BILLING_TLS_KEY is; set both"))
 	default:
 		pair, err := tls.X509KeyPair([]byte(c.TLSCert), []byte(c.TLSKey))
 		fault("BILLING_TLS_CERT", checkPair(pair, err, time.Now()))

@@ -1,6 +1,7 @@
-package main
+package config
 
 import (
+	"flag"
 	"os"
 	"regexp"
 	"strings"
@@ -29,7 +30,7 @@ func TestEnvExampleIsComplete(t *testing.T) {
 		if strings.Contains(v.def, " ") {
 			entry = v.name + "='" + v.def + "'"
 		}
-		if v.needed == needNothing {
+		if v.needed == Nothing {
 			entry = "#" + entry
 		}
 		want = append(want, entry)
@@ -44,7 +45,7 @@ func TestEnvExampleIsComplete(t *testing.T) {
 
 func TestEnvironmentHelp(t *testing.T) {
 	t.Parallel()
-	help := environmentHelp()
+	help := Help()
 	headings := regexp.MustCompile(`(?m)^([A-Z_]+) \(.+\)$`).FindAllStringSubmatch(help, -1)
 	if len(headings) != len(variables()) {
 		t.Errorf("the help has %d headings for %d variables", len(headings), len(variables()))
@@ -56,7 +57,7 @@ func TestEnvironmentHelp(t *testing.T) {
 		if v.desc == "" {
 			t.Errorf("%s has no description", v.name)
 		}
-		if v.def == "" && v.unset == "" && v.needed == needNothing {
+		if v.def == "" && v.unset == "" && v.needed == Nothing {
 			t.Errorf("%s has neither a default nor a word for what unset means", v.name)
 		}
 	}
@@ -64,5 +65,43 @@ func TestEnvironmentHelp(t *testing.T) {
 		if len(line) > 80 && strings.HasPrefix(line, " ") {
 			t.Errorf("line is too long: %s", line)
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the documents that are made of Config")
+
+// What is made of Config is as Config is: `make docs` writes it anew.
+func TestDocumentsAreOfConfig(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"../../.env.example": Example(), "../../docs/reference.md": Reference()} {
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("%s is not what Config says; run `make docs` (-Config +file):\n%s", path, diff)
+		}
+	}
+}
+
+// The example is settings that a shell takes; set as they stand they change nothing.
+func TestExampleChangesNothing(t *testing.T) {
+	t.Parallel()
+	var environ []string
+	for line := range strings.Lines(Example()) {
+		name, value, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "#"), "=")
+		if found && regexp.MustCompile("^[A-Z_]+$").MatchString(name) && value != "" {
+			environ = append(environ, name+"="+strings.Trim(value, "'"))
+		}
+	}
+	got, faults := Load(environ, Nothing)
+	want, _ := Load(nil, Nothing)
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Config{})); diff != "" || len(faults) > 0 || len(environ) < 20 {
+		t.Errorf("%d settings, %v (-none +example):\n%s", len(environ), faults, diff)
 	}
 }
