@@ -15,14 +15,15 @@ import (
 	"billonce/internal/billing"
 	"billonce/internal/compare"
 	"billonce/internal/compare/report"
+	"billonce/internal/config"
 	"billonce/internal/pgtemp"
 )
 
 // comparisonFlags are what the user wants measured, and how it is told.
 type comparisonFlags struct {
 	compare.Settings
-	own, json, csv bool
-	html           string
+	own, json bool
+	html      string
 }
 
 func (a app) compareCommand() *cobra.Command {
@@ -55,7 +56,6 @@ The exit code is 1 if row or advisory billed an invoice more than once.`,
 	flags.BoolVar(&f.Drill, "drill", true, "crash each strategy, too")
 	flags.BoolVar(&f.own, "own-server", false, "measure on the server of DATABASE_URL")
 	flags.BoolVar(&f.json, "json", false, "print JSON (docs/comparison.md)")
-	flags.BoolVar(&f.csv, "csv", false, "print a line for each cell")
 	flags.StringVar(&f.html, "html", "", "write a page for a browser to this file, too")
 	return cmd
 }
@@ -87,11 +87,8 @@ func (a app) compare(ctx context.Context, f comparisonFlags) error {
 // deliver writes the report in all forms that were asked for.
 func (a app) deliver(r report.Report, f comparisonFlags) error {
 	write := r.WriteText
-	switch {
-	case f.json:
+	if f.json {
 		write = r.WriteJSON
-	case f.csv:
-		write = r.WriteCSV
 	}
 	err := write(a.stdout)
 	if f.html != "" {
@@ -142,11 +139,11 @@ func (a app) withServer(ctx context.Context, own bool, f func(url string, p comp
 			return f(server.URL(embeddedDatabase), program)
 		})
 	}
-	c, err := a.config(needDatabase)
+	c, err := a.settings(config.Database)
 	if err != nil {
 		return err
 	}
-	if c.DatabaseURL == embedded {
+	if c.DatabaseURL == config.Embedded {
 		return usage(errors.New("--own-server: DATABASE_URL is embedded; leave --own-server away, or name your server"))
 	}
 	program, err := a.thisProgram()

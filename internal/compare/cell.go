@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,30 +11,30 @@ import (
 	"time"
 
 	"billonce/internal/billing/billingfake"
+	"billonce/internal/compare/meter"
 	"billonce/internal/compare/report"
 )
 
 const signalTimeout = 30 * time.Second
 
 // measure fills one cell.
-func (c Comparison) measure(ctx context.Context, s *stand, setup report.Setup) (cell report.Cell, err error) {
+func (c Comparison) measure(ctx context.Context, t *testbed, setup report.Setup) (cell report.Cell, err error) {
 	cell.Setup, cell.Invoices = setup, c.invoices(setup)
-	if err := s.refill(ctx, cell.Invoices); err != nil {
+	if err := t.refill(ctx, cell.Invoices); err != nil {
 		return cell, err
 	}
-	m, err := s.startMeter(ctx)
-	if err != nil {
+	if err := t.meter.Start(ctx); err != nil {
 		return cell, err
 	}
-	var seen samples
+	var seen meter.Samples
 	var said []string
 	account, err := withAPI(ctx, billingfake.Config{Idempotent: true, Latency: latencyOf(setup)}, func(billingURL string) error {
-		children, err := c.cast(s, setup, billingURL, true)
+		all, err := t.processes(c.runner(setup, true), setup.Runners, billingURL)
 		if err != nil {
 			return err
 		}
-		seen, err = c.together(ctx, s, m, len(children), func(ctx context.Context) (err error) {
-			said, err = c.Program.runAll(ctx, children)
+		seen, err = t.together(ctx, len(all), func(ctx context.Context) (err error) {
+			said, err = t.program.runAll(ctx, all)
 			return err
 		})
 		return err
@@ -46,34 +47,42 @@ func (c Comparison) measure(ctx context.Context, s *stand, setup report.Setup) (
 		return cell, fmt.Errorf("only %d of %d invoices were billed", account.Billed, cell.Invoices)
 	}
 	cell.Connections, cell.LockEntries, cell.HorizonSeconds = seen.Connections, seen.LockEntries, seen.Horizon.Seconds()
-	spent, err := m.read(ctx, int64(seen.Looks))
+	cost, err := t.meter.Read(ctx, seen.Looks)
 	if err != nil {
 		return cell, err
 	}
-	cell.Transactions, cell.Commits, cell.WALBytes = spent.transactions, spent.commits, spent.wal
-	cell.DirtiedPages, cell.DeadTuples = spent.pages, spent.dead
-	return cell, s.timed(ctx, &cell, m.began, said)
+	cell.Transactions, cell.Commits, cell.WALBytes, cell.DirtiedPages = cost.Transactions, cost.Commits, cost.WALBytes, cost.Pages
+	return cell, t.timed(ctx, &cell, said)
 }
 
-// together plays runners that begin at one signal, and waits for their ends.
-func (c Comparison) together(ctx context.Context, s *stand, m *meter, runners int, play func(context.Context) error) (seen samples, err error) {
-	eyes, err := s.startSampler(ctx)
+func (c Comparison) runner(setup report.Setup, keys bool) runner {
+	return runner{
+		strategy: setup.Strategy, claim: setup.ClaimSize, workers: c.Concurrency, skip: true, keys: keys,
+		// Far above the API's latency, however busy the machine is.
+		timeout: cmp.Or(c.Timeout, naiveTimeout),
+	}
+}
+
+// together has runners begin at one signal, and waits for their ends.
+func (t *testbed) together(ctx context.Context, runners int, run func(context.Context) error) (seen meter.Samples, err error) {
+	conn, err := t.connect(ctx)
 	if err != nil {
 		return seen, err
 	}
+	sampler := meter.Sample(ctx, conn, t.meter.Sessions, true)
 	defer func() {
 		var cerr error
-		seen, cerr = eyes.close(ctx)
+		seen, cerr = sampler.Close(ctx)
 		err = errors.Join(err, cerr)
 	}()
-	if err := s.hold(ctx); err != nil {
+	if err := t.hold(ctx); err != nil {
 		return seen, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan error, 1)
-	go func() { ended <- play(ctx) }()
-	if err := s.signal(ctx, m, eyes, runners, ended); err != nil {
+	go func() { ended <- run(ctx) }()
+	if err := t.signal(ctx, sampler, runners, ended); err != nil {
 		cancel(err)
 		return seen, errors.Join(err, <-ended)
 	}
@@ -81,24 +90,24 @@ func (c Comparison) together(ctx context.Context, s *stand, m *meter, runners in
 }
 
 // hold keeps everybody from the invoices: who starts waits at the first look at them.
-func (s *stand) hold(ctx context.Context) error {
-	if _, err := s.conn.Exec(ctx, "begin isolation level read committed"); err != nil {
+func (t *testbed) hold(ctx context.Context) error {
+	if _, err := t.conn.Exec(ctx, "begin isolation level read committed"); err != nil {
 		return fmt.Errorf("hold the runners back: %w", err)
 	}
-	if _, err := s.conn.Exec(ctx, "lock table "+s.table("invoices")+" in access exclusive mode"); err != nil {
+	if _, err := t.conn.Exec(ctx, "lock table "+t.table("invoices")+" in access exclusive mode"); err != nil {
 		return fmt.Errorf("hold the runners back: %w", err)
 	}
 	return nil
 }
 
 // signal lets the runners go, once all of them wait.
-func (s *stand) signal(ctx context.Context, m *meter, eyes *sampler, runners int, ended chan error) error {
+func (t *testbed) signal(ctx context.Context, sampler *meter.Sampler, runners int, ended chan error) error {
 	timeout := time.NewTimer(signalTimeout)
 	defer timeout.Stop()
 	for waiting := 0; waiting < runners; {
 		var open bool
 		select {
-		case waiting, open = <-eyes.waiting:
+		case waiting, open = <-sampler.Waiting:
 			if !open {
 				return errors.New("nobody looks at the runners any more")
 			}
@@ -111,18 +120,18 @@ func (s *stand) signal(ctx context.Context, m *meter, eyes *sampler, runners int
 			return context.Cause(ctx)
 		}
 	}
-	if err := m.signal(ctx); err != nil {
+	if err := t.meter.Signal(ctx); err != nil {
 		return err
 	}
-	if _, err := s.conn.Exec(ctx, "commit"); err != nil {
+	if _, err := t.conn.Exec(ctx, "commit"); err != nil {
 		return fmt.Errorf("let the runners go: %w", err)
 	}
-	eyes.restart()
+	sampler.Restart()
 	return nil
 }
 
-// timed reads how long it took, for each invoice and for all.
-func (s *stand) timed(ctx context.Context, cell *report.Cell, began time.Time, said []string) error {
+// timed reads how long it took, for each invoice and for all, and what it left.
+func (t *testbed) timed(ctx context.Context, cell *report.Cell, said []string) error {
 	var seconds, ledger []float64
 	for _, line := range said {
 		var last struct {
@@ -138,10 +147,11 @@ func (s *stand) timed(ctx context.Context, cell *report.Cell, began time.Time, s
 		seconds = append(seconds, last.Seconds...)
 	}
 	// What Billonce's runners took is in their ledger; it is empty after others.
-	err := s.conn.QueryRow(ctx, fmt.Sprintf(`select extract(epoch from max(i.sent_at) - $1)::float8,
-		coalesce(array_agg(extract(epoch from i.sent_at - d.first_sent_at)::float8) filter (where d.state = 'sent'), '{}')
-		from %s i left join %s d on d.invoice_id = i.id`, s.table("invoices"), s.table("deliveries")), began).
-		Scan(&cell.Seconds, &ledger)
+	err := t.conn.QueryRow(ctx, fmt.Sprintf(`select extract(epoch from max(i.sent_at) - $1)::float8,
+		coalesce(array_agg(extract(epoch from i.sent_at - d.first_sent_at)::float8) filter (where d.state = 'sent'), '{}'),
+		(select coalesce(sum(n_dead_tup), 0)::bigint from pg_stat_user_tables where schemaname = $2)
+		from %s i left join %s d on d.invoice_id = i.id`, t.table("invoices"), t.table("deliveries")), t.meter.Began, t.schema).
+		Scan(&cell.Seconds, &ledger, &cell.DeadTuples)
 	if err != nil {
 		return fmt.Errorf("read how long the invoices took: %w", err)
 	}

@@ -29,19 +29,19 @@ const warmUpInvoices = 500
 // machine down falls on all of them.
 func (c Comparison) Run(ctx context.Context) (_ report.Report, err error) {
 	began := time.Now()
-	s, err := openStand(ctx, c)
-	if err != nil {
+	t := &testbed{program: c.Program, url: c.URL, environment: c.Environment, checkpoints: !c.OwnServer}
+	if err := t.open(ctx, c.connections()); err != nil {
 		return report.Report{}, err
 	}
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	if err := c.warmUp(ctx, s); err != nil {
+	defer func() { err = errors.Join(err, t.close(ctx)) }()
+	if err := c.warmUp(ctx, t); err != nil {
 		return report.Report{}, err
 	}
 	cells := []report.Cell{}
 	for round := range c.Rounds {
 		for _, setup := range c.setups(round) {
 			c.progress(fmt.Sprintf("round %d of %d", round+1, c.Rounds))
-			cell, err := c.measure(ctx, s, setup)
+			cell, err := c.measure(ctx, t, setup)
 			if err != nil {
 				return report.Report{}, fmt.Errorf("measure %s with %d runners in round %d: %w", setup.Strategy, setup.Runners, round+1, err)
 			}
@@ -50,26 +50,26 @@ func (c Comparison) Run(ctx context.Context) (_ report.Report, err error) {
 		}
 	}
 	slices.SortStableFunc(cells, c.bySetup)
-	drills, err := c.drills(ctx, s)
+	drills, err := c.drills(ctx, t)
 	if err != nil {
 		return report.Report{}, err
 	}
 	return report.New(report.Conditions{
-		Program: c.Version, PostgreSQL: s.version, OwnServer: c.OwnServer,
+		Program: c.Version, PostgreSQL: t.version, OwnServer: c.OwnServer,
 		CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
 		Began: began.UTC().Truncate(time.Second), Seconds: time.Since(began).Round(time.Millisecond).Seconds(),
 		Rounds: c.Rounds, Concurrency: c.Concurrency,
 	}, cells, drills), nil
 }
 
-// warmUp plays each strategy once, uncounted: what is read, compiled or made for
+// warmUp runs each strategy once, uncounted: what is read, compiled or made for
 // the first time must not fall on who comes first.
-func (c Comparison) warmUp(ctx context.Context, s *stand) error {
+func (c Comparison) warmUp(ctx context.Context, t *testbed) error {
 	c.Invoices = min(c.Invoices, warmUpInvoices)
 	for _, strategy := range c.Strategies {
 		c.progress("warm-up")
 		setup := report.Setup{Strategy: strategy, Runners: 1, ClaimSize: c.claimSizes(strategy)[0]}
-		if _, err := c.measure(ctx, s, setup); err != nil {
+		if _, err := c.measure(ctx, t, setup); err != nil {
 			return fmt.Errorf("warm up with %s: %w", strategy, err)
 		}
 	}
@@ -86,7 +86,7 @@ func (c Comparison) bySetup(a, b report.Cell) int {
 func (c Comparison) Steps() int {
 	n := len(c.Strategies) + c.Cells()
 	if c.Drill {
-		n += len(c.scenes())
+		n += len(c.plannedDrills())
 	}
 	return n
 }

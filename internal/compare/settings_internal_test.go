@@ -66,7 +66,7 @@ func TestURLFor(t *testing.T) {
 		"host=h dbname=d":                   "host=h dbname=d application_name=billonce_compare_x/2",
 		"host=h dbname=d application_name=": "host=h dbname=d application_name= application_name=billonce_compare_x/2",
 	} {
-		s := &stand{schema: "billonce_compare_x", url: url}
+		s := &testbed{schema: "billonce_compare_x", url: url}
 		if got := s.urlFor("2"); got != want {
 			t.Errorf("%s: want %s, got %s", url, want, got)
 		}

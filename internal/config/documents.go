@@ -47,7 +47,7 @@ func exitCodes() []exitCode {
 		{billing.ExitError, "unexpected error"},
 		{billing.ExitUsage, "usage or configuration; nothing was touched"},
 		{billing.ExitPerson, "finished, and a person is needed: this run left failed or in_doubt deliveries"},
-		{billing.ExitStopped, "stopped early, or something is left for the next run"},
+		{billing.ExitStopped, "stopped early (signal, deadline, breaker, lock lost, canary), or what is left is locked by others or not yet due; the next run goes on"},
 		{billing.ExitRefused, "refused: the environment is not safe"},
 	}
 }

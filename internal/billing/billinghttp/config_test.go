@@ -51,6 +51,7 @@ func TestURLTemplateFaults(t *testing.T) {
 		"":                          "is not a URL",
 		"api.example/{id}":          "is not a URL",
 		"https:///{id}":             "is not a URL",
+		"https://:80/{id}":          "is not a URL",
 		"https://{region}.example/": "before the path",
 		"{scheme}://api.example/":   "is not a URL",
 		"https://a.example/{id":     "{ without its }",

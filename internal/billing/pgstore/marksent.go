@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/book"
+	"billonce/internal/pgerr"
 )
 
 // errPlaceholderQuoted: PostgreSQL found fewer parameters than there are placeholders.
@@ -16,10 +18,8 @@ var errPlaceholderQuoted = errors.New("a {reply.…} placeholder stands inside o
 // checkPlaceholders says whether each placeholder became a parameter: one that
 // stands inside of quotes would be written down as text.
 func checkPlaceholders(m book.MarkSent, statement *pgconn.StatementDescription, err error) error {
-	const indeterminate = "42P18" // a parameter that is not used, before one that is
-	var pg *pgconn.PgError
 	switch {
-	case errors.As(err, &pg) && pg.Code == indeterminate && len(m.Paths) > 0,
+	case pgerr.Is(err, pgerrcode.IndeterminateDatatype) && len(m.Paths) > 0, // a parameter that is not used, before one that is
 		err == nil && len(statement.ParamOIDs) != len(m.Paths)+1:
 		return errPlaceholderQuoted
 	}

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing/book"
+	"billonce/internal/pgerr"
 )
 
 // right is what a run needs to be allowed: one privilege on one object. Columns
@@ -76,7 +77,7 @@ func (p Place) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, err
 	var missing []string
 	for _, r := range all {
 		held, err := r.held(ctx, conn)
-		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42501" {
+		if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
 			held, err = false, nil // the schema is closed: there is no asking about what is in it
 		}
 		if err != nil {

@@ -10,13 +10,11 @@ import (
 // material is a difference in speed that is worth a choice.
 const material = 0.10
 
-// find says in words what the numbers show, and no more than that; what to do
+// find says in words what decides, and no more than the numbers show; what to do
 // comes first.
 func (r Report) find() []string {
 	findings := []string{}
-	for _, say := range []func() string{
-		r.sayChoice, r.saySpeed, r.sayWriting, r.sayWait, r.sayVacuum, r.sayRoom, r.sayUnprotected, r.sayCrash, r.sayDoubt,
-	} {
+	for _, say := range []func() string{r.sayChoice, r.saySpeed, r.sayCrash, r.sayDoubt} {
 		if text := say(); text != "" {
 			findings = append(findings, text)
 		}
@@ -74,105 +72,6 @@ func (r Report) saySpeed() string {
 	return fmt.Sprintf("Speed, advisory against row with %s: %s.", plural(r.runnersMost(), "runner", "runners"), strings.Join(parts, "; "))
 }
 
-// sayWriting compares what the two write, at the setup that stands for all.
-func (r Report) sayWriting() string {
-	at, found := r.reference()
-	if !found || r.Conditions.Rounds < leastRounds {
-		return ""
-	}
-	var differ, same []string
-	for _, m := range []struct{ key, name, less string }{
-		{"wal_bytes", "WAL", "less"}, {"commits", "commits", "fewer"}, {"dirtied_pages", "dirtied pages", "fewer"},
-	} {
-		for _, s := range r.ratiosOf(m.key) {
-			if s.Runners != at.Runners || s.LatencyMS != at.LatencyMS || s.ClaimSize != at.ClaimSize {
-				continue
-			}
-			if s.Noise {
-				same = append(same, m.name)
-			} else {
-				differ = append(differ, amount(s.Median, "more", m.less)+" "+m.name)
-			}
-		}
-	}
-	text := fmt.Sprintf("Writing, at %s with %s: ", latency(at.LatencyMS), plural(at.Runners, "runner", "runners"))
-	inside := "what differs in " + list(same) + " is inside the noise"
-	switch {
-	case len(differ) == 0 && len(same) == 0:
-		return ""
-	case len(differ) == 0:
-		return text + inside + "."
-	case len(same) == 0:
-		return text + "advisory wrote " + list(differ) + " than row."
-	}
-	return text + "advisory wrote " + list(differ) + " than row; " + inside + "."
-}
-
-// sayWait says how long an invoice is in hand; who claims ahead takes longer.
-func (r Report) sayWait() string {
-	at, found := r.reference()
-	if !found {
-		return ""
-	}
-	var parts []string
-	p99 := map[string]float64{}
-	for _, x := range r.Results {
-		if x.Runners == at.Runners && x.LatencyMS == at.LatencyMS && (x.ClaimSize == 0 || x.ClaimSize == at.ClaimSize) {
-			p99[x.Strategy] = x.Measures["p99_ms"].Median
-			parts = append(parts, fmt.Sprintf("%s %s ms", x.Strategy, x.median("p99_ms")))
-		}
-	}
-	text := fmt.Sprintf("Wait, from claim to settled, p99 at %s with %s: %s.",
-		latency(at.LatencyMS), plural(at.Runners, "runner", "runners"), list(parts))
-	if p99[Advisory] > p99[Row] {
-		text += " Advisory locks ahead what it sends next, and settles in groups."
-	}
-	return text
-}
-
-// sayVacuum says how long one transaction kept the dead rows from being removed.
-func (r Report) sayVacuum() string {
-	slowest := 0.0
-	for _, x := range r.Results {
-		slowest = max(slowest, x.LatencyMS)
-	}
-	var parts []string
-	for _, strategy := range []string{NoWait, Row, Advisory} {
-		if held, found := r.mostMedianAt(strategy, "horizon_seconds", slowest); found {
-			parts = append(parts, fmt.Sprintf("%s %s s", strategy, hundredths(held)))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Vacuum, with an API that takes %s: the longest that one transaction held it back was %s. A row lock lasts as long as the slowest request of its claim.",
-		latency(slowest), list(parts))
-}
-
-// sayRoom says what room the runners take on the server.
-func (r Report) sayRoom() string {
-	most := r.runnersMost()
-	var locks, connections []string
-	for _, strategy := range []string{NoWait, Row, Advisory} {
-		entries, conns, found := 0.0, 0.0, false
-		for _, x := range r.Results {
-			if x.Strategy == strategy && x.Runners == most {
-				found = true
-				entries, conns = max(entries, x.Measures["lock_entries"].Max), max(conns, x.Measures["connections"].Max)
-			}
-		}
-		if found {
-			locks = append(locks, fmt.Sprintf("%s %s", strategy, thousands(entries)))
-			connections = append(connections, fmt.Sprintf("%s %s", strategy, thousands(conns)))
-		}
-	}
-	if len(locks) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Room, %s with up to %s each: at most %s entries in the shared lock table, and %s connections.",
-		plural(most, "runner", "runners"), plural(r.Conditions.Concurrency, "request in flight", "requests in flight"), list(locks), list(connections))
-}
-
 func (r Report) ratiosOf(measure string) []Ratio {
 	return slices.DeleteFunc(slices.Clone(r.Ratios), func(s Ratio) bool { return s.Measure != measure })
 }
@@ -217,11 +116,35 @@ func (r Report) mostMedian(strategy, measure string) (most float64) {
 	return most
 }
 
-func (r Report) mostMedianAt(strategy, measure string, latency float64) (most float64, found bool) {
-	for _, x := range r.Results {
-		if x.Strategy == strategy && x.LatencyMS == latency {
-			most, found = max(most, x.Measures[measure].Median), true
+// sayCrash says what became of a killed runner's invoices.
+func (r Report) sayCrash() string {
+	var parts []string
+	for _, d := range r.Drills {
+		if isBillonce(d.Strategy) && !d.Keys {
+			continue
+		}
+		text := fmt.Sprintf("%s: %d billed twice, done after %s s", d.Strategy, d.BilledTwice, hundredths(d.DoneSeconds))
+		if d.MoreRuns > 0 {
+			text += fmt.Sprintf(" and %s", plural(d.MoreRuns, "more run", "more runs"))
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Crash, one of two runners killed (kill -9) in mid-flight: " + strings.Join(parts, "; ") + "."
+}
+
+// sayDoubt: without keys nobody knows whether a killed runner's requests had an effect.
+func (r Report) sayDoubt() string {
+	var parts []string
+	for _, d := range r.Drills {
+		if isBillonce(d.Strategy) && !d.Keys {
+			parts = append(parts, fmt.Sprintf("%s: %d billed twice, %d in doubt for a person", d.Strategy, d.BilledTwice, d.InDoubt))
 		}
 	}
-	return most, found
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Doubt, the same crash where the API has no idempotency keys: " + strings.Join(parts, "; ") + "."
 }

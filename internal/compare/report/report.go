@@ -1,5 +1,5 @@
 // Package report is what a comparison has found: data, and writers of it for a
-// terminal, for programs, for a spreadsheet and for a browser. It measures
+// terminal, for programs and for a browser. It measures
 // nothing, and knows no database.
 package report
 

@@ -2,7 +2,6 @@ package report_test
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"flag"
 	"io"
@@ -23,7 +22,7 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	r := newSource().report()
 	for name, write := range map[string]func(io.Writer) error{
-		"report.txt": r.WriteText, "report.json": r.WriteJSON, "report.csv": r.WriteCSV, "report.html": r.WriteHTML,
+		"report.txt": r.WriteText, "report.json": r.WriteJSON, "report.html": r.WriteHTML,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,26 +116,4 @@ func names(value any, into map[string]bool) map[string]bool {
 		}
 	}
 	return into
-}
-
-func TestCSVHasALineForEachCell(t *testing.T) {
-	t.Parallel()
-	r := newSource().report()
-	r.Cells[0].DirtiedPages = nil
-	var b bytes.Buffer
-	if err := r.WriteCSV(&b); err != nil {
-		t.Fatal(err)
-	}
-	lines, err := csv.NewReader(&b).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(lines) != 1+len(r.Cells) {
-		t.Errorf("want %d lines, got %d", 1+len(r.Cells), len(lines))
-	}
-	for i, name := range lines[0] {
-		if name == "dirtied_pages_per_invoice" && (lines[1][i] != "" || lines[2][i] == "") {
-			t.Errorf("want only what was not measured left empty, got %q and %q", lines[1][i], lines[2][i])
-		}
-	}
 }
