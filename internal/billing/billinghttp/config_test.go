@@ -79,7 +79,7 @@ func TestCredentialFaults(t *testing.T) {
 		"no colon":         {func(c *Config) { c.BasicAuth = secret }, "BILLING_BASIC_AUTH is not of the form user:password"},
 		"token and basic":  {func(c *Config) { c.BasicAuth, c.Token = "u:"+secret, secret }, "BILLING_BASIC_AUTH is set beside BILLING_TOKEN"},
 		"header and basic": {func(c *Config) { c.BasicAuth, c.Headers = "u:"+secret, "authorization: "+secret }, "BILLING_BASIC_AUTH is set, and BILLING_HEADERS"},
-		"no pair":          {func(c *Config) { c.TLSCert, c.TLSKey = secret, secret }, "BILLING_TLS_CERT and BILLING_TLS_KEY are no pair in PEM"},
+		"no pair":          {func(c *Config) { c.TLSCert, c.TLSKey = secret, secret }, "BILLING_TLS_CERT is no pair in PEM with BILLING_TLS_KEY"},
 		"no key":           {func(c *Config) { c.TLSCert = secret }, "BILLING_TLS_KEY is not set, and BILLING_TLS_CERT is"},
 		"no certificate":   {func(c *Config) { c.TLSKey = secret }, "BILLING_TLS_CERT is not set, and BILLING_TLS_KEY is"},
 		"no authority":     {func(c *Config) { c.TLSCA = secret }, "BILLING_TLS_CA has no certificate"},

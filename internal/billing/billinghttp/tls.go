@@ -45,7 +45,7 @@ func checkPair(pair tls.Certificate, err error, now time.Time) error {
 	switch {
 	case err != nil:
 		// Its errors say what is wrong with which of the two, and quote neither.
-		return errors.New("and BILLING_TLS_KEY are no pair in PEM: " + strings.TrimPrefix(err.Error(), "tls: "))
+		return errors.New("is no pair in PEM with BILLING_TLS_KEY: " + strings.TrimPrefix(err.Error(), "tls: "))
 	case now.After(pair.Leaf.NotAfter):
 		return fmt.Errorf("has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(pair.Leaf.NotBefore):
