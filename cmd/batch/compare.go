@@ -50,7 +50,7 @@ The exit code is 1 if row or advisory billed an invoice more than once.`,
 	flags.IntSliceVar(&f.Runners, "runners", []int{1, 2, 4}, "numbers of processes that work side by side")
 	flags.DurationSliceVar(&f.Latencies, "latency", []time.Duration{0, 20 * time.Millisecond, 200 * time.Millisecond}, "times that the API takes for a request")
 	flags.IntSliceVar(&f.ClaimSizes, "claim-size", []int{500}, "values of CLAIM_SIZE, for row and advisory")
-	flags.IntVar(&f.Invoices, "invoices", 500, "pending invoices in a cell; fewer where the API is slow")
+	flags.IntVar(&f.Invoices, "invoices", 500, "pending invoices in a sample; fewer where the API is slow")
 	flags.IntVar(&f.Rounds, "rounds", 3, "how often each combination is measured")
 	flags.IntVar(&f.Concurrency, "concurrency", 8, "requests in flight, of each runner")
 	flags.BoolVar(&f.Drill, "drill", true, "crash each strategy, too")
@@ -133,7 +133,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 // withServer finds a database to measure on.
 func (a app) withServer(ctx context.Context, own bool, f func(url string, p compare.Program) error) error {
 	if !own {
-		// Autovacuum would fall on one cell and not on another.
+		// Autovacuum would fall on one sample and not on another.
 		settings := map[string]string{"autovacuum": "off", "max_connections": "300"}
 		return a.withTemporaryServer(ctx, settings, func(server *pgtemp.Server, program compare.Program) error {
 			return f(server.URL(embeddedDatabase), program)

@@ -23,8 +23,8 @@ type Demo struct {
 
 // DemoResult is what the API has counted.
 type DemoResult struct {
-	Scenarios  []Scenario `json:"scenarios"`
-	AsExpected bool       `json:"as_expected"`
+	Scenarios  []Counts `json:"scenarios"`
+	AsExpected bool     `json:"as_expected"`
 }
 
 // Run goes through all scenarios.
@@ -35,49 +35,49 @@ func (d Demo) Run(ctx context.Context) (all DemoResult, err error) {
 	}
 	defer func() { err = errors.Join(err, t.close(ctx)) }()
 	all.AsExpected = true
-	for i, p := range d.plans() {
-		fmt.Fprintf(d.Out, "\n%d. %s\n%s\n\n", i+1, p.name, p.opening)
-		s, err := d.scenario(ctx, t, p)
+	for i, sc := range d.scenarios() {
+		fmt.Fprintf(d.Out, "\n%d. %s\n%s\n\n", i+1, sc.name, sc.opening)
+		s, err := d.scenario(ctx, t, sc)
 		if err != nil {
-			return all, fmt.Errorf("%s: %w", p.name, err)
+			return all, fmt.Errorf("%s: %w", sc.name, err)
 		}
 		all.Scenarios = append(all.Scenarios, s)
-		all.AsExpected = all.AsExpected && p.asExpected(s)
+		all.AsExpected = all.AsExpected && sc.asExpected(s)
 		fmt.Fprintf(d.Out, "\n%s\n", count(s))
 	}
 	d.writeTable(all)
 	return all, nil
 }
 
-func (d Demo) scenario(ctx context.Context, t *testbed, p plan) (s Scenario, err error) {
+func (d Demo) scenario(ctx context.Context, t *testbed, sc scenario) (s Counts, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := t.refill(ctx, p.invoices); err != nil {
+	if err := t.refill(ctx, sc.invoices); err != nil {
 		return s, err
 	}
-	keys := !isNaive(p.strategy)
+	keys := !isNaive(sc.strategy)
 	log := newDemoLog(d.Out, d.Color, keys)
 	crash := &crash{effects: 1, tell: log.killed}
-	if p.kill {
+	if sc.kill {
 		crash.runner = serverA
 	}
 	api := billingfake.Config{
-		Idempotent: keys, Latency: p.latency,
+		Idempotent: keys, Latency: sc.latency,
 		Before: func(r billingfake.Received) { log.arrived(ctx, r) },
 		After:  func(r billingfake.Received) { crash.acted(ctx, r) },
 	}
 	seen, err := withAPI(ctx, api, func(billingURL string) error {
 		// Before the API is closed, nobody may wait in it for a server that has ended.
 		defer stop()
-		for _, names := range p.groups {
-			if err := d.runGroup(ctx, t, p.strategy, names, billingURL, log, crash); err != nil {
+		for _, names := range sc.groups {
+			if err := d.runGroup(ctx, t, sc.strategy, names, billingURL, log, crash); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	s = log.scenario()
-	s.Name, s.Lesson, s.Invoices = p.name, p.lesson, p.invoices
+	s = log.counts()
+	s.Name, s.Lesson, s.Invoices = sc.name, sc.lesson, sc.invoices
 	s.Requests, s.Effects, s.BilledTwice = seen.Requests, seen.Effects, len(seen.Duplicates)
 	return s, err
 }

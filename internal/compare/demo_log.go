@@ -126,11 +126,11 @@ func (l *demoLog) say(at time.Time, color, text string) {
 	fmt.Fprintln(l.out, line)
 }
 
-// scenario is what it knows of the scenario.
-func (l *demoLog) scenario() Scenario {
+// counts are what it knows of the scenario.
+func (l *demoLog) counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Scenario{
+	return Counts{
 		Errors: l.errors, Servers: maps.Clone(l.byServer),
 		Killed: l.kill.server, Recovered: l.kill.recovered.Seconds(),
 	}

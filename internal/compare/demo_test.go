@@ -33,7 +33,7 @@ func testDemo(t *testing.T, e edges) {
 	if !result.AsExpected {
 		t.Fatalf("the counts are not the expected ones: %+v\n%s", result, text.String())
 	}
-	want := []compare.Scenario{
+	want := []compare.Counts{
 		{Name: "one server", Invoices: 4, Requests: 4, Effects: 4, Servers: map[string]int{"server A": 4}},
 		{Name: "two, no lock", Invoices: 4, Requests: 8, Effects: 8, BilledTwice: 4, Servers: map[string]int{"server A": 4, "server B": 4}},
 		{Name: "two, NOWAIT", Invoices: 4, Requests: 4, Effects: 4, Errors: 1}, // which of them died is chance
@@ -46,7 +46,7 @@ func testDemo(t *testing.T, e edges) {
 			Servers: map[string]int{"server A": 1, "server B": 8},
 		},
 	}
-	anyLesson := cmpopts.IgnoreFields(compare.Scenario{}, "Lesson", "Recovered")
+	anyLesson := cmpopts.IgnoreFields(compare.Counts{}, "Lesson", "Recovered")
 	anyServer := cmp.FilterPath(func(p cmp.Path) bool {
 		at, ok := p.Index(1).(cmp.SliceIndex)
 		return ok && at.Key() == 2 && p.Last().String() == ".Servers"

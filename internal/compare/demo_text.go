@@ -29,7 +29,7 @@ What next
 `
 
 // count says what the API has counted.
-func count(s Scenario) string {
+func count(s Counts) string {
 	var shares []string
 	for _, name := range slices.Sorted(maps.Keys(s.Servers)) {
 		shares = append(shares, fmt.Sprintf("%s %d", name, s.Servers[name]))

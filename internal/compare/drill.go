@@ -73,7 +73,7 @@ func (c Comparison) drill(ctx context.Context, t *testbed, d *report.Drill) erro
 			crash.acted(ctx, r)
 		},
 	}
-	r := c.runner(report.Setup{Strategy: d.Strategy, ClaimSize: c.claimSizes(d.Strategy)[0]}, d.Keys)
+	r := c.runner(report.Scenario{Strategy: d.Strategy, ClaimSize: c.claimSizes(d.Strategy)[0]}, d.Keys)
 	account, err := withAPI(ctx, api, func(billingURL string) error {
 		both, err := t.processes(r, 2, billingURL)
 		if err != nil {

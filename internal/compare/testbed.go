@@ -92,7 +92,7 @@ func (t *testbed) build(ctx context.Context) error {
 	if _, err := pgstore.Migrate(ctx, cfg, b); err != nil {
 		return err
 	}
-	// Autovacuum would fall on one cell and not on another.
+	// Autovacuum would fall on one sample and not on another.
 	for _, table := range []string{"invoices", "deliveries", "history", "runs"} {
 		if _, err := t.conn.Exec(ctx, "alter table "+t.table(table)+" set (autovacuum_enabled = false)"); err != nil {
 			return fmt.Errorf("keep autovacuum away: %w", err)
@@ -101,7 +101,7 @@ func (t *testbed) build(ctx context.Context) error {
 	return nil
 }
 
-// refill makes every cell find the same.
+// refill makes every sample find the same.
 func (t *testbed) refill(ctx context.Context, invoices int) error {
 	for _, statement := range []string{
 		fmt.Sprintf("truncate %s, %s, %s, %s restart identity", t.table("invoices"), t.table("deliveries"), t.table("history"), t.table("runs")),

@@ -22,11 +22,16 @@ func Find(ctx context.Context, getenv func(string) string) (string, error) {
 	if dir != "" || err != nil {
 		return dir, err
 	}
+	return keptServer(ctx)
+}
+
+// keptServer is what Keep has kept.
+func keptServer(ctx context.Context) (string, error) {
 	cache, err := cacheFolder(ctx)
 	if err != nil {
 		return "", fmt.Errorf("%w (there is no cache folder either: %w)", ErrNone, err)
 	}
-	dir, err = newest(filepath.Join(cache, kept+"*", "bin"))
+	dir, err := newest(filepath.Join(cache, kept+"*", "bin"))
 	if dir == "" && err == nil {
 		err = ErrNone
 	}

@@ -32,7 +32,7 @@ type serverMeter struct {
 	url        string
 	postmaster int
 	before     float64
-	sampler    *meter.Sampler
+	observer   *meter.Observer
 }
 
 func newMeter(ctx context.Context, url string) (*serverMeter, error) {
@@ -65,14 +65,14 @@ func (m *serverMeter) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.sampler = meter.Sample(ctx, conn, m.Sessions, false)
+	m.observer = meter.Observe(ctx, conn, m.Sessions, false)
 	m.before = m.cpu()
 	return nil
 }
 
 func (m *serverMeter) stop(ctx context.Context) (s spent, err error) {
 	s.CPU = m.cpu() - m.before
-	seen, err := m.sampler.Close(ctx)
+	seen, err := m.observer.Close(ctx)
 	cost, rerr := m.Read(ctx, seen.Looks)
 	s.Connections, s.Commits, s.WALBytes = seen.Connections, cost.Commits, cost.WALBytes
 	return s, errors.Join(err, rerr)

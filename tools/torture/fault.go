@@ -49,36 +49,36 @@ func pick(all []fault, rng *rand.Rand) fault {
 }
 
 func kill(_ context.Context, r *round, slot int, _ *rand.Rand) (bool, error) {
-	victim := r.runner(slot)
-	if victim == nil {
+	target := r.runner(slot)
+	if target == nil {
 		return false, nil
 	}
-	victim.kill()
-	r.watchRecovery(victim.application())
+	target.kill()
+	r.watchRecovery(target.application())
 	return true, nil
 }
 
 func terminate(_ context.Context, r *round, slot int, _ *rand.Rand) (bool, error) {
-	victim := r.runner(slot)
-	if victim == nil {
+	target := r.runner(slot)
+	if target == nil {
 		return false, nil
 	}
-	victim.signal(syscall.SIGTERM)
+	target.signal(syscall.SIGTERM)
 	return true, nil
 }
 
 func stop(ctx context.Context, r *round, slot int, rng *rand.Rand) (bool, error) {
-	victim := r.runner(slot)
-	if victim == nil {
+	target := r.runner(slot)
+	if target == nil {
 		return false, nil
 	}
 	d := time.Duration(rng.IntN(4000)) * time.Millisecond
-	victim.signal(syscall.SIGSTOP)
+	target.signal(syscall.SIGSTOP)
 	from := time.Now()
 	r.background(func() error {
 		_ = sleep(ctx, d)
-		victim.freeze(from, time.Now())
-		victim.signal(syscall.SIGCONT)
+		target.freeze(from, time.Now())
+		target.signal(syscall.SIGCONT)
 		return nil
 	})
 	return true, nil
@@ -96,12 +96,12 @@ const backendsQuery = `
 
 func terminateBackend(kind string) func(context.Context, *round, int, *rand.Rand) (bool, error) {
 	return func(ctx context.Context, r *round, slot int, rng *rand.Rand) (struck bool, err error) {
-		victim := r.runner(slot)
-		if victim == nil {
+		target := r.runner(slot)
+		if target == nil {
 			return false, nil
 		}
-		err = r.stage.askOnce(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
-			rows, err := conn.Query(ctx, backendsQuery, victim.application(), kind)
+		err = r.testbed.askOnce(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, backendsQuery, target.application(), kind)
 			if err != nil {
 				return err
 			}
@@ -123,7 +123,7 @@ func restart(immediate bool) func(context.Context, *round, int, *rand.Rand) (boo
 		const tries = 5 // while it is down, its port may be taken by a connection that was just made
 		var err error
 		for range tries {
-			if err = r.stage.server.Restart(context.WithoutCancel(ctx), immediate); err == nil {
+			if err = r.testbed.server.Restart(context.WithoutCancel(ctx), immediate); err == nil {
 				return true, nil
 			}
 			_ = sleep(ctx, time.Second)

@@ -23,12 +23,12 @@ const (
 
 // judge is the billing API and what it asks the ledger about each request.
 type judge struct {
-	stage    *stage
-	database string
-	api      *billingfake.API
-	server   *billingfake.Server
-	calm     atomic.Bool // no faults any more
-	conns    chan *pgx.Conn
+	testbed   *testbed
+	database  string
+	api       *billingfake.API
+	server    *billingfake.Server
+	faultless atomic.Bool // no faults any more
+	conns     chan *pgx.Conn
 
 	mu          sync.Mutex
 	arrivals    []arrival
@@ -43,8 +43,8 @@ type arrival struct {
 	at              time.Time
 }
 
-func (s *stage) newJudge(database string, c setting) (*judge, error) {
-	j := &judge{stage: s, database: database, conns: make(chan *pgx.Conn, witnesses), throttled: map[string]int{}, refused: map[string]int{}}
+func (s *testbed) newJudge(database string, c setting) (*judge, error) {
+	j := &judge{testbed: s, database: database, conns: make(chan *pgx.Conn, witnesses), throttled: map[string]int{}, refused: map[string]int{}}
 	for range witnesses {
 		j.conns <- nil
 	}
@@ -56,7 +56,7 @@ func (s *stage) newJudge(database string, c setting) (*judge, error) {
 		Idempotent: c.Idempotent, Latency: c.Latency, Before: j.before,
 		Fault: func(r billingfake.Received) billingfake.Fault {
 			fault := faults(r)
-			if fault == nil || j.calm.Load() {
+			if fault == nil || j.faultless.Load() {
 				return nil
 			}
 			j.noteFault(r.Invoice, fault.String())
@@ -108,7 +108,7 @@ func (j *judge) askLedger(ctx context.Context, r billingfake.Received) (fault st
 	}
 	defer func() { j.conns <- conn }()
 	if conn == nil || conn.IsClosed() {
-		if conn, err = pgx.Connect(ctx, j.stage.server.URL(j.database)+"&application_name="+application); err != nil {
+		if conn, err = pgx.Connect(ctx, j.testbed.server.URL(j.database)+"&application_name="+application); err != nil {
 			conn = nil
 			return "", err
 		}
@@ -136,7 +136,7 @@ func (j *judge) askLedger(ctx context.Context, r billingfake.Received) (fault st
 }
 
 func (j *judge) close(ctx context.Context) error {
-	j.calm.Store(true)
+	j.faultless.Store(true)
 	err := j.server.Close(ctx)
 	for range witnesses {
 		if conn := <-j.conns; conn != nil {

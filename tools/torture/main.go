@@ -52,7 +52,7 @@ func main() {
 }
 
 func run(ctx context.Context, o options, out *printer) (violations int, err error) {
-	s, err := newStage(ctx, o)
+	s, err := newTestbed(ctx, o)
 	if err != nil {
 		return 0, err
 	}

@@ -16,7 +16,7 @@ type network struct {
 	url   string
 }
 
-func (s *stage) newNetwork(database string, slot int) (*network, error) {
+func (s *testbed) newNetwork(database string, slot int) (*network, error) {
 	u, err := url.Parse(s.server.URL(database))
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type recovered struct {
 }
 
 // recoveries kills one of three runners in mid-flight, again and again.
-func (s *stage) recoveries(ctx context.Context, times int, out *printer) error {
+func (s *testbed) recoveries(ctx context.Context, times int, out *printer) error {
 	for _, strategy := range []string{"advisory", "row"} {
 		r := recovered{Strategy: strategy, Times: times}
 		for n := 0; n < times; {
@@ -46,7 +46,7 @@ func (s *stage) recoveries(ctx context.Context, times int, out *printer) error {
 }
 
 // recoverOnce is false if the one that was killed had nothing in flight.
-func (s *stage) recoverOnce(ctx context.Context, strategy string, r *recovered) (had bool, err error) {
+func (s *testbed) recoverOnce(ctx context.Context, strategy string, r *recovered) (had bool, err error) {
 	database, err := s.newDatabase(ctx, recoveryInvoices, nil)
 	if err != nil {
 		return false, err
@@ -55,7 +55,7 @@ func (s *stage) recoverOnce(ctx context.Context, strategy string, r *recovered) 
 	if err != nil {
 		return false, err
 	}
-	judge.calm.Store(true)
+	judge.faultless.Store(true)
 	defer func() { err = errors.Join(err, judge.close(ctx), s.dropDatabase(ctx, database)) }()
 	dir := filepath.Join(s.dir, database)
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -88,12 +88,12 @@ func (s *stage) recoverOnce(ctx context.Context, strategy string, r *recovered) 
 
 // killAndWatch times from the kill on. The ledger is asked on connections that
 // are there already.
-func (s *stage) killAndWatch(ctx context.Context, database string, victim *runner, r *recovered) (had bool, err error) {
+func (s *testbed) killAndWatch(ctx context.Context, database string, target *runner, r *recovered) (had bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, settleWithin, fmt.Errorf("not all is sent after %s", settleWithin))
 	defer cancel()
 	err = s.askOnce(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
 		began := time.Now()
-		victim.kill()
+		target.kill()
 		var inFlight int
 		until := func(query string, args ...any) (time.Duration, error) {
 			for n := 1; ; {
@@ -109,7 +109,7 @@ func (s *stage) killAndWatch(ctx context.Context, database string, victim *runne
 				}
 			}
 		}
-		settled, err := until(sendingOf, victim.application())
+		settled, err := until(sendingOf, target.application())
 		if err != nil || inFlight == 0 {
 			return err
 		}
@@ -135,7 +135,7 @@ func (p *printer) recovered(r recovered) {
 func (r *round) watchRecovery(application string) {
 	began := time.Now()
 	r.watchers.Go(func() {
-		had, err := r.stage.awaitRecovered(r.watching, r.database, application)
+		had, err := r.testbed.awaitRecovered(r.watching, r.database, application)
 		if err != nil || !had {
 			return
 		}
@@ -153,7 +153,7 @@ const recoverPoll = 5 * time.Millisecond
 
 // awaitRecovered returns once nothing of the application's is `sending`, and
 // whether anything was.
-func (s *stage) awaitRecovered(ctx context.Context, database, application string) (had bool, err error) {
+func (s *testbed) awaitRecovered(ctx context.Context, database, application string) (had bool, err error) {
 	err = s.ask(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
 		for {
 			var n int

@@ -19,21 +19,21 @@ const (
 	runLockWait  = "15s"
 )
 
-// round is one database, one API, some runners, and a storm of faults.
+// round is one database, one API, some runners, and faults.
 type round struct {
 	setting
-	stage    *stage
+	testbed  *testbed
 	database string
 	judge    *judge
 	networks []*network
 	dir      string
 	faultLog *os.File
 
-	storm    context.Context // ends as the faults do
-	group    sync.WaitGroup
-	watching context.Context
-	dismiss  context.CancelFunc
-	watchers sync.WaitGroup
+	faulty       context.Context // ends as the faults do
+	group        sync.WaitGroup
+	watching     context.Context
+	stopWatching context.CancelFunc
+	watchers     sync.WaitGroup
 
 	mu         sync.Mutex
 	slots      []*runner
@@ -48,11 +48,11 @@ type round struct {
 }
 
 // round runs one round. Its error says that torture itself is broken.
-func (s *stage) round(ctx context.Context, seed uint64, progress func(string, ...any)) (rep report, err error) {
+func (s *testbed) round(ctx context.Context, seed uint64, progress func(string, ...any)) (rep report, err error) {
 	began := time.Now()
 	c, rng := newSetting(seed)
 	r := &round{
-		setting: c, stage: s, slots: make([]*runner, c.Runners), silent: make([]bool, c.Runners),
+		setting: c, testbed: s, slots: make([]*runner, c.Runners), silent: make([]bool, c.Runners),
 		struck: map[string]int{}, exits: map[string]int{}, dir: filepath.Join(s.dir, fmt.Sprintf("seed-%d", seed)),
 	}
 	rep.Logs = r.dir
@@ -69,7 +69,7 @@ func (s *stage) round(ctx context.Context, seed uint64, progress func(string, ..
 	if r.judge, err = s.newJudge(r.database, c); err != nil {
 		return rep, err
 	}
-	if err := r.weather(ctx, rng, progress); err != nil {
+	if err := r.runFaults(ctx, rng, progress); err != nil {
 		return rep, errors.Join(err, r.abort(ctx))
 	}
 	last, err := r.lastRun(ctx)
@@ -81,7 +81,7 @@ func (s *stage) round(ctx context.Context, seed uint64, progress func(string, ..
 	if err := r.judge.close(closing); err != nil {
 		return rep, err
 	}
-	if rep, err = r.verdict(ctx, last); err != nil {
+	if rep, err = r.check(ctx, last); err != nil {
 		return rep, err
 	}
 	rep.Seconds = time.Since(began).Seconds()
@@ -105,31 +105,31 @@ func (r *round) abort(ctx context.Context) error {
 	return r.judge.close(closing)
 }
 
-// weather is the storm and the calm after it: when it returns, no runner is left.
-func (r *round) weather(ctx context.Context, rng *rand.Rand, progress func(string, ...any)) error {
+// runFaults runs the slots while faults strike, and until they are over: when it returns, no runner is left.
+func (r *round) runFaults(ctx context.Context, rng *rand.Rand, progress func(string, ...any)) error {
 	for slot := range r.slots {
-		n, err := r.stage.newNetwork(r.database, slot)
+		n, err := r.testbed.newNetwork(r.database, slot)
 		if err != nil {
 			return err
 		}
 		r.networks = append(r.networks, n)
 		defer n.close()
 	}
-	storm, calm := context.WithTimeout(ctx, r.Storm)
-	defer calm()
-	r.storm = storm
-	r.watching, r.dismiss = context.WithCancel(ctx)
-	defer r.dismiss()
+	faulty, stop := context.WithTimeout(ctx, r.FaultsFor)
+	defer stop()
+	r.faulty = faulty
+	r.watching, r.stopWatching = context.WithCancel(ctx)
+	defer r.stopWatching()
 	for slot := range r.slots {
-		r.background(func() error { return r.crew(slot) })
+		r.background(func() error { return r.keepRunning(slot) })
 	}
 	r.strikes(rng, progress)
-	calm()
-	r.judge.calm.Store(true)
-	progress("seed %d: the storm is over, waiting for the runners", r.Seed)
+	stop()
+	r.judge.faultless.Store(true)
+	progress("seed %d: the faults are over, waiting for the runners", r.Seed)
 	err := r.awaitEnds(ctx)
 	r.group.Wait()
-	r.dismiss() // what nobody is there to recover is the last run's
+	r.stopWatching() // what nobody is there to recover is the last run's
 	r.watchers.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,7 +149,7 @@ func (r *round) background(f func() error) {
 
 // lastRun is the one more run that must leave nothing unsettled.
 func (r *round) lastRun(ctx context.Context) (*runner, error) {
-	p, err := r.start("last", 0, "RUN_LOCK=shared", "DATABASE_URL="+r.stage.server.URL(r.database))
+	p, err := r.start("last", 0, "RUN_LOCK=shared", "DATABASE_URL="+r.testbed.server.URL(r.database))
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ type setting struct {
 	Concurrency int           `json:"concurrency"`
 	ClaimSize   int           `json:"claim_size"`
 	Latency     time.Duration `json:"-"`
-	Storm       time.Duration `json:"-"` // how long faults strike
+	FaultsFor   time.Duration `json:"-"` // how long faults strike
 	Settings    []string      `json:"database_settings"`
 }
 
@@ -34,7 +34,7 @@ func newSetting(seed uint64) (setting, *rand.Rand) {
 		Idempotent: seed/2%2 == 0,
 		RunLock:    "shared", Runners: 2 + rng.IntN(3),
 		Invoices: 400 + rng.IntN(1200), Concurrency: 2 + rng.IntN(10), ClaimSize: []int{5, 50, 500}[rng.IntN(3)],
-		Latency: time.Duration(5+rng.IntN(60)) * time.Millisecond, Storm: time.Duration(4+rng.IntN(6)) * time.Second,
+		Latency: time.Duration(5+rng.IntN(60)) * time.Millisecond, FaultsFor: time.Duration(4+rng.IntN(6)) * time.Second,
 	}
 	s.Lookup = !s.Idempotent && rng.IntN(2) == 0
 	if rng.IntN(4) == 0 {

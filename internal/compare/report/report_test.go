@@ -51,11 +51,11 @@ func TestTextFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	r := newSource().report()
-	for i := range r.Cells {
-		r.Cells[i].Requests, r.Cells[i].WALBytes, r.Cells[i].Held = 8_000_000, 4e9, 9_999_999
-		r.Cells[i].Seconds /= 20
+	for i := range r.Samples {
+		r.Samples[i].Requests, r.Samples[i].WALBytes, r.Samples[i].Held = 8_000_000, 4e9, 9_999_999
+		r.Samples[i].Seconds /= 20
 	}
-	if err := report.New(r.Conditions, r.Cells, r.Drills).WriteText(&b); err != nil {
+	if err := report.New(r.Conditions, r.Samples, r.Drills).WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {

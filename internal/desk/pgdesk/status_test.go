@@ -1,0 +1,239 @@
+package pgdesk_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
+	"billonce/sql"
+)
+
+func status(t *testing.T, cfg *pgx.ConnConfig) desk.Status {
+	t.Helper()
+	st, err := pgdesk.ReadStatus(t.Context(), pgdesk.StatusConfig{Conn: cfg, Book: demoBook(), RunName: "nightly"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// as is cfg under another application's name.
+func as(cfg *pgx.ConnConfig, application string) *pgx.ConnConfig {
+	c := cfg.Copy()
+	c.RuntimeParams["application_name"] = application
+	return c
+}
+
+func TestStatusCounts(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 9)
+	settledAs(t, cfg, billing.Sent, "1", "2")
+	settledAs(t, cfg, billing.Failed, "3", "4", "5")
+	settledAs(t, cfg, billing.Retry, "6")
+	inDoubt(t, cfg, "7", "8")
+	s := openDesk(t, cfg)
+	execute(t, cfg, deadlinePasses+`;
+		update billonce.deliveries set error = 'no customer ' || invoice_id, http_status = 404 where invoice_id in (3, 4);
+		update billonce.deliveries set due_at = now() + interval '1 h' where state = 'retry';
+		update billonce.deliveries set updated_at = now() - interval '2 h' where invoice_id = 7;
+		update billonce.deliveries set updated_at = now() - interval '2 days' where invoice_id = 1`)
+	resolve(t, s, read(t, s, "8"), billing.Cancelled)
+	st := status(t, cfg)
+	want := map[billing.State]int64{billing.Sending: 0, billing.Sent: 2, billing.Retry: 1, billing.Failed: 3, billing.InDoubt: 1, billing.Cancelled: 1}
+	if diff := cmp.Diff(want, st.Deliveries); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if st.Pending != 7 || st.SentToday != 1 || st.Estimated {
+		t.Errorf("pending %d, today %d, estimated %t", st.Pending, st.SentToday, st.Estimated)
+	}
+	reasons := []desk.FailedReason{
+		{Count: 2, HTTPStatus: 404, Error: "no customer 3", Example: "3"},
+		{Count: 1, HTTPStatus: 500, Error: "seen: HTTP 500", Example: "5"},
+	}
+	if diff := cmp.Diff(reasons, st.Failed); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if st.RetryDueIn < 59*time.Minute || st.InDoubtFor < 2*time.Hour || st.InDoubtFor > 3*time.Hour {
+		t.Errorf("due in %s, in doubt for %s", st.RetryDueIn, st.InDoubtFor)
+	}
+}
+
+// What is under way is told from what lost its runner, and by whom, for both
+// strategies and for keys that only a hash of is locked.
+func TestStatusTellsAliveFromOrphaned(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"advisory", "row"} {
+		for _, namespace := range []string{"", "second book"} {
+			t.Run(strategy+"/"+namespace, func(t *testing.T) {
+				t.Parallel()
+				cfg := seeded(t, 5)
+				orphans(t, cfg, "4", "5")
+				b := demoBook()
+				b.Namespace = namespace
+				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: b.Book, Strategy: strategy})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close(t.Context()) })
+				err = s.StartRun(t.Context(), pgstore.RunRecord{Name: "nightly", Strategy: strategy, RunLock: "off", Application: "billonce/pod-a/1"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := s.NewClaimer()
+				claim, err := c.Claim(t.Context(), []billing.Candidate{{ID: "1"}, {ID: "2"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				sending(t, s, claim.IDs...)
+				read := func() desk.Status {
+					st, err := pgdesk.ReadStatus(t.Context(), pgdesk.StatusConfig{Conn: cfg, Book: b, Namespace: namespace, RunName: "nightly"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return st
+				}
+				st := read()
+				if a := st.Sending.Alive; len(a) != 1 || a[0].Application != "billonce/pod-a/1" || a[0].Count != 2 || st.Sending.Orphaned != 2 || st.Deliveries[billing.Sending] != 4 {
+					t.Errorf("%+v", st.Sending)
+				}
+				if len(st.Runs) != 1 || !st.Runs[0].Alive {
+					t.Errorf("%+v", st.Runs)
+				}
+				// A run that has ended has no row locks left, whoever else is connected.
+				execute(t, cfg, "update billonce.runs set finished_at = now()")
+				if st = read(); (strategy == "row") != (st.Sending.Orphaned == 4) {
+					t.Errorf("after its end: %+v", st.Sending)
+				}
+				execute(t, cfg, "update billonce.runs set finished_at = null")
+				// The runner dies: its connections end.
+				if err := c.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				const theirs = `from pg_stat_activity where application_name = 'billonce/pod-a/1' and datname = current_database()`
+				execute(t, cfg, `do $$ begin perform pg_terminate_backend(pid) `+theirs+`;
+					while exists (select `+theirs+`) loop perform pg_sleep(0.005), pg_stat_clear_snapshot(); end loop; end $$`)
+				if st = read(); len(st.Sending.Alive) != 0 || st.Sending.Orphaned != 4 || st.Runs[0].Alive {
+					t.Errorf("after its death: %+v", st.Sending)
+				}
+			})
+		}
+	}
+}
+
+// A live runner's deliveries are never taken for orphans, though they come and
+// go while they are being looked at.
+func TestStatusOfALiveRunShowsNoOrphans(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3000)
+	var a api
+	r := newRunner(t, cfg, &a, false)
+	done := make(chan billing.Summary)
+	go func() { done <- r.Run(t.Context(), nil) }()
+	for looks := 0; ; looks++ {
+		select {
+		case s := <-done:
+			if s.Sent != 3000 || looks == 0 {
+				t.Errorf("%+v, looked at %d times", s, looks)
+			}
+			return
+		default:
+			if n := status(t, cfg).Sending.Orphaned; n > 0 {
+				t.Errorf("%d orphans", n)
+			}
+		}
+	}
+}
+
+// A large ledger is not read as a whole: what no index or statistic has is
+// estimated, and says so.
+func TestStatusOfALargeLedger(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 60000)
+	execute(t, cfg, `insert into billonce.deliveries
+		(invoice_id, state, attempt, run_attempt, idempotency_key, body_sha256, run_id, first_sent_at, updated_at, deadline_at, due_at)
+		select n, s, 1, 1, gen_random_uuid(), sha256('x'), gen_random_uuid(), now(), now(), now(), case s when 'retry' then now() end
+		from (select n, case when n > 2000 then 'sent' when n > 1990 then 'sending' when n > 1980 then 'in_doubt'
+		                     when n > 1960 then 'retry' when n > 1930 then 'failed' else 'sent' end
+		      from generate_series(1, 120000) n) x (n, s);
+		update invoices set pending = false where id <= 1000;
+		insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, finished_at, exit_code, summary)
+		values (gen_random_uuid(), 'nightly', 'row', 'off', 'x', 'x', now(), 0, '{"sent": 77}');
+		analyze billonce.deliveries; analyze invoices; analyze billonce.runs`)
+	const scans = "select coalesce(seq_scan, 0) from pg_stat_user_tables where relname = 'deliveries'"
+	const lookUps = "select coalesce(idx_scan, 0) from pg_stat_user_tables where relname = 'deliveries'"
+	scansBefore, lookUpsBefore := query[int64](t, cfg, scans), query[int64](t, cfg, lookUps)
+	st := status(t, cfg)
+	if !st.Estimated || st.SentToday != 77 || st.Pending != 59000 || st.Sending.Orphaned != 10 ||
+		st.Deliveries[billing.Failed] != 30 || st.Deliveries[billing.Retry] != 20 || st.Deliveries[billing.InDoubt] != 10 {
+		t.Errorf("%+v", st)
+	}
+	if sent := st.Deliveries[billing.Sent]; sent < 115_000 || sent > 125_000 {
+		t.Errorf("about %d sent, want about 119,930", sent)
+	}
+	// Its backend reports what it did as it ends.
+	for query[int64](t, cfg, lookUps) <= lookUpsBefore {
+		continue
+	}
+	if after := query[int64](t, cfg, scans); after != scansBefore {
+		t.Errorf("%d scans of the whole ledger", after-scansBefore)
+	}
+	n := sql.Names{Schema: "billonce", Invoices: "invoices", ID: "id", KeyType: "bigint", Pending: "pending"}
+	for name, args := range map[string][]any{
+		"status_open": nil, "status_reasons": {10}, "status_sending": {200000}, "status_cancelled": nil, "status_sent_today": nil,
+		"status_size": {"billonce.deliveries"},
+	} {
+		text, err := sql.Query(name, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan := explain(t, cfg, text, args...); readsAll(plan) {
+			t.Errorf("%s reads the whole ledger:\n%s", name, plan)
+		}
+	}
+	open, err := sql.Query("delivery", n, "open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []billing.State{billing.InDoubt, billing.Failed} {
+		if plan := explain(t, cfg, open, string(state)); !strings.Contains(plan, "deliveries_open_idx") {
+			t.Errorf("the list of what is %s reads the whole ledger:\n%s", state, plan)
+		}
+	}
+}
+
+// readsAll says whether a plan walks the whole ledger, through an index or not.
+func readsAll(plan string) bool {
+	lines := strings.Split(plan, "\n")
+	for i, line := range lines {
+		byKey := strings.Contains(line, "deliveries_pkey") && i+1 < len(lines) && strings.Contains(lines[i+1], "Index Cond")
+		if strings.Contains(line, " on deliveries") && !byKey && !strings.Contains(line, "deliveries_open_idx") && !strings.Contains(line, "Bitmap Heap Scan") {
+			return true
+		}
+	}
+	return false
+}
+
+func explain(t *testing.T, cfg *pgx.ConnConfig, text string, args ...any) string {
+	t.Helper()
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), "explain "+text, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}

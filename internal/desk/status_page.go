@@ -1,0 +1,111 @@
+package desk
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"billonce/internal/billing"
+	"billonce/internal/words"
+)
+
+// Print writes the operator's page: what is to do, what is under way, what
+// needs a person, what was done, and who holds the locks.
+func (st Status) Print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	printDeliveries(w, st)
+	for _, f := range st.Failed {
+		fmt.Fprintf(w, "\t\t%s × %s (invoice %s)\n", words.Count(f.Count), seenText(f.HTTPStatus, f.Error), f.Example)
+	}
+	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
+	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
+	for _, h := range st.RunLock.Holders {
+		fmt.Fprintf(w, "\t\theld by %s, %s\n", h, h.Mode)
+	}
+	if len(st.RunLock.Holders) == 0 {
+		fmt.Fprintf(w, "\t\theld by nobody\n")
+	}
+	title := "Runs"
+	for _, r := range st.Runs {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", title, words.Stamp(r.StartedAt), runLine(r, st.At))
+		title = ""
+	}
+	return w.Flush()
+}
+
+func printDeliveries(w io.Writer, st Status) {
+	d := st.Deliveries
+	fmt.Fprintf(w, "Invoices\tpending\t%d\n", st.Pending)
+	fmt.Fprintf(w, "Deliveries\tsending\t%s\n", sendingText(st))
+	retry := fmt.Sprint(d[billing.Retry])
+	if st.RetryDueAt != nil {
+		retry += "  next due " + dueText(st.RetryDueIn)
+	}
+	fmt.Fprintf(w, "\tretry\t%s\n", retry)
+	doubt := fmt.Sprint(d[billing.InDoubt])
+	if st.InDoubtSince != nil {
+		doubt += fmt.Sprintf("  the oldest for %s: see `batch status --in-doubt`", st.InDoubtFor.Truncate(time.Second))
+	}
+	fmt.Fprintf(w, "\tin_doubt\t%s\n", doubt)
+	fmt.Fprintf(w, "\tcancelled\t%d\n", d[billing.Cancelled])
+	sent, known := d[billing.Sent]
+	switch {
+	case !known:
+		fmt.Fprintf(w, "\tsent\tnot known: the ledger is large and was never analyzed; run ANALYZE\n")
+	case st.Estimated:
+		fmt.Fprintf(w, "\tsent\tabout %s, %s of them by the runs that ended today (%s)\n", words.Count(sent), words.Count(st.SentToday), st.TimeZone)
+	default:
+		fmt.Fprintf(w, "\tsent\t%d  today %d (%s)\n", sent, st.SentToday, st.TimeZone)
+	}
+	failed := fmt.Sprint(d[billing.Failed])
+	if d[billing.Failed] > 0 {
+		failed += "  see `batch status --failed`"
+	}
+	fmt.Fprintf(w, "\tfailed\t%s\n", failed)
+}
+
+func sendingText(st Status) string {
+	text := fmt.Sprint(st.Deliveries[billing.Sending])
+	if st.Sending.AtLeast {
+		text = "at least " + text
+	}
+	var parts []string
+	for _, a := range st.Sending.Alive {
+		parts = append(parts, fmt.Sprintf("%d by %s since %s", a.Count, a.Application, words.Stamp(a.Since)))
+	}
+	if n := st.Sending.Orphaned; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d orphaned: nobody holds their locks, a run takes them over", n))
+	}
+	if len(parts) > 0 {
+		text += "  " + strings.Join(parts, "; ")
+	}
+	return text
+}
+
+func dueText(in time.Duration) string {
+	if in <= 0 {
+		return "now"
+	}
+	return "in " + in.Round(time.Second).String()
+}
+
+func runLine(r Run, now time.Time) string {
+	line := fmt.Sprintf("%s, %s, %s", r.Application, r.Strategy, r.RunLock)
+	switch {
+	case r.Alive:
+		return fmt.Sprintf("%s: running for %s", line, now.Sub(r.StartedAt).Truncate(time.Second))
+	case r.FinishedAt == nil || r.ExitCode == nil:
+		return line + ": killed, or cut off"
+	}
+	took := r.FinishedAt.Sub(r.StartedAt)
+	line += fmt.Sprintf(": exit %d after %s", *r.ExitCode, took.Round(time.Millisecond))
+	if s := r.Summary; s != nil {
+		line += fmt.Sprintf("; %d sent, %d failed, %d in doubt, %d to be tried again", s.Sent, s.Failed, s.InDoubt, s.Retry)
+		if s.Sent > 0 && s.ElapsedMS > 0 {
+			line += fmt.Sprintf(" (%s a second)", words.Count(s.Sent*1000/s.ElapsedMS))
+		}
+	}
+	return line
+}
