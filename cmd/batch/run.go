@@ -13,6 +13,7 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/billing/billinghttp"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
 	"billonce/internal/metrics"
@@ -110,11 +111,14 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		return exitCodeOf(err), err
 	}
 	if e.flags.dryRun {
-		runner, err := e.newRunner(ctx)
+		cfg, err := e.engineConfig(ctx)
 		if err != nil {
 			return billing.ExitError, err
 		}
-		return dryRun(ctx, e.stdout, runner, e.client)
+		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
+		return dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+			return engine.Rehearse(ctx, cfg, ports, e.log, see)
+		})
 	}
 	return e.underLock(ctx)
 }
@@ -192,13 +196,12 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 
 // run sends what is pending.
 func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (s billing.Summary, m *metrics.Metrics, err error) {
-	runner, err := e.newRunner(ctx)
+	cfg, err := e.engineConfig(ctx)
 	if err != nil {
 		return s, nil, err
 	}
-	m = metrics.New(&runner.Tally)
-	runner.Sender = m.Sender(e.client)
-	runner.Ports = traced.Ports(runner.Ports)
+	tally := &billing.Tally{}
+	m = metrics.New(tally)
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
@@ -207,28 +210,17 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err != nil {
 		return s, nil, err
 	}
-	if err := e.view.showProgress(ctx, e.store.CountPending, &runner.Tally, e.config.RunLimit); err != nil {
+	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
 		return s, nil, err
 	}
-	if lock == nil {
-		return runner.Run(ctx, nil), m, nil
+	ports := engine.Ports{
+		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
+		Ledger: traced.Ledger(e.store), Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client,
 	}
-	return runner.Run(ctx, lock), m, nil
-}
-
-func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {
-	ledger, err := e.store.LedgerID(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger's identity: %w", err)
+	if lock != nil {
+		ports.RunLock = lock
 	}
-	return &billing.Runner{
-		Config: e.runnerConfig(ledger),
-		Ports: billing.Ports{
-			Scanner: e.store, NewClaimer: e.store.NewClaimer, Looker: e.store, Intender: e.store, Settler: e.store,
-			Renderer: e.client, Sender: e.client, Reconciler: e.client,
-		},
-		Log: e.log,
-	}, nil
+	return engine.New(cfg, ports, tally, e.log).Do(ctx), m, nil
 }
 
 func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, error) {
@@ -256,16 +248,20 @@ func releaseRunLock(ctx context.Context, lock *pgstore.KeptRunLock) error {
 	return lock.Release(context.WithoutCancel(ctx))
 }
 
-func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {
+func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 	c := e.config
+	ledger, err := e.store.LedgerID(ctx)
+	if err != nil {
+		return engine.Config{}, fmt.Errorf("read the ledger's identity: %w", err)
+	}
 	size := e.store.ClaimSize(c.ClaimSize)
-	return billing.Config{
+	return engine.Config{
 		RunID: e.id, LedgerID: ledger,
-		Lanes: pgstore.Lanes, MostLanes: e.store.MostLanes(size), ClaimSize: size,
+		Claims: pgstore.Claims, MostClaims: e.store.MostClaims(size), ClaimSize: size,
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Canary: c.RunCanary, Linger: c.Linger, Drain: c.DrainTimeout,
-	}
+	}, nil
 }

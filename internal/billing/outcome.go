@@ -49,14 +49,25 @@ type Answer struct {
 	Values []*string // for the invoice, in the order in which they are asked for; nil: the reply lacks it
 }
 
-// Finding is what a look-up came to.
+// Finding is what a look-up says.
 type Finding int
 
 const (
-	// NotKnown: the look-up does not tell. The zero value, for the reason that Unknown is.
-	NotKnown Finding = iota
+	// UnknownFinding: the look-up does not tell. The zero value, for the reason that Unknown is.
+	UnknownFinding Finding = iota
 	// Acted: the API has acted.
 	Acted
-	// NotActed: the API has not acted.
-	NotActed
+	// Absent: the API has not acted.
+	Absent
 )
+
+func (f Finding) String() string {
+	switch f {
+	case Acted:
+		return "acted"
+	case Absent:
+		return "absent"
+	case UnknownFinding:
+	}
+	return "unknown"
+}

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"time"
-
-	"billonce/internal/billing"
 )
 
 const (
@@ -46,12 +44,6 @@ type Client struct {
 	transport *http.Transport
 	hangUp    context.CancelFunc // ends all connections, and dials that nobody waits for any more
 }
-
-var (
-	_ billing.Sender     = (*Client)(nil)
-	_ billing.Reconciler = (*Client)(nil)
-	_ billing.Renderer   = (*Client)(nil)
-)
 
 // Close ends the connections. No call may be under way.
 func (c *Client) Close() {

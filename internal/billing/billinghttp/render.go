@@ -21,8 +21,8 @@ func (c *Client) Columns() []string { return c.columns }
 func (c *Client) NeedsRow() bool { return c.body != nil }
 
 // Render makes the request of an invoice: the same invoice gives the same bytes.
-func (c *Client) Render(inv billing.Invoice) (billing.Message, error) {
-	m := billing.Message{InvoiceID: inv.ID}
+func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
+	m := billing.Request{InvoiceID: inv.ID}
 	if len(inv.Columns) != len(c.columns) {
 		return m, fmt.Errorf("render invoice %s: it has %d of %d columns", inv.ID, len(inv.Columns), len(c.columns))
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/billing"
 	"billonce/internal/billing/book"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -145,7 +145,7 @@ func TestRunOnOtherTables(t *testing.T) {
 					t.Fatal(err)
 				}
 				var a api
-				r := newBookRunner(t, cfg, b, &a, strategy, func(c *billing.Config) { c.Spread = true })
+				r := newBookRunner(t, cfg, b, &a, strategy, func(c *engine.Config) { c.Spread = true })
 				s := r.Run(t.Context(), nil)
 				if s.Sent != 300 || s.ExitCode() != 0 || len(a.requests) != 300 || s.Requests != 300 {
 					t.Errorf("summary %+v, exit %d, %d invoices", s, s.ExitCode(), len(a.requests))

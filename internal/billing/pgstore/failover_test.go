@@ -72,7 +72,7 @@ func TestStandbyIsAwaitedUntilItIsPromoted(t *testing.T) {
 	way.leadTo(standby)
 	settled := make(chan []billing.Settled, 1)
 	go func() {
-		came, err := s.Settle(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
+		came, err := settlingOf(s)(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
 		if err != nil {
 			t.Error(err)
 		}
@@ -137,7 +137,7 @@ func TestSettleOutlivesARefusedConnection(t *testing.T) {
 	}
 	settled := make(chan []billing.Settled, 1)
 	go func() {
-		came, err := s.Settle(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
+		came, err := settlingOf(s)(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
 		if err != nil {
 			t.Error(err)
 		}

@@ -98,7 +98,7 @@ func TestUpgradeBeforeTheTable(t *testing.T) {
 func TestHistoryKeepsSupersededAttempts(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 5)
-	a := api{reply: func(m billing.Message, n int) billing.Reply {
+	a := api{reply: func(m billing.Request, n int) billing.Reply {
 		if m.InvoiceID == "3" && n < 3 {
 			return billing.Reply{Outcome: billing.NotSent, Status: 429, Reason: "HTTP 429"}
 		}

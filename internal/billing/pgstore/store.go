@@ -22,11 +22,11 @@ import (
 	"billonce/internal/billing/book"
 )
 
-// Lanes is how many claims a run has open at the same time, MostLanes where slow
+// Claims is how many claims a run has open at the same time, MostClaims where slow
 // requests keep them open.
 const (
-	Lanes     = 3
-	MostLanes = 8
+	Claims     = 3
+	MostClaims = 8
 )
 
 // Config of a run's store.
@@ -43,8 +43,8 @@ type Config struct {
 	Log            zerolog.Logger
 }
 
-// Store is one run's access to PostgreSQL. It implements billing's Scanner,
-// Looker, Intender and Settler, and makes its Claimers.
+// Store is one run's access to PostgreSQL. It is the engine's Scanner and its
+// Ledger, and makes its Claimers.
 type Store struct {
 	fitted
 	cfg     Config
@@ -71,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			return err
 		}
 		table, err := advisory.ReadTable(ctx, conn)
-		s.room.set(table.Share() / Lanes)
+		s.room.set(table.Share() / Claims)
 		return err
 	})
 	if err != nil {
@@ -100,13 +100,14 @@ func (s *Store) Close(ctx context.Context) error {
 	return errors.Join(s.writer.close(ctx), s.settler.close(ctx))
 }
 
-// NewClaimer returns a claimer of the configured lock strategy, for one lane.
-func (s *Store) NewClaimer() billing.Claimer {
-	c := claimer{store: s, conn: s.takeSpare()}
+// NewClaimer returns a claimer of the configured lock strategy.
+func (s *Store) NewClaimer() *Claimer {
+	c := &Claimer{store: s, conn: s.takeSpare()}
+	c.lock = c.lockAdvisory
 	if s.cfg.Strategy == "row" {
-		return &rowClaimer{c}
+		c.lock = c.lockRow
 	}
-	return &advisoryClaimer{c}
+	return c
 }
 
 func (s *Store) takeSpare() (conn *pgx.Conn) {

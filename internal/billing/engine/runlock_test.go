@@ -1,4 +1,4 @@
-package billing
+package engine
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"billonce/internal/billing"
 )
 
 // fakeLock is lost when its channel is closed, and taken again when the test says.
@@ -53,11 +55,12 @@ func TestP5SlotsWaitForTheRunLock(t *testing.T) {
 			lock := &fakeLock{lost: closed(), retake: make(chan error)}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			r := &Runner{Log: zerolog.Nop(), stop: newStopper(), lock: keep(lock), pace: newPace(0), slots: make(chan struct{}, 1), claimCtx: ctx}
-			r.free(1)
+			stop := newStopper(zerolog.Nop())
+			kept := newKeeping(lock, stop, zerolog.Nop())
+			slots := newSlots(right{stop, newPace(0), kept}, 1)
 			got := make(chan bool)
-			go func() { got <- r.reserveSlot(ctx) }()
-			go r.keepLock()
+			go func() { got <- slots.reserveOne(ctx) }()
+			go kept.keep(ctx)
 			select {
 			case <-got:
 				t.Fatal("a slot was given out while the run lock was lost")
@@ -66,7 +69,7 @@ func TestP5SlotsWaitForTheRunLock(t *testing.T) {
 			if sends := <-got; sends != c.sends {
 				t.Errorf("may send: %t, want %t", sends, c.sends)
 			}
-			if reason, _ := r.stop.cause(); c.sends != (reason == "") || !c.sends && reason != StoppedByLockLost {
+			if reason, _ := stop.cause(); c.sends != (reason == "") || !c.sends && reason != billing.StoppedByLockLost {
 				t.Errorf("stopped by %q", reason)
 			}
 		})
@@ -77,10 +80,11 @@ func TestP5SlotsWaitForTheRunLock(t *testing.T) {
 func TestARunsEndDoesNotWaitForTheRunLock(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &Runner{Log: zerolog.Nop(), stop: newStopper(), lock: keep(&fakeLock{lost: closed()}), claimCtx: ctx}
+	stop := newStopper(zerolog.Nop())
+	kept := newKeeping(&fakeLock{lost: closed()}, stop, zerolog.Nop())
 	cancel()
-	r.keepLock()
-	if r.stop.stopped() {
+	kept.keep(ctx)
+	if stop.stopped() {
 		t.Error("the run's end was taken for a loss")
 	}
 }

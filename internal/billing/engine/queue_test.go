@@ -1,9 +1,11 @@
-package billing
+package engine
 
 import (
 	"slices"
 	"sync"
 	"testing"
+
+	"billonce/internal/billing"
 )
 
 // P7: a queue that never runs empty holds no more than what waits in it, and hands it
@@ -11,20 +13,21 @@ import (
 func TestP7QueueDoesNotGrow(t *testing.T) {
 	t.Parallel()
 	const low, groups, size = 4, 10_000, 10
-	q := newQueue(low)
+	flight := &inFlight{}
+	q := newQueue(low, flight)
 	var taken []int
 	var taker sync.WaitGroup
 	taker.Go(func() {
 		for a := q.take(); a != nil; a = q.take() {
 			taken = append(taken, a.intent.Attempt)
-			q.done()
+			flight.end()
 		}
 	})
 	most := 0
 	for n := range groups {
 		group := make([]*attempt, size)
 		for i := range group {
-			group[i] = &attempt{intent: Intent{Attempt: n*size + i}}
+			group[i] = &attempt{step: &step{intent: billing.Intent{Attempt: n*size + i}}}
 		}
 		q.put(group)
 		q.mu.Lock()
@@ -39,7 +42,7 @@ func TestP7QueueDoesNotGrow(t *testing.T) {
 	if len(taken) != groups*size || !slices.IsSorted(taken) {
 		t.Errorf("%d of %d attempts were taken, in their order: %t", len(taken), groups*size, slices.IsSorted(taken))
 	}
-	if !q.idle() {
-		t.Error("all is done, and it is not idle")
+	if !flight.none() {
+		t.Error("all is done, and something is in flight")
 	}
 }

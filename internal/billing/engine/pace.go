@@ -1,4 +1,4 @@
-package billing
+package engine
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"billonce/internal/billing"
 )
 
 const (
@@ -55,6 +57,14 @@ func (p *pace) pausedFor() time.Duration {
 	return time.Until(p.until)
 }
 
+// heed slows the whole runner down where a reply to the n-th attempt of a run asks for
+// that.
+func (p *pace) heed(reply billing.Reply, n int) {
+	if reply.Throttled {
+		p.pause(max(reply.RetryAfter, backoff(n)))
+	}
+}
+
 // wait returns when one more request may start.
 func (p *pace) wait(ctx context.Context) error {
 	if p.limiter.Limit() != rate.Inf {
@@ -85,29 +95,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// breaker counts consecutive outcomes that say nothing good about the API.
-type breaker struct {
-	limit int
-
-	mu    sync.Mutex
-	count int
-	open  bool
-}
-
-// note returns true when the breaker opens, once.
-func (b *breaker) note(reply Reply) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if reply.Outcome == Accepted || reply.Outcome == Refused && !reply.Denied {
-		b.count = 0
-		return false
-	}
-	b.count++
-	if b.open || b.count < b.limit {
-		return false
-	}
-	b.open = true
-	return true
 }

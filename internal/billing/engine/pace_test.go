@@ -1,4 +1,4 @@
-package billing
+package engine
 
 import (
 	"testing"
@@ -22,20 +22,5 @@ func TestPauseHoldsWhoWaitsForTheRate(t *testing.T) {
 	p.pause(200 * time.Millisecond)
 	if left := <-paused; left > 0 {
 		t.Errorf("its turn came %s before the pause was over", left)
-	}
-}
-
-// The breaker opens once: requests that were in flight as it did say nothing new.
-func TestBreakerOpensOnce(t *testing.T) {
-	t.Parallel()
-	b := &breaker{limit: 2}
-	opened := 0
-	for _, o := range []Outcome{Unknown, Accepted, NotSent, Refused, Unknown, NotSent, Unknown, Accepted, Unknown, Unknown} {
-		if b.note(Reply{Outcome: o}) {
-			opened++
-		}
-	}
-	if opened != 1 {
-		t.Errorf("it opened %d times", opened)
 	}
 }

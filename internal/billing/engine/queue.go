@@ -1,16 +1,15 @@
-package billing
+package engine
 
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // queue hands attempts to the senders, in their order. Unlike a channel it takes a
-// whole group at once: a channel would wake the lane that fills it for each attempt.
+// whole group at once: a channel would wake whoever fills it for each attempt.
 type queue struct {
-	low  int          // attempts that are left as the next group may come
-	busy atomic.Int64 // attempts that were taken and are not done
+	low    int // attempts that are left as the next group may come
+	flight *inFlight
 
 	mu       sync.Mutex
 	some     sync.Cond // there are attempts, or will be none any more
@@ -20,8 +19,8 @@ type queue struct {
 	closed   bool
 }
 
-func newQueue(low int) *queue {
-	q := &queue{low: low}
+func newQueue(low int, flight *inFlight) *queue {
+	q := &queue{low: low, flight: flight}
 	q.some.L, q.room.L = &q.mu, &q.mu
 	return q
 }
@@ -42,14 +41,14 @@ func (q *queue) put(group []*attempt) {
 }
 
 // take returns the next attempt once there is one; nil: there will be none any more.
-// Its taker calls done.
+// It is in flight from then on, until its taker says that it is done.
 func (q *queue) take() *attempt {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.awaitSome() {
 		return nil
 	}
-	q.busy.Add(1)
+	q.flight.begin()
 	a := q.attempts[q.next]
 	q.attempts[q.next] = nil
 	q.next++
@@ -74,8 +73,6 @@ func (q *queue) awaitSome() bool {
 	return q.left() > 0
 }
 
-func (q *queue) done() { q.busy.Add(-1) }
-
 // close is called when nothing more will be put.
 func (q *queue) close() {
 	q.mu.Lock()
@@ -85,6 +82,3 @@ func (q *queue) close() {
 }
 
 func (q *queue) left() int { return len(q.attempts) - q.next }
-
-// idle says that no request is on its way: hardly a settlement will come, then.
-func (q *queue) idle() bool { return q.busy.Load() == 0 }

@@ -1,4 +1,4 @@
-package billing
+package engine
 
 import (
 	"testing"
@@ -6,18 +6,18 @@ import (
 )
 
 // Where claims settle late and attempts hold their slots until then, the claims
-// of all lanes together need no more slots than there are: else lanes that each
-// hold some would wait for each other for ever.
+// of all together need no more slots than there are: else two that each hold some
+// would wait for each other for ever.
 func TestLateSettlingClaimsFitTheSlots(t *testing.T) {
 	t.Parallel()
 	for concurrency := 1; concurrency <= 20; concurrency++ {
-		c := Config{Lanes: 3, ClaimSize: 500, Concurrency: concurrency, SettlesLate: true}
+		c := Config{Claims: 3, ClaimSize: 500, Concurrency: concurrency, SettlesLate: true}
 		sum := 0
-		for lane := range c.lanes() {
-			if c.claimMost(lane) < 1 {
-				t.Errorf("concurrency %d: lane %d claims nothing", concurrency, lane)
+		for n, most := range newTerms(c).claimMost {
+			if most < 1 {
+				t.Errorf("concurrency %d: claim %d takes nothing", concurrency, n)
 			}
-			sum += c.claimMost(lane)
+			sum += most
 		}
 		if sum != concurrency {
 			t.Errorf("concurrency %d: claims of %d", concurrency, sum)
@@ -27,15 +27,14 @@ func TestLateSettlingClaimsFitTheSlots(t *testing.T) {
 
 func TestSharedRunsTakeInHandWhatTheySendInAMoment(t *testing.T) {
 	t.Parallel()
-	c := Config{Lanes: 3, ClaimSize: 500, Concurrency: 64, Idempotent: true}
-	if s := c.newSizer(0, true); s.next != 500 {
+	c := Config{Claims: 3, ClaimSize: 500, Concurrency: 64, Idempotent: true}
+	if s := newSizer(newTerms(c), 0, false, true); s.next != 500 {
 		t.Errorf("alone: %d", s.next)
 	}
-	c.Spread = true
-	if s := c.newSizer(0, false); s.next != probeSize {
+	if s := newSizer(newTerms(c), 0, true, false); s.next != probeSize {
 		t.Errorf("where others may be: %d", s.next)
 	}
-	s := c.newSizer(0, true)
+	s := newSizer(newTerms(c), 0, true, true)
 	if s.next != 42 {
 		t.Errorf("at first: %d", s.next)
 	}
