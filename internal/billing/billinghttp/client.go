@@ -29,7 +29,7 @@ const (
 type Client struct {
 	url, lookup   *urlTemplate // lookup: nil if there is none
 	columns       []string
-	body          renderBody // nil: requests have no body
+	body          *body // nil: requests have no body
 	method        string
 	host          string // of the Host header; empty: the URL's
 	header        http.Header

@@ -90,14 +90,7 @@ func (c *Client) indexColumns() {
 		if t == nil {
 			continue
 		}
-		for i, p := range t.places {
-			index := slices.Index(c.columns, p.column)
-			if index < 0 {
-				index = len(c.columns)
-				c.columns = append(c.columns, p.column)
-			}
-			t.places[i].index = index
-		}
+		c.columns = t.bind(c.columns)
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *Client) Operation() (method, route string) {
 		if inQuery || i == len(c.url.places) {
 			break
 		}
-		b.WriteString("{" + c.url.places[i].column + "}")
+		b.WriteString("{" + c.url.places[i].name + "}")
 	}
 	_, rest, _ := strings.Cut(b.String(), "://")
 	_, path, _ := strings.Cut(rest, "/")

@@ -16,7 +16,7 @@ import (
 const (
 	// costMost bounds what one condition may cost for one reply, in CEL's own units: room
 	// for a search of a whole megabyte, and none for loops within loops over one.
-	costMost = 10_000_000
+	costMost = 3_000_000
 	// checkEvery is how many rounds of a loop pass between two looks at the context.
 	checkEvery = 100
 )
