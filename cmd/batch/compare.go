@@ -21,8 +21,8 @@ import (
 // comparisonFlags are what the user wants measured, and how it is told.
 type comparisonFlags struct {
 	compare.Settings
-	own, json, csv bool
-	html           string
+	own, json bool
+	html      string
 }
 
 func (a app) compareCommand() *cobra.Command {
@@ -49,13 +49,12 @@ The exit code is 1 if row or advisory billed an invoice more than once.`,
 	flags.IntSliceVar(&f.Runners, "runners", []int{1, 2, 4}, "numbers of processes that work side by side")
 	flags.DurationSliceVar(&f.Latencies, "latency", []time.Duration{0, 20 * time.Millisecond, 200 * time.Millisecond}, "times that the API takes for a request")
 	flags.IntSliceVar(&f.ClaimSizes, "claim-size", []int{500}, "values of CLAIM_SIZE, for row and advisory")
-	flags.IntVar(&f.Invoices, "invoices", 500, "pending invoices in a cell; fewer where the API is slow")
+	flags.IntVar(&f.Invoices, "invoices", 500, "pending invoices in a sample; fewer where the API is slow")
 	flags.IntVar(&f.Rounds, "rounds", 3, "how often each combination is measured")
 	flags.IntVar(&f.Concurrency, "concurrency", 8, "requests in flight, of each runner")
 	flags.BoolVar(&f.Drill, "drill", true, "crash each strategy, too")
 	flags.BoolVar(&f.own, "own-server", false, "measure on the server of DATABASE_URL")
 	flags.BoolVar(&f.json, "json", false, "print JSON (docs/comparison.md)")
-	flags.BoolVar(&f.csv, "csv", false, "print a line for each cell")
 	flags.StringVar(&f.html, "html", "", "write a page for a browser to this file, too")
 	return cmd
 }
@@ -87,11 +86,8 @@ func (a app) compare(ctx context.Context, f comparisonFlags) error {
 // deliver writes the report in all forms that were asked for.
 func (a app) deliver(r report.Report, f comparisonFlags) error {
 	write := r.WriteText
-	switch {
-	case f.json:
+	if f.json {
 		write = r.WriteJSON
-	case f.csv:
-		write = r.WriteCSV
 	}
 	err := write(a.stdout)
 	if f.html != "" {
@@ -136,7 +132,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 // withServer finds a database to measure on.
 func (a app) withServer(ctx context.Context, own bool, f func(url string, p compare.Program) error) error {
 	if !own {
-		// Autovacuum would fall on one cell and not on another.
+		// Autovacuum would fall on one sample and not on another.
 		settings := map[string]string{"autovacuum": "off", "max_connections": "300"}
 		return a.withTemporaryServer(ctx, settings, func(server *pgtemp.Server, program compare.Program) error {
 			return f(server.URL(embeddedDatabase), program)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,9 +10,6 @@ import (
 
 func checkComparison(f comparisonFlags) error {
 	s, known := f.Settings, compare.DefaultStrategies()
-	if f.json && f.csv {
-		return errors.New("--json and --csv: standard output takes one of them")
-	}
 	for i, strategy := range s.Strategies {
 		if !slices.Contains(known, strategy) {
 			return fmt.Errorf("--strategies: %q is none of %s", strategy, strings.Join(known, ", "))

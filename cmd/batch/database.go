@@ -34,7 +34,7 @@ func (a app) openDatabase(ctx context.Context, c config) (*database, error) {
 	var d database
 	mainURL, lockURL := c.DatabaseURL, c.LockDatabaseURL
 	if mainURL == embedded || lockURL == embedded {
-		server, err := pgtemp.Start(ctx, pgtemp.Options{Dir: embeddedDir, Getenv: a.getenv, Tell: a.tell})
+		server, err := pgtemp.Start(ctx, pgtemp.Options{Dir: embeddedDir, Getenv: a.getenv})
 		if err != nil {
 			return nil, fmt.Errorf("start the embedded PostgreSQL: %w", err)
 		}

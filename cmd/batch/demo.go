@@ -34,14 +34,14 @@ SELECT … FOR UPDATE NOWAIT around the call; the same, and one is killed betwee
 the call and the commit; and two with Billonce, where one is killed at the same
 place. The servers are processes, PostgreSQL is a temporary one, and what was
 billed is counted by a fake billing API on loopback. Your own database and
-billing API are not touched. The exit code is 0 if all came out as told, else 1.`,
+billing API are not touched. The exit code is 1 if the counts are not as expected.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON, and nothing else")
 	cmd.AddCommand(&cobra.Command{
 		Use:    naiveCommand,
-		Short:  "A server without a ledger, which takes its orders from demo and compare",
+		Short:  "A server without a ledger, for demo and compare",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,18 +52,18 @@ billing API are not touched. The exit code is 0 if all came out as told, else 1.
 }
 
 func (a app) demo(ctx context.Context, asJSON bool) error {
-	story := compare.Story{
+	demo := compare.Demo{
 		Invoices: demoInvoices, Latency: demoLatency,
 		Out: a.stdout, Color: a.colors(a.stdout),
 	}
 	if asJSON {
-		story.Out = io.Discard
+		demo.Out = io.Discard
 	}
-	fmt.Fprintf(story.Out, "Starting a temporary PostgreSQL and a billing API on loopback …\n")
-	var told compare.Told
+	fmt.Fprintf(demo.Out, "Starting a temporary PostgreSQL and a billing API on loopback …\n")
+	var result compare.DemoResult
 	err := a.withTemporaryServer(ctx, nil, func(server *pgtemp.Server, program compare.Program) (err error) {
-		story.Server, story.Program = server, program
-		told, err = story.Tell(ctx)
+		demo.URL, demo.Program = server.URL(embeddedDatabase), program
+		result, err = demo.Run(ctx)
 		return err
 	})
 	if err != nil {
@@ -72,11 +72,11 @@ func (a app) demo(ctx context.Context, asJSON bool) error {
 	if asJSON {
 		e := json.NewEncoder(a.stdout)
 		e.SetIndent("", "  ")
-		if err := e.Encode(told); err != nil {
+		if err := e.Encode(result); err != nil {
 			return err
 		}
 	}
-	if !told.AsTold {
+	if !result.AsExpected {
 		return &exitError{code: billing.ExitError}
 	}
 	return nil
@@ -89,7 +89,7 @@ func (a app) withTemporaryServer(ctx context.Context, settings map[string]string
 	if err != nil {
 		return err
 	}
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv, Tell: a.tell})
+	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv})
 	if err != nil {
 		return fmt.Errorf("start a temporary PostgreSQL: %w", err)
 	}
@@ -110,13 +110,6 @@ func (a app) thisProgram() (compare.Program, error) {
 // (https://no-color.org).
 func (a app) colors(out io.Writer) bool {
 	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(out)
-}
-
-// tell says what takes long to whoever watches; a log is for its lines alone.
-func (a app) tell(what string) {
-	if isTerminal(a.stderr) {
-		fmt.Fprintln(a.stderr, what)
-	}
 }
 
 func isTerminal(out io.Writer) bool {

@@ -26,6 +26,20 @@ type fakeAPIFlags struct {
 	latency    time.Duration
 	faults     string
 	seed       int64
+
+	dialect     string
+	keyTTL      time.Duration
+	lookup      string
+	rate, quota string
+	atOnce      int
+	limitStatus int
+	limitSays   string
+
+	acceptLater   time.Duration
+	neverPercent  float64
+	rejectPercent float64
+	rejectStatus  int
+	alreadySent   int
 }
 
 func (a app) fakeAPICommand() *cobra.Command {
@@ -36,6 +50,12 @@ func (a app) fakeAPICommand() *cobra.Command {
 		Long: `fake-api serves a billing API on loopback for trying things out. It keeps its own
 ledger of requests and effects, printed as it ends and served at /ledger.
 
+It behaves as told, to rehearse what an API of yours does: how it takes keys
+(--dialect), what it takes (--rate, --at-once, --quota), what it refuses
+(--reject-percent, --already-sent), whether it acts later (--accept-later), what its
+look-up says (--lookup), and what gets lost on the way (--faults). All of these can
+be combined. GET /v1/invoices/ID or /v1/invoices?invoice=ID looks up.
+
 With a command behind --, it runs that command with BILLING_URL set to itself,
 and ends with it:  batch fake-api -- batch run`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.fakeAPI(cmd.Context(), f, args) },
@@ -44,16 +64,138 @@ and ends with it:  batch fake-api -- batch run`,
 	cmd.Flags().BoolVar(&f.idempotent, "idempotent", false, "honour Idempotency-Key")
 	cmd.Flags().DurationVar(&f.latency, "latency", 0, "time that each charge takes")
 	cmd.Flags().StringVar(&f.faults, "faults", "", "faults and their probabilities, for example apply_then_500=0.05,reset_before_apply=0.01; names: "+strings.Join(billingfake.FaultNames(), ", "))
-	cmd.Flags().Int64Var(&f.seed, "seed", 1, "seed of the faults")
+	cmd.Flags().Int64Var(&f.seed, "seed", 1, "seed of the faults and of what is rejected or never comes")
+	f.addPeerFlags(cmd)
 	return cmd
 }
 
-func (a app) fakeAPI(ctx context.Context, f fakeAPIFlags, command []string) (err error) {
-	config := billingfake.Config{Idempotent: f.idempotent, Latency: f.latency}
-	if f.faults != "" {
-		if config.Fault, err = billingfake.ParseFaults(f.faults, f.seed); err != nil {
-			return usage(fmt.Errorf("--faults: %w", err))
+// addPeerFlags adds what tells one API from another.
+func (f *fakeAPIFlags) addPeerFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.dialect, "dialect", "", "take idempotency keys as a real API does, and refuse requests without one: "+strings.Join(billingfake.DialectNames(), ", "))
+	flags.DurationVar(&f.keyTTL, "key-ttl", 0, "how long a key is remembered; 0: for ever")
+	flags.StringVar(&f.lookup, "lookup", "resource", "what a look-up answers: "+strings.Join(billingfake.LookupNames(), ", "))
+	flags.StringVar(&f.rate, "rate", "", "requests that are taken: 25 (a second), 60/m, 5000/h; more are throttled")
+	flags.IntVar(&f.atOnce, "at-once", 0, "requests that are taken at the same time; 0: any")
+	flags.StringVar(&f.quota, "quota", "", "requests that are taken in a window from the first one on: 5000/d")
+	flags.IntVar(&f.limitStatus, "limit-status", 429, "status of what is throttled")
+	flags.StringVar(&f.limitSays, "limit-says", "retry_after", "headers that say when to come back, with commas between them: "+strings.Join(billingfake.NoticeNames(), ", "))
+	flags.DurationVar(&f.acceptLater, "accept-later", 0, "answer 202, and act after this time; until then the look-up says processing")
+	flags.Float64Var(&f.neverPercent, "never-percent", 0, "with --accept-later: the part of the invoices that stay in processing")
+	flags.Float64Var(&f.rejectPercent, "reject-percent", 0, "the part of the invoices that is rejected: at once, or with --accept-later in the look-up")
+	flags.IntVar(&f.rejectStatus, "reject-status", 402, "status of a rejection; 200: the body's errors say it")
+	flags.IntVar(&f.alreadySent, "already-sent", 0, "status for an invoice that was billed before, whatever its key, for example 409; 0: bill it again")
+}
+
+// config is the API that the flags describe.
+func (f fakeAPIFlags) config() (billingfake.Config, error) {
+	c := billingfake.Config{Idempotent: f.idempotent, Latency: f.latency, KeyTTL: f.keyTTL}
+	if err := errors.Join(f.setFaults(&c), f.setDialect(&c), f.setLimits(&c), f.setTraits(&c)); err != nil {
+		return billingfake.Config{}, usage(err)
+	}
+	return c, nil
+}
+
+func (f fakeAPIFlags) setFaults(c *billingfake.Config) (err error) {
+	if f.faults == "" {
+		return nil
+	}
+	if c.Fault, err = billingfake.ParseFaults(f.faults, f.seed); err != nil {
+		return fmt.Errorf("--faults: %w", err)
+	}
+	return nil
+}
+
+func (f fakeAPIFlags) setDialect(c *billingfake.Config) (err error) {
+	if f.dialect != "" {
+		if c.Dialect, err = billingfake.ParseDialect(f.dialect); err != nil {
+			return fmt.Errorf("--dialect: %w", err)
 		}
+	}
+	if f.keyTTL < 0 {
+		return fmt.Errorf("--key-ttl %s: write a time from 0 on", f.keyTTL)
+	}
+	if c.Lookup, err = billingfake.ParseLookup(f.lookup); err != nil {
+		return fmt.Errorf("--lookup: %w", err)
+	}
+	return nil
+}
+
+func (f fakeAPIFlags) setLimits(c *billingfake.Config) (err error) {
+	if f.atOnce < 0 {
+		return fmt.Errorf("--at-once %d: write a number from 0 on", f.atOnce)
+	}
+	if f.atOnce > 0 {
+		c.Limits = append(c.Limits, billingfake.NewAtOnce(f.atOnce))
+	}
+	if f.rate != "" {
+		rate, err := billingfake.ParseRate(f.rate)
+		if err != nil {
+			return fmt.Errorf("--rate: %w", err)
+		}
+		c.Limits = append(c.Limits, billingfake.NewRateLimit(rate))
+	}
+	if f.quota != "" {
+		quota, err := billingfake.ParseRate(f.quota)
+		if err != nil {
+			return fmt.Errorf("--quota: %w", err)
+		}
+		c.Limits = append(c.Limits, billingfake.NewQuota(quota))
+	}
+	c.Throttling.Status = f.limitStatus
+	if err := checkStatus("--limit-status", f.limitStatus, 400); err != nil {
+		return err
+	}
+	if c.Throttling.Says, err = billingfake.ParseNotices(f.limitSays); err != nil {
+		return fmt.Errorf("--limit-says: %w", err)
+	}
+	return nil
+}
+
+func (f fakeAPIFlags) setTraits(c *billingfake.Config) error {
+	if f.neverPercent > 0 && f.acceptLater == 0 {
+		return errors.New("--never-percent: only what is accepted later can stay in processing; set --accept-later too")
+	}
+	if f.acceptLater < 0 {
+		return fmt.Errorf("--accept-later %s: write a time from 0 on", f.acceptLater)
+	}
+	if f.alreadySent != 0 {
+		if err := checkStatus("--already-sent", f.alreadySent, 400); err != nil {
+			return err
+		}
+		c.Traits = append(c.Traits, billingfake.AlreadySent{Status: f.alreadySent})
+	}
+	if f.acceptLater > 0 {
+		c.Traits = append(c.Traits, billingfake.AcceptLater{After: f.acceptLater, NeverPercent: f.neverPercent, Seed: f.seed})
+	}
+	if f.rejectPercent > 0 {
+		c.Traits = append(c.Traits, billingfake.Reject{Percent: f.rejectPercent, Seed: f.seed, Status: f.rejectStatus})
+	}
+	return errors.Join(
+		checkPercent("--never-percent", f.neverPercent),
+		checkPercent("--reject-percent", f.rejectPercent),
+		checkStatus("--reject-status", f.rejectStatus, 200),
+	)
+}
+
+func checkStatus(flag string, status, least int) error {
+	if status < least || status > 599 {
+		return fmt.Errorf("%s %d: write a status from %d to 599", flag, status, least)
+	}
+	return nil
+}
+
+func checkPercent(flag string, percent float64) error {
+	if !(percent >= 0 && percent <= 100) { // not (percent < 0 || …): NaN
+		return fmt.Errorf("%s %g: write a number from 0 to 100", flag, percent)
+	}
+	return nil
+}
+
+func (a app) fakeAPI(ctx context.Context, f fakeAPIFlags, command []string) (err error) {
+	config, err := f.config()
+	if err != nil {
+		return err
 	}
 	api := billingfake.New(config)
 	server, err := billingfake.Listen(f.addr, api)
@@ -99,6 +241,20 @@ func (a app) printLedger(api *billingfake.API) error {
 		count(int64(sum.Requests)), count(int64(sum.Invoices)), count(int64(sum.Billed)), count(int64(len(sum.Duplicates))))
 	if sum.Replays > 0 {
 		text += fmt.Sprintf(" %s repeats were recognised by their keys.", count(int64(sum.Replays)))
+	}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{sum.Throttled, "were throttled"},
+		{sum.BadKeys, "had no key that it takes"},
+		{sum.Mismatches, "came under the key of another request"},
+		{sum.Submitted, "were accepted to be done later"},
+		{sum.Rejected, "were rejected"},
+	} {
+		if part.n > 0 {
+			text += fmt.Sprintf(" %s %s.", count(int64(part.n)), part.what)
+		}
 	}
 	_, err := fmt.Fprintln(a.stdout, text)
 	return err

@@ -3,15 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing/billingfake"
 	"billonce/internal/doctor"
+	"billonce/internal/pgerr"
 )
 
 // The whole job as the role that `batch migrate --role` has equipped: it can do
@@ -71,8 +71,7 @@ func TestRunAsARoleWithNoMoreThanItNeeds(t *testing.T) {
 			"create table billonce.mine ()",
 		} {
 			_, err := conn.Exec(t.Context(), statement)
-			var pg *pgconn.PgError
-			if !errors.As(err, &pg) || pg.Code != "42501" {
+			if !pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
 				t.Errorf("%s: %v, want SQLSTATE 42501, insufficient privilege", statement, err)
 			}
 		}

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
+	"billonce/internal/pgerr"
 	"billonce/internal/pgtemp/pgtest"
 )
 
@@ -149,8 +150,7 @@ func TestFullLockTableKeepsItsCode(t *testing.T) {
 		keys[i] = Key(i)
 	}
 	_, err := TryLockAll(t.Context(), conn, keys)
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != "53200" {
+	if !pgerr.Is(err, pgerrcode.OutOfMemory) {
 		t.Fatalf("got %v, want SQLSTATE 53200", err)
 	}
 	exec(t, conn, "rollback")

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/pgerr"
 )
 
 // proofClass is "prov" in ASCII. Proofs use the two-integer key space under a
@@ -180,10 +182,9 @@ const (
 // answers with a protocol violation of its own (SQLSTATE 08P01).
 func (p *proof) begin(ctx context.Context, conn *pgx.Conn) error {
 	_, err := simple(ctx, conn, beginProof)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "08P01" {
+	if pgerr.Is(err, pgerrcode.ProtocolViolation) {
 		return &UnsafeError{
-			Seen:   fmt.Sprintf("No transaction could be opened: %q", pg.Message),
+			Seen:   fmt.Sprintf("No transaction could be opened: %q", pgerr.From(err).Message),
 			Why:    "A lock would be free again with the statement that took it, and two runners would send one invoice",
 			Remedy: "Let DATABASE_URL lead to PostgreSQL itself, or through a pooler in transaction or session mode (PgBouncer: pool_mode)",
 		}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/pgerr"
 )
 
 // Table is the server's lock table: shared by all databases and all that they
@@ -47,6 +49,5 @@ func (t Table) Share() int { return max(1, (t.Slots-t.Held)/4) }
 // TableFull recognises a lock table without room (SQLSTATE 53200, out of shared
 // memory).
 func TableFull(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "53200"
+	return pgerr.Is(err, pgerrcode.OutOfMemory)
 }

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/pgerr"
 )
 
 // The parked reader alone must notice: there is no heartbeat for an hour.
@@ -32,8 +34,7 @@ func TestWatchNoticesATerminationAtOnce(t *testing.T) {
 	closes(t, "Lost after the termination", w.Lost())
 	t.Logf("noticed after %s", time.Since(start))
 
-	var pg *pgconn.PgError
-	if err := w.Err(); !errors.As(err, &pg) || pg.Code != "57P01" {
+	if err := w.Err(); !pgerr.Is(err, pgerrcode.AdminShutdown) {
 		t.Errorf("Err = %v, want SQLSTATE 57P01", err)
 	}
 	for range 2 {

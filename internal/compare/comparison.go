@@ -29,64 +29,64 @@ const warmUpInvoices = 500
 // machine down falls on all of them.
 func (c Comparison) Run(ctx context.Context) (_ report.Report, err error) {
 	began := time.Now()
-	s, err := openStand(ctx, c)
-	if err != nil {
+	t := &testbed{program: c.Program, url: c.URL, environment: c.Environment, checkpoints: !c.OwnServer}
+	if err := t.open(ctx, c.connections()); err != nil {
 		return report.Report{}, err
 	}
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	if err := c.warmUp(ctx, s); err != nil {
+	defer func() { err = errors.Join(err, t.close(ctx)) }()
+	if err := c.warmUp(ctx, t); err != nil {
 		return report.Report{}, err
 	}
-	cells := []report.Cell{}
+	samples := []report.Sample{}
 	for round := range c.Rounds {
-		for _, setup := range c.setups(round) {
+		for _, scenario := range c.scenarios(round) {
 			c.progress(fmt.Sprintf("round %d of %d", round+1, c.Rounds))
-			cell, err := c.measure(ctx, s, setup)
+			sample, err := c.measure(ctx, t, scenario)
 			if err != nil {
-				return report.Report{}, fmt.Errorf("measure %s with %d runners in round %d: %w", setup.Strategy, setup.Runners, round+1, err)
+				return report.Report{}, fmt.Errorf("measure %s with %d runners in round %d: %w", scenario.Strategy, scenario.Runners, round+1, err)
 			}
-			cell.Round = round + 1
-			cells = append(cells, cell)
+			sample.Round = round + 1
+			samples = append(samples, sample)
 		}
 	}
-	slices.SortStableFunc(cells, c.bySetup)
-	drills, err := c.drills(ctx, s)
+	slices.SortStableFunc(samples, c.byScenario)
+	drills, err := c.drills(ctx, t)
 	if err != nil {
 		return report.Report{}, err
 	}
 	return report.New(report.Conditions{
-		Program: c.Version, PostgreSQL: s.version, OwnServer: c.OwnServer,
+		Program: c.Version, PostgreSQL: t.version, OwnServer: c.OwnServer,
 		CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
 		Began: began.UTC().Truncate(time.Second), Seconds: time.Since(began).Round(time.Millisecond).Seconds(),
 		Rounds: c.Rounds, Concurrency: c.Concurrency,
-	}, cells, drills), nil
+	}, samples, drills), nil
 }
 
-// warmUp plays each strategy once, uncounted: what is read, compiled or made for
+// warmUp runs each strategy once, uncounted: what is read, compiled or made for
 // the first time must not fall on who comes first.
-func (c Comparison) warmUp(ctx context.Context, s *stand) error {
+func (c Comparison) warmUp(ctx context.Context, t *testbed) error {
 	c.Invoices = min(c.Invoices, warmUpInvoices)
 	for _, strategy := range c.Strategies {
 		c.progress("warm-up")
-		setup := report.Setup{Strategy: strategy, Runners: 1, ClaimSize: c.claimSizes(strategy)[0]}
-		if _, err := c.measure(ctx, s, setup); err != nil {
+		scenario := report.Scenario{Strategy: strategy, Runners: 1, ClaimSize: c.claimSizes(strategy)[0]}
+		if _, err := c.measure(ctx, t, scenario); err != nil {
 			return fmt.Errorf("warm up with %s: %w", strategy, err)
 		}
 	}
 	return nil
 }
 
-// bySetup brings cells into the order of the settings, whatever order the rounds had.
-func (c Comparison) bySetup(a, b report.Cell) int {
-	order := c.setups(0)
-	return slices.Index(order, a.Setup) - slices.Index(order, b.Setup)
+// byScenario brings samples into the order of the settings, whatever order the rounds had.
+func (c Comparison) byScenario(a, b report.Sample) int {
+	order := c.scenarios(0)
+	return slices.Index(order, a.Scenario) - slices.Index(order, b.Scenario)
 }
 
 // Steps is how often Progress is called.
 func (c Comparison) Steps() int {
-	n := len(c.Strategies) + c.Cells()
+	n := len(c.Strategies) + c.Samples()
 	if c.Drill {
-		n += len(c.scenes())
+		n += len(c.plannedDrills())
 	}
 	return n
 }

@@ -15,7 +15,7 @@ import (
 	"billonce/internal/compare/report"
 )
 
-// newComparison has a database of its own: cells are measured by what is written
+// newComparison has a database of its own: samples are measured by what is written
 // to a database, and tests run side by side.
 func newComparison(t *testing.T, e edges) (c compare.Comparison, conn *pgx.Conn) {
 	t.Helper()
@@ -62,11 +62,11 @@ func testComparison(t *testing.T, e edges) {
 	if steps != c.Steps() {
 		t.Errorf("want %d steps, got %d", c.Steps(), steps)
 	}
-	if len(r.Cells) != 8 || len(r.Results) != 4 || len(r.Drills) != 6 {
-		t.Fatalf("want 2 rounds of 4 setups and 6 drills, got %d cells, %d results and %d drills", len(r.Cells), len(r.Results), len(r.Drills))
+	if len(r.Samples) != 8 || len(r.Results) != 4 || len(r.Drills) != 6 {
+		t.Fatalf("want 2 rounds of 4 scenarios and 6 drills, got %d samples, %d results and %d drills", len(r.Samples), len(r.Results), len(r.Drills))
 	}
-	for _, cell := range r.Cells {
-		checkCell(t, cell)
+	for _, sample := range r.Samples {
+		checkSample(t, sample)
 	}
 	for _, d := range r.Drills {
 		checkDrill(t, d)
@@ -76,7 +76,7 @@ func testComparison(t *testing.T, e edges) {
 	}
 }
 
-func checkCell(t *testing.T, c report.Cell) {
+func checkSample(t *testing.T, c report.Sample) {
 	t.Helper()
 	// Without a lock all are billed twice, unless one runner has been so slow to read
 	// them that the other had marked a few.
@@ -176,9 +176,9 @@ func testComparisonKeepsAway(t *testing.T, e edges) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, cell := range r.Cells {
-		if cell.DirtiedPages != nil || cell.Held != 0 {
-			t.Errorf("want no checkpoint asked for and no lock met, got %+v", cell)
+	for _, sample := range r.Samples {
+		if sample.DirtiedPages != nil || sample.Held != 0 {
+			t.Errorf("want no checkpoint asked for and no lock met, got %+v", sample)
 		}
 	}
 	var pending int

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"sync"
 	"time"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/billingfake"
 	"billonce/internal/compare/report"
 )
 
@@ -22,101 +22,86 @@ const (
 	nextRun          = "next run"
 )
 
-// drillScene is one drill: without keys, an unknown effect is a doubt.
-type drillScene struct {
-	strategy string
-	keys     bool
-}
-
-func (c Comparison) scenes() []drillScene {
-	var all []drillScene
+// plannedDrills are those that there will be. Without keys an unknown effect is a
+// doubt, but only for who has a ledger.
+func (c Comparison) plannedDrills() []report.Drill {
+	var all []report.Drill
 	for _, keys := range []bool{true, false} {
 		for _, strategy := range c.Strategies {
-			naive := strategy == report.None || strategy == report.NoWait
-			if keys || !naive {
-				all = append(all, drillScene{strategy, keys && !naive})
+			if keys || !isNaive(strategy) {
+				all = append(all, report.Drill{
+					Strategy: strategy, Keys: keys && !isNaive(strategy), Invoices: drillInvoices, Killed: runnerName(1),
+				})
 			}
 		}
 	}
 	return all
 }
 
-func (c Comparison) drills(ctx context.Context, s *stand) ([]report.Drill, error) {
+func (c Comparison) drills(ctx context.Context, t *testbed) ([]report.Drill, error) {
 	all := []report.Drill{}
 	if !c.Drill {
 		return all, nil
 	}
 	c.Concurrency, c.Timeout = drillConcurrency, drillTimeout
-	for _, scene := range c.scenes() {
+	for _, d := range c.plannedDrills() {
 		c.progress("crash drill")
-		d, err := c.drill(ctx, s, scene)
-		if err != nil {
-			return nil, fmt.Errorf("crash %s: %w", scene.strategy, err)
+		if err := c.drill(ctx, t, &d); err != nil {
+			return nil, fmt.Errorf("crash %s: %w", d.Strategy, err)
 		}
 		all = append(all, d)
 	}
 	return all, nil
 }
 
-// drill kills one of two runners when the API has acted for it, and lets the
-// others finish; where they leave something to do, as many further runs as it takes.
-func (c Comparison) drill(ctx context.Context, s *stand, scene drillScene) (d report.Drill, err error) {
-	d = report.Drill{Strategy: scene.strategy, Keys: scene.keys, Invoices: drillInvoices, Killed: runnerName(0)}
-	setup := report.Setup{Strategy: scene.strategy, Runners: 2, ClaimSize: c.claimSizes(scene.strategy)[0]}
-	if err := s.refill(ctx, drillInvoices); err != nil {
-		return d, err
+// drill kills one of two runners as the API has acted on the first of its second
+// handful of requests, and lets the other finish; where something is left to do,
+// further runs do it, as many as it takes.
+func (c Comparison) drill(ctx context.Context, t *testbed, d *report.Drill) error {
+	if err := t.refill(ctx, drillInvoices); err != nil {
+		return err
 	}
-	m, err := s.startMeter(ctx)
-	if err != nil {
-		return d, err
+	if err := t.meter.Start(ctx); err != nil {
+		return err
 	}
-	log, victim := newJournal(), newVictim()
-	seen, err := withAPI(ctx, victim.api(ctx, log, scene.keys), func(billingURL string) error {
-		children, err := c.cast(s, setup, billingURL, scene.keys)
+	line := newTimeline()
+	crash := &crash{runner: d.Killed, effects: drillConcurrency + 1, tell: func(time.Time, string) {}}
+	api := billingfake.Config{
+		Idempotent: d.Keys, Latency: drillLatency, Before: line.arrived,
+		After: func(r billingfake.Received) {
+			line.acted(r)
+			crash.acted(ctx, r)
+		},
+	}
+	r := c.runner(report.Scenario{Strategy: d.Strategy, ClaimSize: c.claimSizes(d.Strategy)[0]}, d.Keys)
+	account, err := withAPI(ctx, api, func(billingURL string) error {
+		both, err := t.processes(r, 2, billingURL)
 		if err != nil {
 			return err
 		}
-		_, err = c.together(ctx, s, m, len(children), func(ctx context.Context) error { return c.crash(ctx, children, victim) })
+		_, err = t.together(ctx, len(both), func(ctx context.Context) error {
+			faults := make(chan error, len(both))
+			crash.run(ctx, t.program, both, func(_ string, err error) { faults <- expectedEnd(err) })
+			return errors.Join(<-faults, <-faults)
+		})
 		if err != nil {
 			return err
 		}
-		return c.finish(ctx, s, &d, func() (child, error) {
-			return c.runner(s, setup, billingURL, scene.keys, 2+d.MoreRuns, nextRun)
+		return t.finish(ctx, d, func() (process, error) {
+			r.name, r.number = nextRun, len(both)+1+d.MoreRuns
+			return t.process(r, billingURL)
 		})
 	})
 	if err != nil {
-		return d, err
+		return err
 	}
-	if victim.at.IsZero() {
-		return d, errors.New("nobody was killed: the runner had nothing to do")
+	if crash.at.IsZero() {
+		return errors.New("nobody was killed: the runner had nothing to do")
 	}
-	d.Requests, d.BilledTwice, d.Events = seen.Requests, len(seen.Duplicates), log.events(m.local)
-	d.KilledAtMS = float64(victim.at.Sub(m.local).Microseconds()) / 1e3
-	return d, s.ended(ctx, &d, m.began.Add(victim.at.Sub(m.local)))
-}
-
-// crash runs the children; the first one is the victim.
-func (c Comparison) crash(ctx context.Context, children []child, victim *victim) error {
-	var running sync.WaitGroup
-	faults := make([]error, len(children))
-	for i, r := range children {
-		life, kill := context.WithCancelCause(ctx)
-		if i == 0 {
-			victim.spare(kill)
-		}
-		running.Go(func() {
-			defer kill(nil)
-			_, err := c.Program.run(life, r)
-			if i == 0 {
-				close(victim.gone)
-			}
-			if !errors.Is(err, errKilled) {
-				faults[i] = expectedEnd(err)
-			}
-		})
-	}
-	running.Wait()
-	return errors.Join(faults...)
+	after := crash.at.Sub(t.meter.Local)
+	d.Requests, d.BilledTwice, d.Events = account.Requests, len(account.Duplicates), line.events(t.meter.Local)
+	d.KilledAtMS = float64(after.Microseconds()) / 1e3
+	return t.ended(ctx, d, t.meter.Began.Add(after))
 }
 
 // expectedEnd: that a person is needed, or another run, is no fault of a drill.
@@ -129,15 +114,15 @@ func expectedEnd(err error) error {
 }
 
 // finish starts further runs, as the next CronJob would, until nothing is left.
-func (c Comparison) finish(ctx context.Context, s *stand, d *report.Drill, next func() (child, error)) error {
+func (t *testbed) finish(ctx context.Context, d *report.Drill, next func() (process, error)) error {
 	for ; ; d.MoreRuns++ {
-		if _, err := s.transactions(ctx); err != nil { // PostgreSQL has freed the dead runner's locks
+		if err := t.meter.AwaitGone(ctx); err != nil {
 			return err
 		}
 		var left int
-		err := s.conn.QueryRow(ctx, fmt.Sprintf(`select count(*) filter (where i.pending and d.state is distinct from 'in_doubt'),
+		err := t.conn.QueryRow(ctx, fmt.Sprintf(`select count(*) filter (where i.pending and d.state is distinct from 'in_doubt'),
 			count(*) filter (where d.state = 'in_doubt') from %s i left join %s d on d.invoice_id = i.id`,
-			s.table("invoices"), s.table("deliveries"))).Scan(&left, &d.InDoubt)
+			t.table("invoices"), t.table("deliveries"))).Scan(&left, &d.InDoubt)
 		if err != nil {
 			return fmt.Errorf("count what is left: %w", err)
 		}
@@ -147,20 +132,20 @@ func (c Comparison) finish(ctx context.Context, s *stand, d *report.Drill, next 
 		if d.MoreRuns == drillMoreRuns {
 			return fmt.Errorf("%d invoices were left after %d more runs", left, drillMoreRuns)
 		}
-		r, err := next()
+		p, err := next()
 		if err != nil {
 			return err
 		}
-		if _, err := c.Program.run(ctx, r); expectedEnd(err) != nil {
+		if _, err := t.program.run(ctx, p); expectedEnd(err) != nil {
 			return err
 		}
 	}
 }
 
 // ended reads when nothing was left to do.
-func (s *stand) ended(ctx context.Context, d *report.Drill, killed time.Time) error {
-	err := s.conn.QueryRow(ctx, fmt.Sprintf(`select extract(epoch from greatest(max(i.sent_at), max(d.updated_at) filter (where d.state = 'in_doubt')) - $1)::float8
-		from %s i left join %s d on d.invoice_id = i.id`, s.table("invoices"), s.table("deliveries")), killed).Scan(&d.DoneSeconds)
+func (t *testbed) ended(ctx context.Context, d *report.Drill, killed time.Time) error {
+	err := t.conn.QueryRow(ctx, fmt.Sprintf(`select extract(epoch from greatest(max(i.sent_at), max(d.updated_at) filter (where d.state = 'in_doubt')) - $1)::float8
+		from %s i left join %s d on d.invoice_id = i.id`, t.table("invoices"), t.table("deliveries")), killed).Scan(&d.DoneSeconds)
 	if err != nil {
 		return fmt.Errorf("read when the drill was over: %w", err)
 	}

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// edges are what a story or a comparison needs. Making them takes longer than
+// edges are what a demo or a comparison needs. Making them takes longer than
 // using them, so all tests share them.
 type edges struct {
 	program compare.Program
@@ -38,7 +38,7 @@ func TestWithProcesses(t *testing.T) {
 	}
 	e := edges{compare.Program{Path: path, Name: "batch", Naive: []string{"demo", "naive-server"}}, pgtest.Server(t, map[string]string{"autovacuum": "off"})}
 	for name, test := range map[string]func(*testing.T, edges){
-		"story": testStory, "story stops": testStoryStops, "story not as told": testStoryNotAsTold,
+		"demo": testDemo, "demo stops": testDemoStops, "demo not as expected": testDemoNotAsExpected,
 		"comparison": testComparison, "comparison stops": testComparisonStops,
 		"comparison of strangers": testComparisonKeepsAway,
 	} {

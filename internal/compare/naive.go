@@ -11,17 +11,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
+
+	"billonce/internal/pgerr"
 )
 
 const (
-	serverHeader = "X-Server" // tells the API, for the story, who is asking
+	serverHeader = "X-Server" // tells the API, who is asking
 	idInURL      = "{id}"
 	naiveTimeout = 30 * time.Second
 )
 
-// orders are what the story and the comparison tell a naive server. They come on
+// orders are what the demo and the comparison tell a naive runner. They come on
 // standard input, and no variable or flag stands for them: nobody can aim one at
 // real invoices by mistake.
 type orders struct {
@@ -34,13 +37,13 @@ type orders struct {
 	BillingURL  string `json:"billing_url"`
 }
 
-// account is a naive server's last line of output.
+// account is a naive runner's last line of output.
 type account struct {
 	Held    int       `json:"held"`    // invoices that it found locked
 	Seconds []float64 `json:"seconds"` // from taking an invoice in hand to having it marked
 }
 
-// RunNaive is a server without a ledger: the program that everybody writes
+// RunNaive is a runner without a ledger: the program that everybody writes
 // first, or, if its orders say so, the one that textbooks advise.
 func RunNaive(ctx context.Context, in io.Reader, out io.Writer) error {
 	var o orders
@@ -110,7 +113,7 @@ func (o orders) work(ctx context.Context, ids <-chan int64, a *account) (err err
 		began := time.Now()
 		sent, err := send(ctx, conn, client, id)
 		switch {
-		case o.Skip && isLockNotAvailable(err):
+		case o.Skip && pgerr.Is(err, pgerrcode.LockNotAvailable): // NOWAIT met another's row lock
 			a.Held++
 		case err != nil:
 			return err
@@ -140,4 +143,34 @@ func (o orders) bill(ctx context.Context, client *http.Client, id int64) error {
 		return fmt.Errorf("the API answered %s", reply.Status)
 	}
 	return nil
+}
+
+// sendUnlocked bills twice as soon as two servers run it.
+func (o orders) sendUnlocked(ctx context.Context, conn *pgx.Conn, client *http.Client, id int64) (bool, error) {
+	if err := o.bill(ctx, client, id); err != nil {
+		return false, fmt.Errorf("bill invoice %d: %w", id, err)
+	}
+	// The clock, and not now(), which is the transaction's start.
+	if _, err := conn.Exec(ctx, "update "+o.Invoices+" set pending = false, sent_at = clock_timestamp() where id = $1", id); err != nil {
+		return false, fmt.Errorf("mark invoice %d as sent: %w", id, err)
+	}
+	return true, nil
+}
+
+// sendLocked keeps two servers apart, until one dies between the call and the
+// commit.
+func (o orders) sendLocked(ctx context.Context, conn *pgx.Conn, client *http.Client, id int64) (sent bool, err error) {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		var pending bool
+		err := tx.QueryRow(ctx, "select pending from "+o.Invoices+" where id = $1 for update nowait", id).Scan(&pending)
+		if err != nil {
+			return fmt.Errorf("lock invoice %d: %w", id, err)
+		}
+		if !pending {
+			return nil
+		}
+		sent, err = o.sendUnlocked(ctx, tx.Conn(), client, id)
+		return err
+	})
+	return sent, err
 }

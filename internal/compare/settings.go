@@ -7,17 +7,17 @@ import (
 	"billonce/internal/compare/report"
 )
 
-// cellTime is about how long one runner is busy in a cell, where the API's latency
-// is what limits it: a cell of slow requests has fewer invoices.
-const cellTime = time.Second
+// sampleTime is about how long one runner is busy in a sample, where the API's latency
+// is what limits it: a sample of slow requests has fewer invoices.
+const sampleTime = time.Second
 
-// Settings of a comparison: each combination is a setup.
+// Settings of a comparison: each combination is a scenario.
 type Settings struct {
 	Strategies  []string
 	Runners     []int
 	Latencies   []time.Duration // of the billing API
 	ClaimSizes  []int           // of the strategies that have claims
-	Invoices    int             // in a cell, at most
+	Invoices    int             // in a sample, at most
 	Rounds      int
 	Concurrency int           // requests in flight, of each runner
 	Timeout     time.Duration // of a request; 0: what suits
@@ -29,19 +29,19 @@ func DefaultStrategies() []string {
 	return []string{report.None, report.NoWait, report.Row, report.Advisory}
 }
 
-// Cells is how many cells there will be.
-func (s Settings) Cells() int { return s.Rounds * len(s.setups(0)) }
+// Samples is how many samples there will be.
+func (s Settings) Samples() int { return s.Rounds * len(s.scenarios(0)) }
 
-// setups of a round, those beside each other that are compared with each other.
+// scenarios of a round, those beside each other that are compared with each other.
 // Each round begins with another strategy, so that none is always the first.
-func (s Settings) setups(round int) []report.Setup {
-	var all []report.Setup
+func (s Settings) scenarios(round int) []report.Scenario {
+	var all []report.Scenario
 	for _, latency := range s.Latencies {
 		for _, runners := range s.Runners {
 			first := round % len(s.Strategies)
 			for _, strategy := range slices.Concat(s.Strategies[first:], s.Strategies[:first]) {
 				for _, claim := range s.claimSizes(strategy) {
-					all = append(all, report.Setup{
+					all = append(all, report.Scenario{
 						Strategy: strategy, Runners: runners, LatencyMS: float64(latency) / float64(time.Millisecond), ClaimSize: claim,
 					})
 				}
@@ -58,20 +58,20 @@ func (s Settings) claimSizes(strategy string) []int {
 	return s.ClaimSizes
 }
 
-// invoices of a cell.
-func (s Settings) invoices(setup report.Setup) int {
-	latency := latencyOf(setup)
+// invoices of a sample.
+func (s Settings) invoices(scenario report.Scenario) int {
+	latency := latencyOf(scenario)
 	if latency <= 0 {
 		return s.Invoices
 	}
-	return min(s.Invoices, max(1, int(cellTime/latency))*s.Concurrency)
+	return min(s.Invoices, max(1, int(sampleTime/latency))*s.Concurrency)
 }
 
-func latencyOf(s report.Setup) time.Duration {
+func latencyOf(s report.Scenario) time.Duration {
 	return time.Duration(s.LatencyMS * float64(time.Millisecond))
 }
 
-// connections that the largest cell and its meter may need: a naive server has
+// connections that the largest sample and its meter may need: a naive server has
 // one a worker, and one of Billonce's six.
 func (s Settings) connections() int {
 	const billonce, ours = 6, 3

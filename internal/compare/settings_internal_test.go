@@ -8,35 +8,35 @@ import (
 	"billonce/internal/compare/report"
 )
 
-func TestSetups(t *testing.T) {
+func TestScenarios(t *testing.T) {
 	t.Parallel()
 	s := Settings{
 		Strategies: DefaultStrategies(), Runners: []int{1, 4}, Latencies: []time.Duration{0, 20 * time.Millisecond},
 		ClaimSizes: []int{50, 500}, Rounds: 3,
 	}
 	// Of each runners and latency: two strategies without claims, two with either size.
-	first, second := s.setups(0), s.setups(1)
-	if len(first) != 24 || s.Cells() != 72 {
-		t.Errorf("want 24 setups and 72 cells, got %d and %d", len(first), s.Cells())
+	first, second := s.scenarios(0), s.scenarios(1)
+	if len(first) != 24 || s.Samples() != 72 {
+		t.Errorf("want 24 scenarios and 72 samples, got %d and %d", len(first), s.Samples())
 	}
 	if first[0].Strategy != report.None || second[0].Strategy != report.NoWait {
 		t.Errorf("want rounds to begin with another strategy, got %s and %s", first[0].Strategy, second[0].Strategy)
 	}
-	for _, setup := range first {
-		if !slices.Contains(second, setup) {
-			t.Errorf("want every round to have %+v", setup)
+	for _, scenario := range first {
+		if !slices.Contains(second, scenario) {
+			t.Errorf("want every round to have %+v", scenario)
 		}
 	}
-	if len(s.setups(7)) != 24 {
+	if len(s.scenarios(7)) != 24 {
 		t.Error("want any number of rounds")
 	}
 }
 
-func TestInvoicesOfACell(t *testing.T) {
+func TestInvoicesOfASample(t *testing.T) {
 	t.Parallel()
 	s := Settings{Invoices: 500, Concurrency: 8}
 	for latency, want := range map[float64]int{0: 500, 1: 500, 20: 400, 200: 40, 5000: 8} {
-		if got := s.invoices(report.Setup{LatencyMS: latency}); got != want {
+		if got := s.invoices(report.Scenario{LatencyMS: latency}); got != want {
 			t.Errorf("an API that takes %v ms: want %d invoices, got %d", latency, want, got)
 		}
 	}
@@ -66,7 +66,7 @@ func TestURLFor(t *testing.T) {
 		"host=h dbname=d":                   "host=h dbname=d application_name=billonce_compare_x/2",
 		"host=h dbname=d application_name=": "host=h dbname=d application_name= application_name=billonce_compare_x/2",
 	} {
-		s := &stand{schema: "billonce_compare_x", url: url}
+		s := &testbed{schema: "billonce_compare_x", url: url}
 		if got := s.urlFor("2"); got != want {
 			t.Errorf("%s: want %s, got %s", url, want, got)
 		}

@@ -10,11 +10,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/pgerr"
 )
 
 // Subject is what is examined: the configuration of a run.
@@ -124,7 +125,7 @@ func asFinding(err error) Finding {
 	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType):
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
 	}
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42501" { // insufficient privilege
+	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: grantRemedy}
 	}
 	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Put the error right and look again"}

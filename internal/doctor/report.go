@@ -1,10 +1,11 @@
 package doctor
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+	"text/tabwriter"
 )
 
 // Report is all findings, in the order of the checks.
@@ -21,30 +22,30 @@ func (r Report) Worst() Verdict {
 	return worst
 }
 
-// verdictWidth is that of the longest verdict.
-const verdictWidth = len(Warning)
-
 // Print writes the report for people: a line for each check, and below it what
 // to do.
 func (r Report) Print(out io.Writer, color bool) error {
-	width := 0
+	var b bytes.Buffer
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, f := range r {
-		width = max(width, utf8.RuneCountInString(f.Check))
-	}
-	var b strings.Builder
-	for _, f := range r {
-		verdict := fmt.Sprintf("%-*s", verdictWidth, f.Verdict)
+		verdict, blank := string(f.Verdict), ""
 		if color {
-			verdict = paint(f.Verdict) + verdict + "\x1b[0m"
+			// A blank cell has a colour, too: all of a column are as wide then.
+			verdict, blank = paint(f.Verdict)+verdict+uncolored, paint(f.Verdict)+uncolored
 		}
-		fmt.Fprintf(&b, "%s  %-*s  %s\n", verdict, width, f.Check, oneLine(f.Seen))
+		fmt.Fprintf(table, "%s\t%s\t%s\n", verdict, f.Check, oneLine(f.Seen))
 		if f.Remedy != "" {
-			fmt.Fprintf(&b, "%*s→ %s\n", verdictWidth+width+4, "", oneLine(f.Remedy))
+			fmt.Fprintf(table, "%s\t\t→ %s\n", blank, oneLine(f.Remedy))
 		}
 	}
-	_, err := io.WriteString(out, b.String())
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := b.WriteTo(out)
 	return err
 }
+
+const uncolored = "\x1b[0m"
 
 // oneLine keeps the columns whole: PostgreSQL's words may have several lines.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

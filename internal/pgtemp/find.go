@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // usualPlaces are where Debian, Fedora and Homebrew keep PostgreSQL.
@@ -33,15 +32,8 @@ func installed(getenv func(string) string) (string, error) {
 		}
 	}
 	for _, pattern := range usualPlaces() {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			return "", err
-		}
-		slices.SortFunc(found, byVersionDescending)
-		for _, dir := range found {
-			if complete(dir) {
-				return dir, nil
-			}
+		if dir, err := newest(pattern); dir != "" || err != nil {
+			return dir, err
 		}
 	}
 	return "", nil

@@ -32,10 +32,9 @@ const (
 type Options struct {
 	Dir        string              // holds data and log; made if missing, kept after Close
 	Temporary  bool                // Dir is chosen in the temporary folder and removed by Close
-	Bin        string              // folder of postgres and initdb; empty: an installed or fetched one
+	Bin        string              // folder of postgres and initdb; empty: that of Find
 	Settings   map[string]string   // of postgresql.conf
 	Getenv     func(string) string // nil: os.Getenv
-	Tell       func(string)        // is told what takes long; nil: nobody is
 	FastUnsafe bool                // no fsync: for tests alone
 	StandbyOf  *Server             // begin as a copy of this one, and follow it (manual, 27.2)
 }
@@ -64,8 +63,10 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.account, err = serverAccount(); err != nil {
 		return nil, err
 	}
-	if s.options.Bin, err = o.programs(ctx, s.account); err != nil {
-		return nil, err
+	if o.Bin == "" {
+		if s.options.Bin, err = Find(ctx, o.Getenv); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("PostgreSQL did not answer within %s", startTimeout))
 	defer cancel()
@@ -101,29 +102,6 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	return s, s.writeConnectionFile()
-}
-
-// programs returns the folder of postgres and initdb.
-func (o Options) programs(ctx context.Context, a account) (string, error) {
-	if o.Bin != "" {
-		return o.Bin, nil
-	}
-	dir, err := installed(o.Getenv)
-	if dir != "" || err != nil {
-		return dir, err
-	}
-	f, err := newFetcher(a, o.Tell)
-	if err == nil {
-		dir, err = f.fetch(ctx)
-	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return "", fmt.Errorf("fetch PostgreSQL: %w", context.Cause(ctx))
-	case err != nil:
-		return "", fmt.Errorf("there is no PostgreSQL here, and none could be fetched: install one (Debian: apt-get install postgresql), "+
-			"or set POSTGRES_BIN to the folder that holds postgres and initdb: %w", err)
-	}
-	return dir, nil
 }
 
 // URL of a database of this server.

@@ -18,11 +18,21 @@ type Config struct {
 	// Idempotent-Replayed: true, and has no effect; the same key with another
 	// invoice or body gets 422; one whose first request is still at work, 409.
 	Idempotent bool
+	// Dialect is how it takes them; any but the zero value implies Idempotent.
+	Dialect Dialect
 	// KeyTTL is how long after its first request a key is forgotten; 0: never.
 	KeyTTL time.Duration
 	// Latency is the time that an effect takes. It does not end when the client
 	// leaves: no billing API stops half-way because somebody hung up.
 	Latency time.Duration
+	// Limits turn requests and look-ups away before anything else is done about
+	// them, the first one first. Throttling is how the API says so.
+	Limits     []Limit
+	Throttling Throttling
+	// Traits stand between keys and effect, the outermost one first.
+	Traits []Trait
+	// Lookup answers look-ups; nil: LookupResource.
+	Lookup Lookup
 	// KeepBodies keeps every request's body in its Record, not the hash alone.
 	KeepBodies bool
 
@@ -43,7 +53,7 @@ type Config struct {
 // Received is a request as it arrived.
 type Received struct {
 	Invoice string
-	Key     string // Idempotency-Key
+	Key     string // the idempotency key, from where the Dialect has it
 	Attempt int    // the nth request for this invoice, from 1
 	Method  string
 	Path    string
@@ -66,6 +76,10 @@ func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Lookup == nil {
+		c.Lookup = LookupResource
+	}
+	c.Idempotent = c.Idempotent || c.Dialect != Dialect{}
 	a := &API{config: c, jsonType: []string{"application/json"}, closing: make(chan struct{})}
 	a.ledger.reset()
 	return a
@@ -113,19 +127,31 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := invoiceOf(r, path, body)
+	if isLookup(r, path) {
+		if x.byKey = r.URL.Query().Get("idempotency_key"); id == "" && x.byKey != "" {
+			if id = a.ledger.invoiceOf(x.byKey); id == "" {
+				a.ledger.count(func(c *Counts) { c.Lookups++ })
+				x.send(a.config.Lookup("", StateNone))
+				return
+			}
+		}
+	}
 	if id == "" {
 		a.ledger.count(func(c *Counts) { c.Unrouted++ })
 		x.send(failure(http.StatusNotFound, "no invoice's id in the request"))
 		return
 	}
 	x.in = Received{
-		Invoice: id, Key: r.Header.Get("Idempotency-Key"),
+		Invoice: id, Key: a.config.Dialect.key(r, body),
 		Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body, At: a.config.Now(),
 	}
 	if isLookup(r, path) {
 		x.lookup = true
 		x.in.Attempt = a.ledger.look(id)
-		x.meet(a.config.LookupFault)
+		defer x.leave()
+		if x.admit() {
+			x.meet(a.config.LookupFault)
+		}
 		return
 	}
 	x.hash = sha256.Sum256(body)
@@ -134,5 +160,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.config.Before != nil {
 		a.config.Before(x.in)
 	}
-	x.meet(a.config.Fault)
+	if x.admit() {
+		x.meet(a.config.Fault)
+	}
 }

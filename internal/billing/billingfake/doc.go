@@ -9,7 +9,12 @@
 //
 // Any method on any path bills, so long as the invoice's id is found: behind
 // /invoices/ in the path, else in the query or the JSON body, as "invoice" or
-// "id". GET and HEAD look up, unless the path ends in /send.
+// "id". GET and HEAD look up, unless the path ends in /send. One with
+// ?idempotency_key= asks about that key alone.
+//
+// A [Config] puts an API together: a [Dialect] of idempotency keys, a [Limit] or
+// several, a [Trait] or several between the keys and the effect, and a [Lookup].
+// A request meets limits, fault, keys, traits and effect, in that order.
 //
 // A request counts once its body is complete. Its effect comes after
 // [Config.Latency], also when the client has left in the meantime: until then

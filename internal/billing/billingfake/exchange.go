@@ -16,7 +16,11 @@ type exchange struct {
 	in     Received
 	hash   [sha256.Size]byte
 	lookup bool
+	byKey  string // the key that a look-up asks about, if it does
 	entry  *entry // nil for what is not counted as in flight
+	done   func() // gives back what the limits gave; nil: nothing to give back
+	keyed  bool   // the key is this request's: its reply is stored under it
+	later  bool   // answered already: what comes now is stored nowhere
 	stored int    // the status to be kept under the key, if not the success
 }
 
@@ -37,22 +41,43 @@ func (x *exchange) meet(choose func(Received) Fault) {
 func (x *exchange) apply() reply {
 	a := x.api
 	if x.lookup {
-		return a.ledger.state(x.in.Invoice)
+		return a.config.Lookup(x.in.Invoice, a.ledger.state(x.in.Invoice, x.byKey))
 	}
-	keyed := a.config.Idempotent && x.in.Key != ""
-	if keyed {
-		switch k, found := a.ledger.begin(x, a.config.KeyTTL); {
-		case !found:
-		case k.invoice != x.in.Invoice || k.hash != x.hash:
-			return failure(http.StatusUnprocessableEntity, "this idempotency key came with another request before")
-		case k.status == 0:
-			return failure(http.StatusConflict, "the first request with this idempotency key is in progress")
-		default:
-			return replay(k.status, x.in.Invoice)
-		}
+	if !a.config.Idempotent {
+		return x.act(0)
+	}
+	d := a.config.Dialect
+	if why := d.check(x.in.Key); why != "" {
+		a.ledger.count(func(c *Counts) { c.BadKeys++ })
+		return failure(http.StatusBadRequest, why)
+	}
+	if x.in.Key == "" {
+		return x.act(0)
+	}
+	switch k, found := a.ledger.begin(x, a.config.KeyTTL); {
+	case !found:
+	case !k.belongsTo(x) && d.Mismatch != http.StatusOK:
+		return d.mismatch()
+	case k.status == 0:
+		return d.inProgress()
+	default:
+		return replay(k, d.replayHeader())
+	}
+	x.keyed = true
+	r := x.act(0)
+	a.ledger.keep(x, r, d.RemembersRefusals)
+	return r
+}
+
+// act has the nth trait answer, and the ones behind it; behind the last one is
+// the effect.
+func (x *exchange) act(nth int) reply {
+	a := x.api
+	if nth < len(a.config.Traits) {
+		return a.config.Traits[nth].answer(x, func() reply { return x.act(nth + 1) })
 	}
 	a.wait(a.config.Latency)
-	a.ledger.effect(x, keyed)
+	a.ledger.effect(x)
 	if a.config.After != nil {
 		a.config.After(x.in)
 	}
@@ -77,6 +102,10 @@ func (a *API) wait(d time.Duration) bool {
 // leave ends the request's time in flight. It comes before the client can know
 // that it is over: else its next request would seem to be one more in flight.
 func (x *exchange) leave() {
+	if x.done != nil {
+		x.done()
+		x.done = nil
+	}
 	if x.entry != nil {
 		x.api.ledger.leave(x.entry)
 		x.entry = nil
@@ -87,10 +116,10 @@ func (x *exchange) leave() {
 // until the handler has returned, so leave comes first here too.
 func (x *exchange) send(r reply) {
 	h := x.w.Header()
+	h["Content-Type"] = x.api.jsonType
 	for name, values := range r.header {
 		h[name] = values
 	}
-	h["Content-Type"] = x.api.jsonType
 	x.w.WriteHeader(r.status)
 	_, _ = x.w.Write(r.body) // fails if the client has left: its loss
 }

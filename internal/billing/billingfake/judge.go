@@ -15,6 +15,10 @@ type Counts struct {
 	Replays     int `json:"replays"`       // repeats of a key: the stored reply, no effect
 	Conflicts   int `json:"conflicts"`     // repeats while the first was at work (409)
 	Mismatches  int `json:"mismatches"`    // repeats with another invoice or body (422)
+	BadKeys     int `json:"bad_keys"`      // missing, in the wrong place, or too long (400)
+	Throttled   int `json:"throttled"`     // turned away by a limit, look-ups too
+	Submitted   int `json:"submitted"`     // taken with a 202, to act later
+	Rejected    int `json:"rejected"`      // refused, at once or later
 	Lookups     int `json:"lookups"`       // questions whether an invoice was billed
 	Followed    int `json:"followed"`      // requests that a redirect led to
 	Incomplete  int `json:"incomplete"`    // broke off before the body's end: not in requests
@@ -47,12 +51,20 @@ type Record struct {
 	Followed int    `json:"followed"`
 	// Overlaps counts requests that came while another one for the same invoice
 	// was in flight. One whose client has left is in flight until it is done.
-	Overlaps int       `json:"overlaps"`
-	Keys     []string  `json:"keys"`   // distinct, as they came
-	Bodies   []string  `json:"bodies"` // distinct, as they came: SHA-256 in hex
-	Kept     [][]byte  `json:"-"`      // each request's body, with Config.KeepBodies
-	First    time.Time `json:"first,omitzero"`
-	Last     time.Time `json:"last,omitzero"`
+	Overlaps int         `json:"overlaps"`
+	PerKey   []KeyRecord `json:"per_key"` // one for each of Keys
+	Keys     []string    `json:"keys"`    // distinct, as they came
+	Bodies   []string    `json:"bodies"`  // distinct, as they came: SHA-256 in hex
+	Kept     [][]byte    `json:"-"`       // each request's body, with Config.KeepBodies
+	First    time.Time   `json:"first,omitzero"`
+	Last     time.Time   `json:"last,omitzero"`
+}
+
+// KeyRecord is what the judge knows about one key of an invoice.
+type KeyRecord struct {
+	Key      string `json:"key"`
+	Requests int    `json:"requests"`
+	Effects  int    `json:"effects"`
 }
 
 // Counts returns all totals, of one instant.
@@ -80,7 +92,7 @@ func (a *API) Invoice(id string) Record {
 	if e := a.ledger.invoices[id]; e != nil {
 		return e.record()
 	}
-	return Record{Invoice: id, Keys: []string{}, Bodies: []string{}}
+	return Record{Invoice: id, PerKey: []KeyRecord{}, Keys: []string{}, Bodies: []string{}}
 }
 
 // Invoices returns the record of every invoice that was seen, sorted by id.
@@ -136,7 +148,11 @@ func (e *entry) record() Record {
 	r := Record{
 		Invoice: e.id, Requests: int(e.requests), Effects: int(e.effects), Lookups: int(e.lookups),
 		Replays: int(e.replays), Followed: int(e.followed), Overlaps: int(e.overlaps),
-		Keys: append([]string{}, e.keys...), Bodies: make([]string, 0, len(e.hashes)),
+		PerKey: append([]KeyRecord{}, e.keys...),
+		Keys:   make([]string, 0, len(e.keys)), Bodies: make([]string, 0, len(e.hashes)),
+	}
+	for _, k := range e.keys {
+		r.Keys = append(r.Keys, k.Key)
 	}
 	for _, hash := range e.hashes {
 		r.Bodies = append(r.Bodies, hex.EncodeToString(hash[:]))

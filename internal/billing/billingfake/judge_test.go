@@ -24,6 +24,7 @@ func TestRecord(t *testing.T) {
 	ask(a, "GET", "/v1/invoices/7", "", "")
 	want := Record{
 		Invoice: "7", Requests: 3, Effects: 3, Lookups: 1, Keys: []string{"k1", "k2"},
+		PerKey: []KeyRecord{{"k1", 2, 2}, {"k2", 1, 1}},
 		Bodies: []string{
 			"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
 			"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -37,7 +38,7 @@ func TestRecord(t *testing.T) {
 	if diff := cmp.Diff([]Record{want}, a.Duplicates()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(Record{Invoice: "8", Keys: []string{}, Bodies: []string{}}, a.Invoice("8")); diff != "" {
+	if diff := cmp.Diff(Record{Invoice: "8", PerKey: []KeyRecord{}, Keys: []string{}, Bodies: []string{}}, a.Invoice("8")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -184,7 +185,7 @@ func TestMaxInFlightOfOneClient(t *testing.T) {
 	faults := append(simpleFaults(), nil, Redirect{}, ReplyStatus{Status: 500})
 	a, url := serve(t, Config{Fault: func(r Received) Fault {
 		switch f := faults[r.Attempt%len(faults)].(type) {
-		case ApplyThenHang:
+		case ApplyThenHang, HangThenApply:
 			return nil
 		case SlowDrip:
 			return SlowDrip{Every: time.Nanosecond}

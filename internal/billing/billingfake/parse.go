@@ -73,8 +73,8 @@ func parseShares(text string) ([]share, error) {
 	return shares, nil
 }
 
-// FaultNames lists what ParseFault reads. Behind slow_drip and reply_… may
-// stand a duration, as in reply_429:3s; 400 stands for any status from 400 on.
+// FaultNames lists what ParseFault reads. Behind slow_drip, hang_then_apply
+// and reply_… may stand a duration, as in reply_429:3s; 400 stands for any status from 400 on.
 func FaultNames() []string {
 	names := []string{"redirect_301", "redirect_302", "redirect_303", "redirect_307", "redirect_308", "reply_400", "reply_429", "reply_429_date"}
 	for _, f := range simpleFaults() {
@@ -91,6 +91,7 @@ func simpleFaults() []Fault {
 		ApplyThen500{},
 		ApplyThen500{Stored: true},
 		ApplyThenHang{},
+		HangThenApply{},
 		SlowDrip{},
 		Garbage{},
 		Garbage{Applied: true},
@@ -118,6 +119,9 @@ func ParseFault(text string) (Fault, error) {
 	}
 	if name == "slow_drip" {
 		return SlowDrip{Every: d}, nil
+	}
+	if name == "hang_then_apply" {
+		return HangThenApply{After: d}, nil
 	}
 	if status, found := strings.CutPrefix(name, "redirect_"); found && !given {
 		switch status {

@@ -13,7 +13,7 @@ import (
 
 func TestParseFaultIsTheReverseOfString(t *testing.T) {
 	faults := append(simpleFaults(),
-		SlowDrip{Every: 5 * time.Millisecond}, Redirect{Status: 301}, Redirect{Status: 308},
+		SlowDrip{Every: 5 * time.Millisecond}, HangThenApply{After: 12 * time.Second}, Redirect{Status: 301}, Redirect{Status: 308},
 		ReplyStatus{Status: 400}, ReplyStatus{Status: 429, RetryAfter: 3 * time.Second},
 		ReplyStatus{Status: 503, HTTPDate: true}, ReplyStatus{Status: 503, HTTPDate: true, RetryAfter: time.Minute},
 	)

@@ -29,13 +29,36 @@ func success(invoice string) reply {
 	return reply{status: http.StatusOK, body: b}
 }
 
-func replay(status int, invoice string) reply {
-	r := success(invoice)
-	if status != http.StatusOK {
-		r = failure(status, "this is the stored reply")
+// replay is the stored reply of a key, marked as such by a header.
+func replay(k storedKey, header string) reply {
+	var r reply
+	switch {
+	case k.reply != nil:
+		r = *k.reply
+	case k.status != http.StatusOK:
+		r = failure(k.status, "this is the stored reply")
+	default:
+		r = success(k.invoice)
 	}
-	r.header = http.Header{"Idempotent-Replayed": {"true"}}
+	r.header = http.Header{}
+	r.header.Set(header, "true")
 	return r
+}
+
+// submitted is a 202: the API has taken the request, and acts later.
+func submitted(invoice string) reply {
+	return reply{status: http.StatusAccepted, body: fmt.Appendf(nil, `{"id":%s,"object":"charge","invoice":%s,"state":%s}`,
+		quoted("ch_"+invoice), quoted(invoice), quoted(string(StateProcessing)))}
+}
+
+// coded is an error with a code, where an API has it: as error, or, where the
+// status says that all is well, among errors.
+func coded(status int, code, message string) reply {
+	form := `{"error":{"code":%s,"message":%s}}`
+	if status < http.StatusMultipleChoices {
+		form = `{"errors":[{"code":%s,"message":%s}]}`
+	}
+	return reply{status: status, body: fmt.Appendf(nil, form, quoted(code), quoted(message))}
 }
 
 func failure(status int, message string) reply {
@@ -46,8 +69,8 @@ func errorBody(message string) []byte {
 	return fmt.Appendf(nil, `{"error":{"message":%s}}`, quoted(message))
 }
 
-func found(invoice string) reply {
-	return reply{status: http.StatusOK, body: fmt.Appendf(nil, `{"id":%s,"state":"sent"}`, quoted(invoice))}
+func found(invoice string, s State) reply {
+	return reply{status: http.StatusOK, body: fmt.Appendf(nil, `{"id":%s,"state":%s}`, quoted(invoice), quoted(string(s)))}
 }
 
 func marshalled(v any) reply {
@@ -63,7 +86,10 @@ func (r reply) raw() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", r.status, http.StatusText(r.status))
 	_ = r.header.Write(&b) // a buffer takes everything
-	fmt.Fprintf(&b, "Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", len(r.body))
+	if r.header.Get("Content-Type") == "" {
+		b.WriteString("Content-Type: application/json\r\n")
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\nConnection: close\r\n\r\n", len(r.body))
 	b.Write(r.body)
 	return b.Bytes()
 }

@@ -48,7 +48,7 @@ func (f ReplyStatus) retryAfter() time.Duration {
 // too early is turned away again.
 func (f ReplyStatus) format(now time.Time, after time.Duration) string {
 	if f.HTTPDate {
-		return now.Add(after + time.Second - 1).UTC().Truncate(time.Second).Format(http.TimeFormat)
+		return roundUp(now.Add(after)).Format(http.TimeFormat)
 	}
-	return strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10)
+	return seconds(after)
 }

@@ -9,8 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/pgerr"
 )
 
 const (
@@ -110,18 +113,9 @@ func (l *link) close(ctx context.Context) error {
 // passing says whether the same statement may succeed if it is tried again: the
 // connection broke, the server is restarting or full, or two transactions met.
 func passing(err error) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || connectionLost(err) {
-		return connectionLost(err)
-	}
-	switch {
-	case strings.HasPrefix(pg.Code, "53"), // insufficient resources
-		pg.Code == "40001", pg.Code == "40P01", // serialization failure, deadlock
-		pg.Code == "55P03", // lock not available
-		pg.Code == "57014": // query cancelled
-		return true
-	}
-	return false
+	return connectionLost(err) ||
+		pgerr.InClass(err, pgerrcode.InsufficientResources) ||
+		pgerr.Is(err, pgerrcode.SerializationFailure, pgerrcode.DeadlockDetected, pgerrcode.LockNotAvailable, pgerrcode.QueryCanceled)
 }
 
 // errStandby says that the connection leads to a server in recovery. In a fail-over
@@ -131,8 +125,7 @@ var errStandby = errors.New("the server is a standby")
 // begun makes errStandby of a BEGIN … READ WRITE that a standby refuses. The same code
 // has other meanings in other statements.
 func begun(err error) error {
-	const notSupported = "0A000"
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == notSupported {
+	if pgerr.Is(err, pgerrcode.FeatureNotSupported) {
 		return fmt.Errorf("%w: %w", errStandby, err)
 	}
 	return err
@@ -145,16 +138,11 @@ func connectionLost(err error) bool {
 	if errors.Is(err, errStandby) || errors.As(err, &unconnected) {
 		return true
 	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch {
-		case strings.HasPrefix(pg.Code, "08"), // connection exception
-			strings.HasPrefix(pg.Code, "57P"),      // shutdown, crash, cannot connect now, idle session
-			pg.Code == "25P03", pg.Code == "25P04", // a DBA's time-out for transactions, after we were frozen in one
-			pg.Code == "53300": // too many connections
-			return true
-		}
-		return false
+	if pg := pgerr.From(err); pg != nil {
+		return pgerr.InClass(pg, pgerrcode.ConnectionException) ||
+			strings.HasPrefix(pg.Code, "57P") || // shutdown, crash, cannot connect now, idle session
+			// A DBA's time-out for transactions, after we were frozen in one.
+			pgerr.Is(pg, pgerrcode.IdleInTransactionSessionTimeout, pgerr.TransactionTimeout, pgerrcode.TooManyConnections)
 	}
 	var network net.Error
 	return errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) || brokenPipe(err)

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // Delivery is a delivery as people see it: the evidence for their decisions.
@@ -50,9 +51,8 @@ var ErrID = errors.New("is not an id of this book's invoices")
 // never tried has no state. Ids that can't be ids are ErrID.
 func (s *Store) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]Delivery, error) {
 	all, err := s.readDeliveries(ctx, s.sql.delivery, keys(ids))
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == "22P02" || pg.Code == "22003") { // not of the type, or out of its range
-		return nil, fmt.Errorf("%w: %s", ErrID, pg.Message)
+	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange) {
+		return nil, fmt.Errorf("%w: %s", ErrID, pgerr.From(err).Message)
 	}
 	return all, err
 }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
+	"billonce/internal/pgerr"
 )
 
 // Intend implements billing.Intender. All intents are committed in one
@@ -45,9 +47,8 @@ func (s *Store) Intend(ctx context.Context, intents []billing.Intent, deadline t
 
 // intendOnce takes it that the fence does not hold, and is told if it does.
 func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}) error {
-	const uniqueViolation = "23505"
 	err := s.intend(ctx, conn, intents, deadline, ours, false)
-	if pg := (*pgconn.PgError)(nil); !errors.As(err, &pg) || pg.Code != uniqueViolation {
+	if !pgerr.Is(err, pgerrcode.UniqueViolation) {
 		return err
 	}
 	if _, err := conn.Exec(ctx, "rollback"); err != nil {

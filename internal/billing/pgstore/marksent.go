@@ -7,9 +7,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // markSent is INVOICES_MARK_SENT with its {reply.…} placeholders taken out.
@@ -94,10 +96,8 @@ var errPlaceholderQuoted = errors.New("a {reply.…} placeholder stands inside o
 // checkPlaceholders says whether each placeholder became a parameter: one that
 // stands inside of quotes would be written down as text.
 func (m markSent) checkPlaceholders(statement *pgconn.StatementDescription, err error) error {
-	const indeterminate = "42P18" // a parameter that is not used, before one that is
-	var pg *pgconn.PgError
 	switch {
-	case errors.As(err, &pg) && pg.Code == indeterminate && len(m.paths) > 0,
+	case pgerr.Is(err, pgerrcode.IndeterminateDatatype) && len(m.paths) > 0, // a parameter that is not used, before one that is
 		err == nil && len(statement.ParamOIDs) != len(m.paths)+1:
 		return errPlaceholderQuoted
 	}

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/tern/v2/migrate"
 
 	"billonce/internal/advisory"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -174,9 +175,8 @@ func (b Book) checkSchema(ctx context.Context, conn *pgx.Conn) error {
 	}
 	fault := &SchemaError{Schema: n.schema.Sanitize(), Want: want}
 	err = conn.QueryRow(ctx, "select version from "+append(n.schema, "schema_version").Sanitize()).Scan(&fault.Have)
-	var pg *pgconn.PgError
 	switch {
-	case errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000"), errors.Is(err, pgx.ErrNoRows):
+	case pgerr.Is(err, pgerrcode.UndefinedTable, pgerrcode.InvalidSchemaName), errors.Is(err, pgx.ErrNoRows):
 		return fault
 	case err != nil:
 		return fmt.Errorf("read the version of the ledger's schema: %w", err)

@@ -2,13 +2,13 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // Resolve writes a person's decision about a delivery, as it was read, that
@@ -38,11 +38,10 @@ func (s *Store) Resolve(ctx context.Context, seen Delivery, r billing.Resolution
 		}
 		return w.commit(ctx, conn)
 	})
-	var pg *pgconn.PgError
 	switch {
 	case err == nil:
 		return came, nil
-	case errors.As(err, &pg) && (pg.Code == "55P03" || pg.Code == "40P01"): // lock_timeout, deadlock
+	case pgerr.Is(err, pgerrcode.LockNotAvailable, pgerrcode.DeadlockDetected):
 		return billing.NotResolved, nil
 	}
 	return billing.NotResolved, fmt.Errorf("resolve invoice %s: %w", seen.InvoiceID, err)

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -95,7 +96,7 @@ func (b Book) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, erro
 	var missing []string
 	for _, r := range all {
 		held, err := r.held(ctx, conn)
-		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42501" {
+		if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
 			held, err = false, nil // the schema is closed: there is no asking about what is in it
 		}
 		if err != nil {

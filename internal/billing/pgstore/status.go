@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -127,15 +127,15 @@ func (r *statusReader) readPending(ctx context.Context) error {
 		return err
 	}
 	err := r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || passing(err) {
+	refused := pgerr.From(err)
+	if refused == nil || passing(err) {
 		return err
 	}
 	statement, err := sql.Query("pending_count", r.names)
 	if err != nil {
 		return err
 	}
-	return r.book.pendingFragment(statement).fault(pg)
+	return r.book.pendingFragment(statement).fault(refused)
 }
 
 func (r *statusReader) readOpen(ctx context.Context) error {

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // Trial is what became of an invoice that was marked sent, and rolled back.
@@ -90,12 +91,10 @@ func (s *Store) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {
 
 // refusedMark tells the database's refusal from what only kept it from answering.
 func (s *Store) refusedMark(t *Trial, err error) error {
-	const queryCanceled = "57014"
-	var pg *pgconn.PgError
 	switch {
-	case !errors.As(err, &pg) || connectionLost(err):
+	case pgerr.From(err) == nil || connectionLost(err):
 		return fmt.Errorf("mark invoice %s: %w", t.InvoiceID, err)
-	case pg.Code == queryCanceled:
+	case pgerr.Is(err, pgerrcode.QueryCanceled):
 		t.Fate = TooSlow
 	case passing(err):
 		t.Fate = Untried

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"billonce/internal/pgerr"
 )
 
 // UserSQLError is a fault in a fragment of SQL that the user gave, with
@@ -22,8 +24,7 @@ type UserSQLError struct {
 
 func (e *UserSQLError) Error() string {
 	said, hint := e.Err.Error(), ""
-	var pg *pgconn.PgError
-	if errors.As(e.Err, &pg) {
+	if pg := pgerr.From(e.Err); pg != nil {
 		said, hint = pg.Message, pg.Hint
 	}
 	if e.At < 0 {
@@ -77,9 +78,8 @@ func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 			at = s.mark.origin(at)
 			err = s.mark.checkPlaceholders(prepared, err)
 		}
-		var pg *pgconn.PgError
 		switch {
-		case errors.As(err, &pg) && !passing(err), errors.Is(err, errPlaceholderQuoted):
+		case pgerr.From(err) != nil && !passing(err), errors.Is(err, errPlaceholderQuoted):
 			return &UserSQLError{Variable: f.variable, Fragment: f.text, At: at, Err: err}
 		case err != nil:
 			return fmt.Errorf("check %s: %w", f.variable, err)
@@ -99,16 +99,15 @@ func (f fragment) fault(err error) error {
 // place is the character of the filled fragment at which PostgreSQL points; -1: at
 // none. What is wrong with its end is noticed behind it.
 func (f fragment) place(err error) int {
-	const syntaxError = "42601"
-	var pg *pgconn.PgError
+	pg := pgerr.From(err)
 	begins := strings.Index(f.statement, f.lead+f.filled)
-	if !errors.As(err, &pg) || pg.Position == 0 || f.filled == "" || begins < 0 {
+	if pg == nil || pg.Position == 0 || f.filled == "" || begins < 0 {
 		return -1
 	}
 	length := utf8.RuneCountInString(f.filled)
 	at := int(pg.Position) - 1 - utf8.RuneCountInString(f.statement[:begins]+f.lead)
 	switch {
-	case at < 0, at > length && pg.Code != syntaxError:
+	case at < 0, at > length && pg.Code != pgerrcode.SyntaxError:
 		return -1
 	}
 	return min(at, length)

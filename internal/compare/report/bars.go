@@ -11,7 +11,7 @@ const (
 	barWidth  = 94.0
 )
 
-// barChart is a measure at one setup.
+// barChart is a measure at one scenario.
 type barChart struct {
 	ID, Title, Note, Desc string
 	Height                int
@@ -24,7 +24,7 @@ type bar struct {
 	Width, Low, High       string
 }
 
-// barCharts are what an invoice costs, at the setup that stands for all.
+// barCharts are what an invoice costs, at the scenario that stands for all.
 func (r Report) barCharts() []barChart {
 	at, found := r.reference()
 	if !found {

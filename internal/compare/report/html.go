@@ -46,22 +46,22 @@ func (r Report) WriteHTML(out io.Writer) error {
 		Timelines: r.timelines(), Legend: legend(r.Results), Lines: r.lineCharts(), Bars: r.barCharts(),
 		Table: r.table(), Where: r.Conditions.words(),
 	}
-	if len(r.Findings) > 0 {
-		p.Lead = r.Findings[0]
-		for _, f := range r.Findings[1:] {
+	if len(r.Conclusions) > 0 {
+		p.Lead = r.Conclusions[0]
+		for _, f := range r.Conclusions[1:] {
 			p.Others = append(p.Others, newTopical(f))
 		}
 	}
 	return t.Execute(out, p)
 }
 
-// topical is a finding whose first word stands out.
+// topical is a conclusion whose first word stands out.
 type topical struct{ Topic, Text string }
 
-func newTopical(finding string) topical {
-	end := strings.IndexAny(finding, ",: ")
-	if end < 0 || finding[end] == ' ' {
-		return topical{Text: finding}
+func newTopical(conclusion string) topical {
+	end := strings.IndexAny(conclusion, ",: ")
+	if end < 0 || conclusion[end] == ' ' {
+		return topical{Text: conclusion}
 	}
-	return topical{finding[:end], finding[end:]}
+	return topical{conclusion[:end], conclusion[end:]}
 }

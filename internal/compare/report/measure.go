@@ -5,59 +5,59 @@ import (
 	"math"
 )
 
-// measure is one of the numbers that a cell comes to: how it is called, told and
+// measure is one of the numbers that a sample comes to: how it is called, told and
 // read.
 type measure struct {
 	key, title, unit string
 	note             string // for who reads the page
 	compared         bool   // row against advisory, as a ratio
 	number           func(float64) string
-	of               func(Cell) (float64, bool) // false: it could not be measured
+	of               func(Sample) (float64, bool) // false: it could not be measured
 }
 
 func measures() []measure {
-	each := func(number func(Cell) float64) func(Cell) (float64, bool) {
-		return func(c Cell) (float64, bool) { return number(c), true }
+	each := func(number func(Sample) float64) func(Sample) (float64, bool) {
+		return func(c Sample) (float64, bool) { return number(c), true }
 	}
-	perInvoice := func(number func(Cell) int64) func(Cell) (float64, bool) {
-		return func(c Cell) (float64, bool) { return float64(number(c)) / float64(c.Invoices), true }
+	perInvoice := func(number func(Sample) int64) func(Sample) (float64, bool) {
+		return func(c Sample) (float64, bool) { return float64(number(c)) / float64(c.Invoices), true }
 	}
 	return []measure{
 		{
 			"invoices_per_second", "Invoices a second", "", "from the starting signal until the last one was marked as sent",
-			true, thousands, each(func(c Cell) float64 { return float64(c.Invoices) / c.Seconds }),
+			true, thousands, each(func(c Sample) float64 { return float64(c.Invoices) / c.Seconds }),
 		},
-		{"requests", "Requests", "", "by the API's count", false, thousands, each(func(c Cell) float64 { return float64(c.Requests) })},
-		{"duplicates", "Billed twice", "", "invoices with more than one effect, by the API's count", false, thousands, each(func(c Cell) float64 { return float64(c.Duplicates) })},
-		{"p50_ms", "Wait, p50", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P50MS })},
-		{"p95_ms", "Wait, p95", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P95MS })},
-		{"p99_ms", "Wait, p99", "ms", "from claim to settled", true, digits, each(func(c Cell) float64 { return c.P99MS })},
-		{"connections", "Connections", "", "most at the same time, of all runners", false, thousands, each(func(c Cell) float64 { return float64(c.Connections) })},
+		{"requests", "Requests", "", "by the API's count", false, thousands, each(func(c Sample) float64 { return float64(c.Requests) })},
+		{"duplicates", "Billed twice", "", "invoices with more than one effect, by the API's count", false, thousands, each(func(c Sample) float64 { return float64(c.Duplicates) })},
+		{"p50_ms", "Wait, p50", "ms", "from claim to settled", true, digits, each(func(c Sample) float64 { return c.P50MS })},
+		{"p95_ms", "Wait, p95", "ms", "from claim to settled", true, digits, each(func(c Sample) float64 { return c.P95MS })},
+		{"p99_ms", "Wait, p99", "ms", "from claim to settled", true, digits, each(func(c Sample) float64 { return c.P99MS })},
+		{"connections", "Connections", "", "most at the same time, of all runners", false, thousands, each(func(c Sample) float64 { return float64(c.Connections) })},
 		{
 			"transactions", "Transactions", "an invoice", "all of the database, with the runners' starts and ends",
-			true, digits, perInvoice(func(c Cell) int64 { return c.Transactions }),
+			true, digits, perInvoice(func(c Sample) int64 { return c.Transactions }),
 		},
 		{
 			"commits", "Commits", "an invoice", "transactions that wrote something",
-			true, digits, perInvoice(func(c Cell) int64 { return c.Commits }),
+			true, digits, perInvoice(func(c Sample) int64 { return c.Commits }),
 		},
-		{"wal_bytes", "WAL", "bytes an invoice", "of the whole server", true, thousands, perInvoice(func(c Cell) int64 { return c.WALBytes })},
+		{"wal_bytes", "WAL", "bytes an invoice", "of the whole server", true, thousands, perInvoice(func(c Sample) int64 { return c.WALBytes })},
 		{
-			"dirtied_pages", "Dirtied pages", "an invoice", "written by the checkpoint behind the cell",
-			true, digits, func(c Cell) (float64, bool) {
+			"dirtied_pages", "Dirtied pages", "an invoice", "written by the checkpoint behind the sample",
+			true, digits, func(c Sample) (float64, bool) {
 				if c.DirtiedPages == nil {
 					return 0, false
 				}
 				return float64(*c.DirtiedPages) / float64(c.Invoices), true
 			},
 		},
-		{"lock_entries", "Lock table entries", "", "most at the same time, of all runners", false, thousands, each(func(c Cell) float64 { return float64(c.LockEntries) })},
-		{"held", "Held by others", "", "candidates that another runner had locked", false, thousands, each(func(c Cell) float64 { return float64(c.Held) })},
+		{"lock_entries", "Lock table entries", "", "most at the same time, of all runners", false, thousands, each(func(c Sample) float64 { return float64(c.LockEntries) })},
+		{"held", "Held by others", "", "candidates that another runner had locked", false, thousands, each(func(c Sample) float64 { return float64(c.Held) })},
 		{
 			"horizon_seconds", "Vacuum held back", "s", "longest that one transaction kept vacuum from removing anything newer",
-			false, hundredths, each(func(c Cell) float64 { return c.HorizonSeconds }),
+			false, hundredths, each(func(c Sample) float64 { return c.HorizonSeconds }),
 		},
-		{"dead_tuples", "Dead tuples", "an invoice", "left for vacuum", true, digits, perInvoice(func(c Cell) int64 { return c.DeadTuples })},
+		{"dead_tuples", "Dead tuples", "an invoice", "left for vacuum", true, digits, perInvoice(func(c Sample) int64 { return c.DeadTuples })},
 	}
 }
 

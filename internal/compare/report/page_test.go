@@ -61,7 +61,7 @@ const lookAtSheet = `(() => {
 func TestPage(t *testing.T) {
 	t.Parallel()
 	harmed := newSource().report()
-	calm := report.New(harmed.Conditions, harmed.Cells, harmed.Drills[2:])
+	calm := report.New(harmed.Conditions, harmed.Samples, harmed.Drills[2:])
 	twice := 0
 	for _, d := range harmed.Drills {
 		for _, e := range d.Events {

@@ -1,5 +1,5 @@
 // Package report is what a comparison has found: data, and writers of it for a
-// terminal, for programs, for a spreadsheet and for a browser. It measures
+// terminal, for programs and for a browser. It measures
 // nothing, and knows no database.
 package report
 
@@ -9,7 +9,7 @@ import (
 )
 
 // Version changes with the meaning of the JSON's fields (docs/comparison.md).
-const Version = 1
+const Version = 2
 
 // The strategies, as they are named everywhere.
 const (
@@ -21,13 +21,13 @@ const (
 
 // Report is a whole comparison.
 type Report struct {
-	Version    int        `json:"version"`
-	Findings   []string   `json:"findings"` // in words, computed from what follows
-	Conditions Conditions `json:"conditions"`
-	Results    []Result   `json:"results"`
-	Ratios     []Ratio    `json:"ratios"`
-	Drills     []Drill    `json:"drills"`
-	Cells      []Cell     `json:"cells"`
+	Version     int        `json:"version"`
+	Conclusions []string   `json:"conclusions"` // in words, computed from what follows
+	Conditions  Conditions `json:"conditions"`
+	Results     []Result   `json:"results"`
+	Ratios      []Ratio    `json:"ratios"`
+	Drills      []Drill    `json:"drills"`
+	Samples     []Sample   `json:"samples"`
 }
 
 // Conditions are what was measured on what.
@@ -43,17 +43,17 @@ type Conditions struct {
 	Concurrency int       `json:"concurrency"` // requests in flight, of each runner
 }
 
-// Setup is what a cell tries.
-type Setup struct {
+// Scenario is what a sample tries.
+type Scenario struct {
 	Strategy  string  `json:"strategy"`
 	Runners   int     `json:"runners"`
 	LatencyMS float64 `json:"latency_ms"` // of the billing API
 	ClaimSize int     `json:"claim_size"` // 0: the strategy has no claims
 }
 
-// Cell is a setup in one round.
-type Cell struct {
-	Setup
+// Sample is a scenario in one round.
+type Sample struct {
+	Scenario
 	Round    int `json:"round"`
 	Invoices int `json:"invoices"`
 
@@ -74,9 +74,9 @@ type Cell struct {
 	DeadTuples     int64   `json:"dead_tuples"`     // left behind
 }
 
-// Result is a setup over all rounds: a Spread for each measure, by its key.
+// Result is a scenario over all rounds: a Spread for each measure, by its key.
 type Result struct {
-	Setup
+	Scenario
 	Invoices int               `json:"invoices"`
 	Measures map[string]Spread `json:"measures"`
 }
@@ -115,38 +115,38 @@ const (
 	Repeated Kind = "repeated" // under a known key: no second effect
 )
 
-// New draws cells together; setups come in the order of their first cells.
-func New(c Conditions, cells []Cell, drills []Drill) Report {
+// New draws samples together; scenarios come in the order of their first samples.
+func New(c Conditions, samples []Sample, drills []Drill) Report {
 	r := Report{
-		Version: Version, Conditions: c, Cells: cells, Drills: drills,
+		Version: Version, Conditions: c, Samples: samples, Drills: drills,
 		Results: []Result{}, Ratios: []Ratio{},
 	}
-	bySetup := map[Setup][]Cell{}
-	var order []Setup
-	for _, cell := range cells {
-		if bySetup[cell.Setup] == nil {
-			order = append(order, cell.Setup)
+	byScenario := map[Scenario][]Sample{}
+	var order []Scenario
+	for _, sample := range samples {
+		if byScenario[sample.Scenario] == nil {
+			order = append(order, sample.Scenario)
 		}
-		bySetup[cell.Setup] = append(bySetup[cell.Setup], cell)
+		byScenario[sample.Scenario] = append(byScenario[sample.Scenario], sample)
 	}
 	for _, s := range order {
-		r.Results = append(r.Results, newResult(s, bySetup[s]))
+		r.Results = append(r.Results, newResult(s, byScenario[s]))
 		if s.Strategy != Advisory {
 			continue
 		}
 		base := s
 		base.Strategy = Row
-		r.Ratios = append(r.Ratios, newRatios(s, bySetup[base], bySetup[s])...)
+		r.Ratios = append(r.Ratios, newRatios(s, byScenario[base], byScenario[s])...)
 	}
-	r.Findings = r.find()
+	r.Conclusions = r.conclude()
 	return r
 }
 
-func newResult(s Setup, cells []Cell) Result {
-	r := Result{Setup: s, Invoices: cells[0].Invoices, Measures: map[string]Spread{}}
+func newResult(s Scenario, samples []Sample) Result {
+	r := Result{Scenario: s, Invoices: samples[0].Invoices, Measures: map[string]Spread{}}
 	for _, m := range measures() {
 		var values []float64
-		for _, c := range cells {
+		for _, c := range samples {
 			if v, ok := m.of(c); ok {
 				values = append(values, v)
 			}
@@ -159,9 +159,9 @@ func newResult(s Setup, cells []Cell) Result {
 }
 
 // Duplicates is how many invoices were billed more than once by Billonce, in any
-// cell or drill: by what is under test, and not by what it is compared with.
+// sample or drill: by what is under test, and not by what it is compared with.
 func (r Report) Duplicates() (n int) {
-	for _, c := range r.Cells {
+	for _, c := range r.Samples {
 		if isBillonce(c.Strategy) {
 			n += c.Duplicates
 		}

@@ -2,7 +2,6 @@ package report_test
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"flag"
 	"io"
@@ -23,7 +22,7 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	r := newSource().report()
 	for name, write := range map[string]func(io.Writer) error{
-		"report.txt": r.WriteText, "report.json": r.WriteJSON, "report.csv": r.WriteCSV, "report.html": r.WriteHTML,
+		"report.txt": r.WriteText, "report.json": r.WriteJSON, "report.html": r.WriteHTML,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,11 +51,11 @@ func TestTextFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	r := newSource().report()
-	for i := range r.Cells {
-		r.Cells[i].Requests, r.Cells[i].WALBytes, r.Cells[i].Held = 8_000_000, 4e9, 9_999_999
-		r.Cells[i].Seconds /= 20
+	for i := range r.Samples {
+		r.Samples[i].Requests, r.Samples[i].WALBytes, r.Samples[i].Held = 8_000_000, 4e9, 9_999_999
+		r.Samples[i].Seconds /= 20
 	}
-	if err := report.New(r.Conditions, r.Cells, r.Drills).WriteText(&b); err != nil {
+	if err := report.New(r.Conditions, r.Samples, r.Drills).WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {
@@ -117,26 +116,4 @@ func names(value any, into map[string]bool) map[string]bool {
 		}
 	}
 	return into
-}
-
-func TestCSVHasALineForEachCell(t *testing.T) {
-	t.Parallel()
-	r := newSource().report()
-	r.Cells[0].DirtiedPages = nil
-	var b bytes.Buffer
-	if err := r.WriteCSV(&b); err != nil {
-		t.Fatal(err)
-	}
-	lines, err := csv.NewReader(&b).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(lines) != 1+len(r.Cells) {
-		t.Errorf("want %d lines, got %d", 1+len(r.Cells), len(lines))
-	}
-	for i, name := range lines[0] {
-		if name == "dirtied_pages_per_invoice" && (lines[1][i] != "" || lines[2][i] == "") {
-			t.Errorf("want only what was not measured left empty, got %q and %q", lines[1][i], lines[2][i])
-		}
-	}
 }

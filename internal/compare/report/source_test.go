@@ -20,47 +20,47 @@ func (s source) report() report.Report {
 	return report.New(report.Conditions{
 		Program: "batch 1.0.0", PostgreSQL: "15.18", CPUs: 4, System: "linux/amd64",
 		Began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Seconds: 118.25, Rounds: 3, Concurrency: 8,
-	}, s.cells(), s.drills())
+	}, s.samples(), s.drills())
 }
 
-func (s source) cells() []report.Cell {
-	cells := []report.Cell{}
+func (s source) samples() []report.Sample {
+	samples := []report.Sample{}
 	for _, latency := range []float64{0, 200} {
 		for _, runners := range []int{1, 4} {
 			for _, strategy := range []string{report.None, report.NoWait, report.Row, report.Advisory} {
 				for round := 1; round <= 3; round++ {
-					cells = append(cells, s.cell(report.Setup{Strategy: strategy, Runners: runners, LatencyMS: latency}, round))
+					samples = append(samples, s.sample(report.Scenario{Strategy: strategy, Runners: runners, LatencyMS: latency}, round))
 				}
 			}
 		}
 	}
-	return cells
+	return samples
 }
 
-func (s source) cell(setup report.Setup, round int) report.Cell {
+func (s source) sample(scenario report.Scenario, round int) report.Sample {
 	const n = 400
-	runners := float64(setup.Runners)
-	c := report.Cell{
-		Setup: setup, Round: round, Invoices: n, Requests: n, Seconds: s.about(0.2+n*setup.LatencyMS/8e3/runners, 0.05),
-		Connections: 8 * setup.Runners, Transactions: int64(n * runners), Commits: n,
-		WALBytes: int64(s.about(400*n, 0.02)), LockEntries: 8 * setup.Runners, DeadTuples: n,
+	runners := float64(scenario.Runners)
+	c := report.Sample{
+		Scenario: scenario, Round: round, Invoices: n, Requests: n, Seconds: s.about(0.2+n*scenario.LatencyMS/8e3/runners, 0.05),
+		Connections: 8 * scenario.Runners, Transactions: int64(n * runners), Commits: n,
+		WALBytes: int64(s.about(400*n, 0.02)), LockEntries: 8 * scenario.Runners, DeadTuples: n,
 	}
-	c.P50MS, c.P95MS, c.P99MS = s.about(setup.LatencyMS+2, 0.02), s.about(setup.LatencyMS+9, 0.02), s.about(setup.LatencyMS+20, 0.02)
+	c.P50MS, c.P95MS, c.P99MS = s.about(scenario.LatencyMS+2, 0.02), s.about(scenario.LatencyMS+9, 0.02), s.about(scenario.LatencyMS+20, 0.02)
 	pages := int64(s.about(40, 0.1))
 	c.DirtiedPages = &pages
-	switch setup.Strategy {
+	switch scenario.Strategy {
 	case report.None:
-		c.Seconds, c.Requests = s.about(0.2+n*setup.LatencyMS/8e3, 0.05), n*setup.Runners
-		if setup.Runners > 1 {
+		c.Seconds, c.Requests = s.about(0.2+n*scenario.LatencyMS/8e3, 0.05), n*scenario.Runners
+		if scenario.Runners > 1 {
 			c.Duplicates = n
 		}
 	case report.NoWait:
-		c.HorizonSeconds, c.Held = s.about(setup.LatencyMS/1e3, 0.05), n/2
+		c.HorizonSeconds, c.Held = s.about(scenario.LatencyMS/1e3, 0.05), n/2
 	case report.Row:
-		c.ClaimSize, c.HorizonSeconds, c.Connections = 500, s.about(2*setup.LatencyMS/1e3, 0.05), 5*setup.Runners
+		c.ClaimSize, c.HorizonSeconds, c.Connections = 500, s.about(2*scenario.LatencyMS/1e3, 0.05), 5*scenario.Runners
 		c.WALBytes, c.Commits = int64(s.about(800*n, 0.01)), 120
 	case report.Advisory:
-		c.ClaimSize, c.Connections, c.LockEntries = 500, 6*setup.Runners, 60*setup.Runners
+		c.ClaimSize, c.Connections, c.LockEntries = 500, 6*scenario.Runners, 60*scenario.Runners
 		c.WALBytes, c.Commits = int64(s.about(730*n, 0.01)), 60
 	}
 	return c

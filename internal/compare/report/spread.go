@@ -20,7 +20,7 @@ func spreadOf(values []float64) Spread {
 }
 
 // Ratio compares advisory with row in one measure. Each of its values comes from
-// within one round, whose cells had the same neighbours and the same disk.
+// within one round, whose samples had the same neighbours and the same disk.
 type Ratio struct {
 	Runners   int     `json:"runners"`
 	LatencyMS float64 `json:"latency_ms"`
@@ -30,7 +30,7 @@ type Ratio struct {
 	Noise     bool    `json:"noise"` // chance alone would do that; see isNoise
 }
 
-func newRatios(s Setup, base, other []Cell) []Ratio {
+func newRatios(s Scenario, base, other []Sample) []Ratio {
 	var ratios []Ratio
 	for _, m := range measures() {
 		if !m.compared {

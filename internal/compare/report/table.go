@@ -1,6 +1,6 @@
 package report
 
-// table is every setup's medians and spreads.
+// table is every scenario's medians and spreads.
 type table struct {
 	Heads []tableHead
 	Rows  []tableRow
@@ -9,7 +9,7 @@ type table struct {
 type tableHead struct{ Title, Unit, Note string }
 
 type tableRow struct {
-	Setup
+	Scenario
 	Latency  string
 	Claim    string
 	Invoices int
@@ -22,7 +22,7 @@ func (r Report) table() table {
 		t.Heads = append(t.Heads, tableHead{m.title, m.unit, m.note})
 	}
 	for _, x := range r.Results {
-		row := tableRow{Setup: x.Setup, Latency: latency(x.LatencyMS), Claim: "–", Invoices: x.Invoices}
+		row := tableRow{Scenario: x.Scenario, Latency: latency(x.LatencyMS), Claim: "–", Invoices: x.Invoices}
 		if x.ClaimSize > 0 {
 			row.Claim = thousands(float64(x.ClaimSize))
 		}

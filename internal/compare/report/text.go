@@ -9,16 +9,16 @@ import (
 
 const columns = 100 // of the terminal that the text is for
 
-// WriteText writes the report for people: the findings, and tables of medians.
+// WriteText writes the report for people: the conclusions, and tables of medians.
 func (r Report) WriteText(out io.Writer) error {
 	var b strings.Builder
-	for _, f := range r.Findings {
+	for _, f := range r.Conclusions {
 		fmt.Fprintf(&b, "- %s\n", wrap(f, columns-2, "  "))
 	}
 	fmt.Fprintf(&b, "\n%s\n", wrap(r.Conditions.words(), columns, ""))
 	for _, ms := range distinct(r.Results, func(x Result) float64 { return x.LatencyMS }) {
 		at := slices.DeleteFunc(slices.Clone(r.Results), func(x Result) bool { return x.LatencyMS != ms })
-		fmt.Fprintf(&b, "\nAn API that takes %s, %s a cell\n", latency(ms), invoices(at[0].Invoices))
+		fmt.Fprintf(&b, "\nAn API that takes %s, %s a sample\n", latency(ms), invoices(at[0].Invoices))
 		writeSpeed(&b, at)
 		b.WriteString("\nWhat it costs PostgreSQL\n")
 		writeCost(&b, at)

@@ -18,7 +18,7 @@ const (
 // timeline is a drill as the API saw it: a lane a runner, a mark a request.
 type timeline struct {
 	ID, Title, What, Desc string
-	Verdict               string
+	Summary               string
 	Harm                  bool
 	Height                int
 	Axis                  int // its y
@@ -69,7 +69,7 @@ func newTimeline(d Drill, last float64) timeline {
 	if d.KilledAtMS > last/2 {
 		t.KillAnchor = "end"
 	}
-	t.Verdict = d.verdict()
+	t.Summary = d.summary()
 	t.Desc = fmt.Sprintf("%s for %s. %s is killed after %.0f ms.", plural(d.Requests, "request", "requests"), invoices(d.Invoices), d.Killed, d.KilledAtMS)
 	y := laneTop
 	for _, name := range d.runners() {
@@ -97,7 +97,7 @@ func newTimeline(d Drill, last float64) timeline {
 	for ms := 0.0; ms <= last; ms += step {
 		t.Ticks = append(t.Ticks, tick{x(ms), number(math.Round(ms)/1000) + " s"})
 	}
-	t.Desc += " " + t.Verdict + "."
+	t.Desc += " " + t.Summary + "."
 	return t
 }
 
@@ -143,7 +143,7 @@ func (d Drill) runners() []string {
 	return names
 }
 
-func (d Drill) verdict() string {
+func (d Drill) summary() string {
 	text := "Nobody was billed twice"
 	if d.BilledTwice > 0 {
 		text = invoices(d.BilledTwice) + " billed twice"

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -27,9 +28,9 @@ func percent(x float64) string {
 	return strings.Replace(fmt.Sprintf("%+.0f %%", 100*(x-1)), "-", "−", 1)
 }
 
-func latency(ms float64) string {
-	return number(ms) + " ms"
-}
+func latency(ms float64) string { return number(ms) + " ms" }
+
+func number(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 
 func invoices(n int) string { return plural(n, "invoice", "invoices") }
 

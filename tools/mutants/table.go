@@ -1,0 +1,187 @@
+package main
+
+// mutant is a known mistake, and the test that catches it.
+type mutant struct {
+	name  string
+	edits []edit
+	where string // package
+	test  string // as for go test -run
+	says  string // regular expression: what the failing test says
+}
+
+// edit replaces a text that stands in its file once.
+type edit struct{ file, old, new string }
+
+// mutants are mistakes that were made, here or elsewhere, or that a change could
+// make any day.
+func mutants() []mutant {
+	return []mutant{
+		{
+			"no second look: what was scanned is taken for pending",
+			[]edit{{"sql/queries/look.sql", "\n      and ({{.Pending}}\n    )\n) i", "\n) i"}},
+			"internal/billing/pgstore", "TestClaimersNeverHandOutTwice", `[1-9]\d* of them more than once`,
+		},
+		{
+			"the intent is committed after the request",
+			[]edit{
+				{
+					"internal/billing/delivering.go",
+					"	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, r.intentLife()+r.Timeout+deadlineMargin)\n",
+					"	committed, err := make(map[InvoiceID]struct{}), error(nil)\n" +
+						"	for _, i := range intents {\n		committed[i.InvoiceID] = struct{}{}\n	}\n",
+				},
+				{
+					"internal/billing/send.go",
+					"	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n",
+					"	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n" +
+						"	_, _ = r.Intender.Intend(context.WithoutCancel(r.sendCtx), []Intent{a.intent}, time.Minute)\n",
+				},
+			},
+			"cmd/batch", "TestP1IntentIsCommittedBeforeTheRequest", `[1-9]\d* of them without a committed intent`,
+		},
+		{
+			"a new key for each attempt",
+			[]edit{{"internal/billing/delivering.go", "return uuid.NewSHA1(r.LedgerID, []byte(id)).String()", "return uuid.NewString()"}},
+			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
+		},
+		{
+			"settling without a guard",
+			[]edit{{
+				"sql/queries/settle.sql",
+				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
+					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending'))",
+				"\n  and $2::uuid is not null and $3::integer is not null",
+			}},
+			"internal/billing/pgstore", "TestSettleIsGuarded", `the first sender settled`,
+		},
+		{
+			"the ledger's fence is ignored",
+			[]edit{{"internal/billing/delivering.go", "committed[a.intent.InvoiceID]; !ok {", "committed[a.intent.InvoiceID]; false && !ok {"}},
+			"internal/billing/pgstore", "TestP1FenceHoldsWithoutLocks", `[1-9]\d* of 300 invoices were sent more than once`,
+		},
+		{
+			"a fence that held is forgotten as the intents are recorded again",
+			[]edit{{"internal/billing/pgstore/intend.go", "	clear(ours)\n	return", "	return"}},
+			"internal/billing/pgstore", "TestP1FenceHoldsOneOfAGroup", `want 1 and 3`,
+		},
+		{
+			"what a group came to is not looked into",
+			[]edit{{"internal/billing/pgstore/settle.go", "			if n != int64(len(part)) {\n", "			if n < 0 {\n"}},
+			"internal/billing/pgstore", "TestSettleTellsWhatCameOfEach", `settled: \[0 1 1 1 0 0\]`,
+		},
+		{
+			"the request's body can be rewound (GetBody kept)",
+			[]edit{rewindable()},
+			"internal/billing/billinghttp", "TestRequestsCannotBeRewound", `GetBody is set: true`,
+		},
+		{
+			"GetBody kept, and the gate open for a second writing",
+			[]edit{
+				rewindable(),
+				{"internal/billing/billinghttp/gate.go", "	case g.begun:\n", "	case g.begun && g.sealed:\n"},
+			},
+			"internal/billing/billinghttp", "TestSendsOnceThoughConnectionBreaks", `3 requests for 2 calls`,
+		},
+		{
+			"redirects are followed",
+			[]edit{{
+				"internal/billing/billinghttp/send.go", "c.transport.RoundTrip(req)",
+				"(&http.Client{Transport: c.transport}).Do(req)",
+			}},
+			"internal/billing/billinghttp", "TestRedirectsAreNotFollowed", `got .* want unknown \(not followed\)`,
+		},
+		{
+			"a server's error counts as sent",
+			[]edit{{
+				"internal/billing/billinghttp/classify.go",
+				"	default:\n		reply.Outcome = billing.Unknown", "	default:\n		reply.Outcome = billing.Accepted",
+			}},
+			"internal/billing/billinghttp", "TestClassify", `accepted`,
+		},
+		{
+			"sent again though the API has no keys",
+			[]edit{{"internal/billing/decide.go", "	case !k.Idempotent:\n", "	case false:\n"}},
+			"tools/matrix", "TestWithFailpoints/matrix/after_write/error", `P1: invoice \d+ is sent .* after 2 requests`,
+		},
+		{
+			"keys live for ever",
+			[]edit{{"internal/billing/decide.go", "	case !KeyAlive(k.KeyAge, k.KeyTTL):\n", "	case false:\n"}},
+			"internal/billing/pgstore", "TestRecoveryNeverGuesses", `1:sent 2:in_doubt 3:sent, want`,
+		},
+		{
+			"a changed body is sent under the old key",
+			[]edit{{"internal/billing/decide.go", "	case k.BodyChanged:\n", "	case false:\n"}},
+			"internal/billing/pgstore", "TestRecoveryNeverGuesses", `1:in_doubt 2:sent 3:sent, want`,
+		},
+		{
+			"a look-up's 404 is believed while the request may still arrive",
+			[]edit{{"internal/billing/decide.go", "	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n", "	case false:\n"}},
+			"internal/billing/pgstore", "TestLookUpDecides", `before the requests' deadline: 1:sent 2:\w+ 3:in_doubt`,
+		},
+		{
+			"nobody listens to the claim's connection",
+			[]edit{{"internal/billing/pgstore/claim.go", "	return c.watch.Lost()\n", "	return make(chan struct{})\n"}},
+			"internal/billing/pgstore", "TestClaimKnowsOfItsLoss", `the loss was not noticed`,
+		},
+		{
+			"no heartbeat",
+			[]edit{{"internal/advisory/watch.go", "			err = w.beat(ctx)\n", "			err = nil\n"}},
+			"internal/advisory", "TestWatchNoticesASilentPartition", `heartbeat`,
+		},
+		{
+			"the permit does not ask after the claim's locks",
+			[]edit{{"internal/billing/send.go", "	case isClosed(a.delivering.claim.Lost):\n", "	case false:\n"}},
+			"internal/billing", "TestP5PermitIsWithdrawn", `permit: "", want "request not started: the claim's connection is lost"`,
+		},
+		{
+			"an old intent is sent",
+			[]edit{{"internal/billing/send.go", "	case tooLate(a.sendBy):\n", "	case false:\n"}},
+			"internal/billing", "TestP5PermitIsWithdrawn", `permit: "", want "request not started: its intent has grown too old"`,
+		},
+		{
+			"the claim's error is ignored",
+			[]edit{{
+				"internal/billing/lane.go", "			return r.unlessStopped(fmt.Errorf(\"claim invoices: %w\", err))\n", "			_ = fmt.Errorf(\"claim invoices: %w\", err)\n",
+			}},
+			"internal/billing/pgstore", "TestFailedClaimSendsNothing", `[1-9]\d* requests without a lock`,
+		},
+		{
+			"locks are freed before the replies",
+			[]edit{{"internal/billing/delivering.go", "		d.await()\n", ""}},
+			"internal/billing/pgstore", "TestLocksOutliveTheRequests", `a claim was released with a request in flight`,
+		},
+		{
+			"one of the two locks is enough to recover",
+			[]edit{{
+				"internal/billing/pgstore/claim.go",
+				"claim.Recoverable, err = c.store.rowsFree(ctx, orphans)", "claim.Recoverable, err = orphans, nil",
+			}},
+			"internal/billing/pgstore", "TestRecoveryTakesBothLocks", `could be taken over from a live row runner`,
+		},
+		{
+			"a commit of unknown fate is taken for none",
+			[]edit{{
+				"internal/billing/pgstore/intend.go",
+				"if !broken || len(ours) == len(intents) {", "if broken || len(ours) <= len(intents) {",
+			}},
+			"tools/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
+		},
+		{
+			"commits are not waited for (synchronous_commit as the DBA has it)",
+			[]edit{{
+				"internal/billing/pgstore/statements.go",
+				"case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end",
+				"current_setting('synchronous_commit')",
+			}},
+			"internal/billing/pgstore", "TestCommitsOutliveACrash", `after the crash 0 deliveries are sending, want 1`,
+		},
+	}
+}
+
+func rewindable() edit {
+	const body = "io.NopCloser(bytes.NewReader(m.Body)), int64(len(m.Body))\n"
+	return edit{
+		"internal/billing/billinghttp/send.go", body,
+		body + "		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Body)), nil }\n",
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// unsettled counts the invoices that a run could still do something for.
+const unsettled = `select count(*) from invoices i left join billonce.deliveries d on d.invoice_id = i.id
+	where i.pending and (d.state is null or d.state in ('sending', 'retry'))`
+
+// noteExit checks what a process said as it ended against what it left.
+func (r *round) noteExit(ctx context.Context, p *runner) {
+	code, last, raw := p.exit()
+	finished := last.Summary != nil && last.Summary.Stopped == ""
+	counted := code
+	if code == "1" && last.Summary == nil {
+		counted = "1, not begun" // it found no database to begin with
+	}
+	r.mu.Lock()
+	r.exits[counted]++
+	r.mu.Unlock()
+	switch {
+	case (code == "0" || code == "3") && finished:
+		r.wantNothingLeft(ctx, p, code)
+	case code == "0" && last.Summary == nil && !strings.HasPrefix(last.Message, saysHolder):
+		r.violate("%s ended with 0 without a summary: %s", p.name, raw)
+	case code == "2" || code == "5":
+		r.violate("%s ended with %s: %s", p.name, code, raw)
+	case counted == "1":
+		r.mu.Lock()
+		r.early = append(r.early, p.name+": "+raw)
+		r.mu.Unlock()
+	}
+}
+
+func (r *round) wantNothingLeft(ctx context.Context, p *runner, code string) {
+	var left int
+	err := r.testbed.ask(context.WithoutCancel(ctx), r.database, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, unsettled).Scan(&left)
+	})
+	if err == nil && left > 0 {
+		r.violate("%s ended with %s, as if nothing were left, and left %d invoices", p.name, code, left)
+	}
+}
+
+func (r *round) violate(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.violations = append(r.violations, fmt.Sprintf(format, args...))
+}
