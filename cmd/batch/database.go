@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/config"
 	"billonce/internal/pgtemp"
 )
 
@@ -30,19 +31,19 @@ type database struct {
 	server     *pgtemp.Server
 }
 
-func (a app) openDatabase(ctx context.Context, c config) (*database, error) {
+func (a app) openDatabase(ctx context.Context, c settings) (*database, error) {
 	var d database
 	mainURL, lockURL := c.DatabaseURL, c.LockDatabaseURL
-	if mainURL == embedded || lockURL == embedded {
+	if mainURL == config.Embedded || lockURL == config.Embedded {
 		server, err := pgtemp.Start(ctx, pgtemp.Options{Dir: embeddedDir, Getenv: a.getenv})
 		if err != nil {
 			return nil, fmt.Errorf("start the embedded PostgreSQL: %w", err)
 		}
 		d.server = server
-		if mainURL == embedded {
+		if mainURL == config.Embedded {
 			mainURL = server.URL(embeddedDatabase)
 		}
-		if lockURL == embedded {
+		if lockURL == config.Embedded {
 			lockURL = server.URL(embeddedDatabase)
 		}
 	}
@@ -82,7 +83,7 @@ func (a app) getenv(name string) string {
 // applicationName is what pg_stat_activity, the ledger and other runners show:
 // the pod and its node, else the host and the process. PostgreSQL cuts it off
 // after 63 bytes: what matters most stands first.
-func (a app) applicationName(c config) string {
+func (a app) applicationName(c settings) string {
 	if c.PodName != "" {
 		return strings.TrimSuffix(fmt.Sprintf("billonce/%s@%s", c.PodName, c.NodeName), "@")
 	}
@@ -91,11 +92,4 @@ func (a app) applicationName(c config) string {
 		host, _ = os.Hostname()
 	}
 	return fmt.Sprintf("billonce/%s/%d", host, os.Getpid())
-}
-
-func (c config) book() pgstore.Book {
-	return pgstore.Book{
-		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
-		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
-	}
 }

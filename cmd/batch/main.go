@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing"
+	"billonce/internal/config"
 )
 
 func main() {
@@ -47,7 +48,7 @@ func untilSignal() context.Context {
 // run is the program but for signals and the exit code's delivery, so that
 // tests take the same path.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	a := app{env: lookupIn(environ), environ: environ, stdout: stdout, stderr: stderr}
+	a := app{env: config.LookupIn(environ), environ: environ, stdout: stdout, stderr: stderr}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -92,15 +93,6 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func usage(err error) error { return &exitError{billing.ExitUsage, err} }
 
-// config loads what a command needs of the environment; faults are exit code 2.
-func (a app) config(need needs) (config, error) {
-	c, err := loadConfig(a.env, need, namesIn(a.environ)...)
-	if err != nil {
-		return c, usage(err)
-	}
-	return c, nil
-}
-
 func (a app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "batch",
@@ -119,7 +111,7 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 	root.AddCommand(&cobra.Command{
 		Use:   "environment",
 		Short: "The environment variables that configure batch (batch help environment)",
-		Long:  environmentHelp() + exitCodesHelp,
+		Long:  config.Help(),
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
@@ -129,17 +121,6 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 	markUsageErrors(root)
 	return root
 }
-
-const exitCodesHelp = `
-The exit codes of batch run:
-
-  0  nothing is left to do, or RUN_LIMIT is reached, or another run holds the run lock
-  1  unexpected error
-  2  usage or configuration; nothing was touched
-  3  finished, and a person is needed: this run left failed or in_doubt deliveries
-  4  stopped early, or something is left for the next run
-  5  refused: the environment is not safe
-`
 
 // markUsageErrors gives wrong arguments the exit code of wrong flags.
 func markUsageErrors(c *cobra.Command) {

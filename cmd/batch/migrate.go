@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/config"
 )
 
 func (a app) migrateCommand() *cobra.Command {
@@ -24,11 +25,11 @@ invoices and to set the columns that INVOICES_MARK_SENT names, and to write the
 ledger. Say it at each upgrade: new tables need new grants.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
 				if err := proveSession(ctx, d); err != nil {
 					return &exitError{exitCodeOf(err), err}
 				}
-				m, err := pgstore.Migrate(ctx, d.lock, c.book())
+				m, err := pgstore.Migrate(ctx, d.lock, c.book)
 				if err != nil {
 					return configurationFault(err)
 				}
@@ -55,11 +56,11 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 
 // grant shows the statements whatever becomes of them: the invoices may belong to
 // somebody else, who then has to run them.
-func (a app) grant(ctx context.Context, c config, d *database, role string) error {
+func (a app) grant(ctx context.Context, c settings, d *database, role string) error {
 	if role == "" {
 		return nil
 	}
-	statements, err := c.book().Grant(ctx, d.main, role)
+	statements, err := pgstore.Grant(ctx, d.main, c.book, role)
 	if err != nil && len(statements) > 0 {
 		return fmt.Errorf("grant role %s its rights: %w; have the owner of the invoices run:\n%s", role, err, strings.Join(statements, "\n"))
 	}
@@ -80,7 +81,7 @@ func (a app) seedCommand() *cobra.Command {
 			if err != nil || n < 0 {
 				return usage(fmt.Errorf("seed: %q is not a number of invoices; write for example `batch seed 1000`", args[0]))
 			}
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, _ config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, _ settings, d *database) error {
 				if err := pgstore.Seed(ctx, d.main, int(n)); err != nil {
 					return err
 				}
@@ -92,13 +93,10 @@ func (a app) seedCommand() *cobra.Command {
 }
 
 // withDatabase runs a command that needs the database and no billing API.
-func (a app) withDatabase(ctx context.Context, f func(context.Context, config, *database) error) (err error) {
-	c, err := a.config(needDatabase)
+func (a app) withDatabase(ctx context.Context, f func(context.Context, settings, *database) error) (err error) {
+	c, err := a.settings(config.Database)
 	if err != nil {
 		return err
-	}
-	if err := c.book().Check(); err != nil {
-		return usage(err)
 	}
 	d, err := a.openDatabase(ctx, c)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"billonce/internal/billing/billingfake"
+	books "billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -18,8 +19,7 @@ func TestPruneInterrupted(t *testing.T) {
 	b := newBook(t, 1, billingfake.Config{})
 	b.execute(`insert into billonce.deliveries (invoice_id, state, attempt, run_attempt, idempotency_key, body_sha256, run_id, first_sent_at, updated_at, deadline_at)
 		select n, 'sent', 1, 1, gen_random_uuid(), sha256(''), gen_random_uuid(), now(), now() - interval '401 days', now() from generate_series(1001, 3000) n`)
-	book := config{LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id", InvoicesPending: "pending", InvoicesMarkSent: "pending = false"}.book()
-	store, err := pgstore.Open(t.Context(), pgstore.Config{Conn: b.config(), Book: book, Strategy: "advisory"})
+	store, err := pgstore.Open(t.Context(), pgstore.Config{Conn: b.config(), Book: books.Demo(), Strategy: "advisory"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 // report says what the run came to: in the last log line, and where Kubernetes
 // looks for it.
-func (a app) report(view *terminal, c config, log zerolog.Logger, s billing.Summary, code int) {
+func (a app) report(view *terminal, c settings, log zerolog.Logger, s billing.Summary, code int) {
 	if s.Err != nil {
 		log.Error().Err(s.Err).Msg("the run was stopped")
 	}

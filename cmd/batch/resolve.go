@@ -241,8 +241,8 @@ func (a app) whoami() string {
 
 // withStore runs a command that needs the ledger, and no billing API.
 func (a app) withStore(ctx context.Context, f func(context.Context, *pgstore.Store) error) error {
-	return a.withDatabase(ctx, func(ctx context.Context, c config, d *database) error {
-		store, err := pgstore.Open(ctx, pgstore.Config{Conn: d.main, Pooled: true, Book: c.book()})
+	return a.withDatabase(ctx, func(ctx context.Context, c settings, d *database) error {
+		store, err := pgstore.Open(ctx, pgstore.Config{Conn: d.main, Pooled: true, Book: c.book})
 		if err != nil {
 			return configurationFault(err)
 		}

@@ -38,7 +38,7 @@ func (a app) statusCommand() *cobra.Command {
 			case f.failed:
 				return a.statusOpen(cmd.Context(), failedKind(), f.json)
 			}
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
 				if f.watch > 0 {
 					return watch(ctx, a.stdout, f.watch, terminalSize, func() (string, error) { return statusPage(ctx, c, d, f) })
 				}
@@ -73,8 +73,8 @@ func (f statusFlags) check() error {
 	return nil
 }
 
-func statusPage(ctx context.Context, c config, d *database, f statusFlags) (string, error) {
-	st, err := pgstore.ReadStatus(ctx, d.main, c.book(), c.RunName)
+func statusPage(ctx context.Context, c settings, d *database, f statusFlags) (string, error) {
+	st, err := pgstore.ReadStatus(ctx, d.main, c.book, c.RunName)
 	if err != nil {
 		return "", configurationFault(err)
 	}

@@ -30,14 +30,14 @@ type terminal struct {
 	stop func()
 }
 
-func newTerminal(out io.Writer, c config) *terminal {
+func newTerminal(out io.Writer, c settings) *terminal {
 	f, ok := out.(*os.File)
 	t := &terminal{out: out, isTerm: ok && term.IsTerminal(int(f.Fd()))}
 	t.console = c.LogFormat == "console" || (c.LogFormat == "auto" && t.isTerm)
 	return t
 }
 
-func (t *terminal) logger(c config) zerolog.Logger {
+func (t *terminal) logger(c settings) zerolog.Logger {
 	level, err := zerolog.ParseLevel(c.LogLevel)
 	if err != nil {
 		level = zerolog.InfoLevel

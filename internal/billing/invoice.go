@@ -19,6 +19,7 @@ type Invoice struct {
 	Row      json.RawMessage // as PostgreSQL wrote it; nil where no request needs it
 	Columns  []*string       // the columns that the request's templates name, in their order; nil: NULL
 	Delivery *Delivery       // nil: never tried
+	Key      string          // its idempotency key
 }
 
 // State is a delivery's place in the state machine (docs/guarantees.md).
@@ -71,7 +72,8 @@ type Message struct {
 	InvoiceID      InvoiceID
 	IdempotencyKey string
 	URL            string
-	LookupURL      string // empty where no look-up is configured
+	Headers        []Header // that are made for the invoice
+	LookupURL      string   // empty where no look-up is configured
 	Body           []byte
 	Repeat         bool   // an earlier attempt may have reached the API under the same key
 	TraceParent    string // W3C Trace Context, section 3.2; empty: no trace

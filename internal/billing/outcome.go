@@ -59,4 +59,6 @@ const (
 	Acted
 	// NotActed: the API has not acted.
 	NotActed
+	// RefusedFinding: the API has refused the request, and will not act.
+	RefusedFinding
 )

@@ -30,6 +30,7 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 	if seen != nil && !d.mayTry(inv.ID, seen) {
 		return
 	}
+	inv.Key = r.key(inv.ID)
 	msg, err := r.Renderer.Render(inv)
 	if err != nil && !seen.mayHaveActed() {
 		if !d.pass.addUnrendered() {
@@ -39,7 +40,7 @@ func (d *delivering) planOne(p *plan, inv Invoice) {
 		return
 	}
 	msg.InvoiceID = inv.ID
-	msg.IdempotencyKey = r.key(inv.ID)
+	msg.IdempotencyKey = inv.Key
 	hash := sha256.Sum256(msg.Body)
 	a := &attempt{
 		delivering: d,

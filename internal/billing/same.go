@@ -13,6 +13,7 @@ type Header struct {
 	Name   string
 	Value  string
 	Secret bool // never shown
+	OfKey  bool // no look-up carries it: an API would answer for what it keeps under the key
 }
 
 // String and GoString keep a secret out of whatever prints a request.

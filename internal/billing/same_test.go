@@ -62,7 +62,7 @@ func TestRequestHash(t *testing.T) {
 	if (sent{"POST", "u", []Header{h("B", "2"), h("A", "1")}, "body"}).hash() != base.hash() {
 		t.Error("the order of the settings makes another request")
 	}
-	secret := sent{"POST", "u", []Header{h("A", "1"), {"B", "2", true}}, "body"}
+	secret := sent{"POST", "u", []Header{h("A", "1"), {Name: "B", Value: "2", Secret: true}}, "body"}
 	if secret.hash() != base.hash() {
 		t.Error("what is secret is no other request")
 	}
@@ -92,7 +92,7 @@ func TestRequestHashTellsApart(t *testing.T) {
 }
 
 func TestSecretHeadersAreNotPrinted(t *testing.T) {
-	request := []Header{{"Authorization", "Bearer s3cret", true}, {"X-A", "shown", false}}
+	request := []Header{{Name: "Authorization", Value: "Bearer s3cret", Secret: true}, {Name: "X-A", Value: "shown"}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		text := fmt.Sprintf(verb, request)
 		if strings.Contains(text, "s3cret") || !strings.Contains(text, "shown") {

@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"regexp"
 	"time"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/billinghttp/rules"
 )
 
 const (
@@ -31,13 +31,17 @@ type Client struct {
 	columns       []string
 	body          *body // nil: requests have no body
 	method        string
-	host          string // of the Host header; empty: the URL's
+	host          string      // of the Host header; empty: the URL's
+	common        http.Header // BILLING_HEADERS
 	header        http.Header
 	lookupHeader  http.Header
 	secretHeaders map[string]bool
-	success       *regexp.Regexp
+	made          []rowHeader // of BILLING_HEADERS, for each invoice
+	outcomes      *rules.Set
+	findings      *rules.Set
 	answers       answers
 	signer        *signer
+	tls           *tls.Config // nil: nothing particular
 	timeout       time.Duration
 	redactor      redactor
 

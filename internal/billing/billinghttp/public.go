@@ -30,5 +30,5 @@ func (c *Client) PublicURL(m billing.Message) string {
 	if hasQuery {
 		public += "?***"
 	}
-	return c.redactor.redact(public)
+	return c.redactor.with(m.Headers).redact(public)
 }

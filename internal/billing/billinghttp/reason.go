@@ -3,11 +3,14 @@ package billinghttp
 import (
 	"cmp"
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"billonce/internal/billing"
 )
 
 const (
@@ -22,9 +25,9 @@ type redactor struct {
 	secrets []string // longest first
 }
 
-func newRedactor(c Config, templates ...*urlTemplate) redactor {
+func newRedactor(header http.Header, c Config, templates ...*urlTemplate) redactor {
 	var secrets []string
-	for name, values := range c.Header {
+	for name, values := range header {
 		if isHarmless(name) {
 			continue
 		}
@@ -50,11 +53,33 @@ func newRedactor(c Config, templates ...*urlTemplate) redactor {
 	for _, s := range slices.Clone(secrets) {
 		secrets = append(secrets, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
 	}
+	return redactor{secrets: longestFirst(secrets)}
+}
+
+// with takes out the secrets of one invoice's headers, too.
+func (r redactor) with(made []billing.Header) redactor {
+	var secrets []string
+	for _, h := range made {
+		if !h.Secret {
+			continue
+		}
+		for _, s := range append(strings.Fields(h.Value), h.Value) {
+			if len(s) >= minSecret {
+				secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
+			}
+		}
+	}
+	if secrets == nil {
+		return r
+	}
+	return redactor{secrets: longestFirst(append(secrets, r.secrets...))}
+}
+
+func longestFirst(secrets []string) []string {
 	slices.SortFunc(secrets, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 	})
-	secrets = slices.DeleteFunc(slices.Compact(secrets), func(s string) bool { return s == "" })
-	return redactor{secrets: secrets}
+	return slices.DeleteFunc(slices.Compact(secrets), func(s string) bool { return s == "" })
 }
 
 // clean makes a short, harmless line of what others said.

@@ -18,17 +18,25 @@ func (c *Client) Render(inv billing.Invoice) (billing.Message, error) {
 	if len(inv.Columns) != len(c.columns) {
 		return m, fmt.Errorf("render invoice %s: it has %d of %d columns", inv.ID, len(inv.Columns), len(c.columns))
 	}
+	v := values{columns: inv.Columns, key: inv.Key}
+	for _, h := range c.made {
+		value, err := h.render(v)
+		if err != nil {
+			return m, fmt.Errorf("render BILLING_HEADERS for invoice %s: %w", inv.ID, err)
+		}
+		m.Headers = append(m.Headers, billing.Header{Name: h.name, Value: value, Secret: h.secret, OfKey: h.value.has(keyName, hexKeyName)})
+	}
 	var err error
-	if m.URL, err = c.url.render(values{columns: inv.Columns}); err != nil {
+	if m.URL, err = c.url.render(v); err != nil {
 		return m, fmt.Errorf("render BILLING_URL for invoice %s: %w", inv.ID, err)
 	}
 	if c.lookup != nil {
-		if m.LookupURL, err = c.lookup.render(values{columns: inv.Columns}); err != nil {
+		if m.LookupURL, err = c.lookup.render(v); err != nil {
 			return m, fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
 		}
 	}
 	if c.body != nil {
-		if m.Body, err = c.body.render(inv, ""); err != nil {
+		if m.Body, err = c.body.render(inv, inv.Key); err != nil {
 			return m, fmt.Errorf("render BILLING_BODY for invoice %s: %w", inv.ID, err)
 		}
 	}

@@ -40,7 +40,7 @@ func splitHeaders(all http.Header) (common http.Header, made []rowHeader, err er
 		}
 	}
 	if len(faults) > 0 {
-		return nil, nil, errors.New(strings.Join(faults, "\nBILLING_HEADERS "))
+		return nil, nil, errors.New(strings.Join(faults, "; "))
 	}
 	return common, made, nil
 }

@@ -14,15 +14,10 @@ import (
 	"go.uber.org/goleak"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
-
-func demoBook() pgstore.Book {
-	return pgstore.Book{
-		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
-	}
-}
 
 func TestMain(m *testing.M) {
 	code := pgtest.Main(m)
@@ -44,7 +39,7 @@ func newDB(t testing.TB) *pgx.ConnConfig {
 		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 			return err
 		}
-		_, err = pgstore.Migrate(ctx, cfg, demoBook())
+		_, err = pgstore.Migrate(ctx, cfg, book.Demo())
 		return err
 	})
 	cfg, err := pgstore.ParseURL(url, "test")
@@ -92,15 +87,15 @@ func (a *api) Render(inv billing.Invoice) (billing.Message, error) {
 
 func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
 	t.Helper()
-	return newBookRunner(t, cfg, demoBook(), a, strategy, change)
+	return newBookRunner(t, cfg, book.Demo(), a, strategy, change)
 }
 
-func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
+func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
 	t.Helper()
 	id := uuid.New()
 	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)
 	store, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: book, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
+		Conn: cfg, Book: b, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

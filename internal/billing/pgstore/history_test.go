@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/tern/v2/migrate"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/sql"
 )
@@ -61,7 +62,7 @@ func TestUpgradeOfAFilledLedger(t *testing.T) {
 	// Later versions add columns; they change none.
 	const all = `select string_agg((to_jsonb(d) - 'reply_id')::text, E'\n' order by invoice_id) from billonce.deliveries d`
 	before := query[string](t, cfg, all)
-	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+	m, err := pgstore.Migrate(t.Context(), cfg, book.Demo())
 	if err != nil || m.From != 1 || m.To < 2 {
 		t.Fatalf("%+v, %v", m, err)
 	}
@@ -86,7 +87,7 @@ func TestUpgradeBeforeTheTable(t *testing.T) {
 	cfg := emptyDB(t)
 	firstVersion(t, cfg, "bigint")
 	execute(t, cfg, "create table invoices (id uuid primary key default gen_random_uuid(), pending boolean default true, sent_at timestamptz)")
-	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+	m, err := pgstore.Migrate(t.Context(), cfg, book.Demo())
 	if err != nil || m.Retyped != "bigint" || m.KeyType != "uuid" {
 		t.Fatalf("%+v, %v", m, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/tern/v2/migrate"
 
 	"billonce/internal/advisory"
+	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
 	"billonce/sql"
 )
@@ -51,12 +52,8 @@ type Migrated struct {
 
 // Migrate makes or upgrades the ledger, under a session lock of its own, so
 // that several may be started at once.
-func Migrate(ctx context.Context, cfg *pgx.ConnConfig, book Book) (m Migrated, err error) {
-	n, err := book.parse()
-	if err != nil {
-		return m, err
-	}
-	m.Schema = n.schema.Sanitize()
+func Migrate(ctx context.Context, cfg *pgx.ConnConfig, b book.Book) (m Migrated, err error) {
+	m.Schema = b.Schema.SQL()
 	lock, err := advisory.Acquire(ctx, advisory.Config{
 		Conn: cfg, Key: advisory.NewRunKey("migrate " + m.Schema), Mode: advisory.Exclusive, Wait: migrateWait,
 	})
@@ -71,23 +68,24 @@ func Migrate(ctx context.Context, cfg *pgx.ConnConfig, book Book) (m Migrated, e
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 
-	m.KeyType, err = book.keyType(ctx, conn)
+	place, err := Locate(ctx, conn, b)
+	m.KeyType = place.keyType
 	if errors.Is(err, ErrNoInvoices) {
 		m.KeyType, m.NoInvoices, err = defaultKeyType, true, nil
 	}
 	if err != nil {
 		return m, err
 	}
-	if err := m.apply(ctx, conn, book); err != nil {
+	if err := m.apply(ctx, conn, b); err != nil {
 		return m, err
 	}
 	if !m.NoInvoices {
-		m.Retyped, err = book.retype(ctx, conn, m.KeyType)
+		m.Retyped, err = place.retype(ctx, conn)
 	}
 	return m, err
 }
 
-func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
+func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, b book.Book) error {
 	files, err := sql.Migrations()
 	if err != nil {
 		return err
@@ -100,7 +98,7 @@ func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	// What is added to a ledger takes the type that it has: retype changes all.
-	keyType, err := book.ledgerType(ctx, conn)
+	keyType, err := ledgerType(ctx, conn, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		keyType, err = m.KeyType, nil
 	}
@@ -126,16 +124,12 @@ func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
 
 // retype gives an empty ledger the type of the invoices' key, where it was made
 // before they were.
-func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was string, err error) {
-	have, err := b.ledgerType(ctx, conn)
-	if err != nil || have == want {
+func (p Place) retype(ctx context.Context, conn *pgx.Conn) (was string, err error) {
+	have, err := ledgerType(ctx, conn, p.book)
+	if err != nil || have == p.keyType {
 		return "", err
 	}
-	n, err := b.parse()
-	if err != nil {
-		return "", err
-	}
-	table, history := append(n.schema, "deliveries").Sanitize(), append(n.schema, "history").Sanitize()
+	table, history := p.book.Own("deliveries"), p.book.Own("history")
 	return have, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "lock table "+table+" in access exclusive mode"); err != nil {
 			return fmt.Errorf("lock the ledger: %w", err)
@@ -145,10 +139,10 @@ func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was stri
 			return fmt.Errorf("look into the ledger: %w", err)
 		}
 		if used {
-			return b.typeFault(want, have)
+			return p.typeFault(have)
 		}
 		for _, table := range []string{table, history} {
-			_, err := tx.Exec(ctx, fmt.Sprintf("alter table %s alter column invoice_id type %s using null", table, want))
+			_, err := tx.Exec(ctx, fmt.Sprintf("alter table %s alter column invoice_id type %s using null", table, p.keyType))
 			if err != nil {
 				return fmt.Errorf("change the type of the ledger's key: %w", err)
 			}
@@ -157,24 +151,20 @@ func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was stri
 	})
 }
 
-func (b Book) typeFault(want, have string) error {
+func (p Place) typeFault(have string) error {
 	return fmt.Errorf("%w: the key of %s is %s, but the ledger in %s holds keys of type %s; "+
 		"run `batch migrate` if that ledger is empty, else give this book another LEDGER_SCHEMA",
-		ErrKeyType, b.Invoices, want, b.Schema, have)
+		ErrKeyType, p.book.Invoices.SQL(), p.keyType, p.book.Schema.SQL(), have)
 }
 
 // checkSchema refuses a schema that is missing, older or newer.
-func (b Book) checkSchema(ctx context.Context, conn *pgx.Conn) error {
-	n, err := b.parse()
-	if err != nil {
-		return err
-	}
+func checkSchema(ctx context.Context, conn *pgx.Conn, b book.Book) error {
 	want, err := sql.SchemaVersion()
 	if err != nil {
 		return err
 	}
-	fault := &SchemaError{Schema: n.schema.Sanitize(), Want: want}
-	err = conn.QueryRow(ctx, "select version from "+append(n.schema, "schema_version").Sanitize()).Scan(&fault.Have)
+	fault := &SchemaError{Schema: b.Schema.SQL(), Want: want}
+	err = conn.QueryRow(ctx, "select version from "+b.Own("schema_version")).Scan(&fault.Have)
 	switch {
 	case pgerr.Is(err, pgerrcode.UndefinedTable, pgerrcode.InvalidSchemaName), errors.Is(err, pgx.ErrNoRows):
 		return fault
@@ -186,41 +176,30 @@ func (b Book) checkSchema(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func (b Book) ledgerType(ctx context.Context, conn *pgx.Conn) (string, error) {
-	n, err := b.parse()
-	if err != nil {
-		return "", err
-	}
-	query, err := sql.Query("key_type", sql.Names{})
+func ledgerType(ctx context.Context, conn *pgx.Conn, b book.Book) (string, error) {
+	query, err := sql.Query("locate", sql.Names{})
 	if err != nil {
 		return "", err
 	}
 	var typ string
-	if err := conn.QueryRow(ctx, query, append(n.schema, "deliveries").Sanitize(), "invoice_id").Scan(&typ, nil, nil); err != nil {
+	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil); err != nil {
 		return "", fmt.Errorf("look up the type of the ledger's key: %w", err)
 	}
 	return typ, nil
 }
 
-func (b Book) checkLedgerType(ctx context.Context, conn *pgx.Conn, want string) error {
-	have, err := b.ledgerType(ctx, conn)
-	if err != nil {
-		return err
+func (p Place) checkLedgerType(ctx context.Context, conn *pgx.Conn) error {
+	have, err := ledgerType(ctx, conn, p.book)
+	if err == nil && have != p.keyType {
+		err = p.typeFault(have)
 	}
-	if have != want {
-		return b.typeFault(want, have)
-	}
-	return nil
+	return err
 }
 
 // LedgerID is the identity that the ledger was given as it was made.
 func (s *Store) LedgerID(ctx context.Context) (id uuid.UUID, err error) {
-	n, err := s.book.parse()
-	if err != nil {
-		return id, err
-	}
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "select id from "+append(n.schema, "ledger").Sanitize()).Scan(&id)
+		return conn.QueryRow(ctx, "select id from "+s.place.book.Own("ledger")).Scan(&id)
 	})
 	return id, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
 	"billonce/sql"
 )
@@ -62,30 +63,27 @@ type statusReader struct {
 	conn      *pgx.Conn
 	names     sql.Names
 	table     string // the ledger's
-	book      Book
+	book      book.Book
 	connected map[string]bool // application names
 	st        Status
 }
 
 // ReadStatus reads a book's status. It changes nothing and takes no locks.
-func ReadStatus(ctx context.Context, cfg *pgx.ConnConfig, book Book, runName string) (st Status, err error) {
+func ReadStatus(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, runName string) (st Status, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return st, fmt.Errorf("connect: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	if err := book.checkSchema(ctx, conn); err != nil {
+	if err := checkSchema(ctx, conn, b); err != nil {
 		return st, err
 	}
-	keyType, err := book.ledgerType(ctx, conn)
+	keyType, err := ledgerType(ctx, conn, b)
 	if err != nil {
 		return st, err
 	}
-	r := statusReader{conn: conn, book: book, st: Status{Deliveries: map[billing.State]int64{}, Failed: []FailedReason{}}}
-	if r.names, err = book.sqlNames(keyType, false, nil); err != nil {
-		return st, err
-	}
-	r.table = r.names.Schema + ".deliveries"
+	r := statusReader{conn: conn, book: b, names: sqlNames(b, keyType), st: Status{Deliveries: map[billing.State]int64{}, Failed: []FailedReason{}}}
+	r.table = b.Own("deliveries")
 	for _, read := range []func(context.Context) error{
 		r.readNow, r.readConnected, r.readPending, r.readOpen, r.readReasons, r.readSending, r.readDone, r.readRuns,
 	} {
@@ -123,7 +121,7 @@ func (r *statusReader) readNow(ctx context.Context) error {
 
 // readPending is the first that meets the user's SQL, which may be wrong by now.
 func (r *statusReader) readPending(ctx context.Context) error {
-	if _, err := r.book.keyType(ctx, r.conn); err != nil {
+	if _, err := Locate(ctx, r.conn, r.book); err != nil {
 		return err
 	}
 	err := r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
@@ -135,7 +133,7 @@ func (r *statusReader) readPending(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.book.pendingFragment(statement).fault(refused)
+	return pendingFragment(r.book, statement).fault(refused)
 }
 
 func (r *statusReader) readOpen(ctx context.Context) error {

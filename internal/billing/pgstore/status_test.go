@@ -9,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/sql"
 )
 
 func status(t *testing.T, cfg *pgx.ConnConfig) pgstore.Status {
 	t.Helper()
-	st, err := pgstore.ReadStatus(t.Context(), cfg, demoBook(), "nightly")
+	st, err := pgstore.ReadStatus(t.Context(), cfg, book.Demo(), "nightly")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +73,9 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				t.Parallel()
 				cfg := seeded(t, 5)
 				orphans(t, cfg, "4", "5")
-				book := demoBook()
-				book.Namespace = namespace
-				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: book, Strategy: strategy})
+				b := book.Demo()
+				b.Namespace = namespace
+				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: b, Strategy: strategy})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -90,7 +91,7 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				}
 				sending(t, s, claim.IDs...)
 				read := func() pgstore.Status {
-					st, err := pgstore.ReadStatus(t.Context(), cfg, book, "nightly")
+					st, err := pgstore.ReadStatus(t.Context(), cfg, b, "nightly")
 					if err != nil {
 						t.Fatal(err)
 					}

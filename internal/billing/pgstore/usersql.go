@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
 )
 
@@ -65,18 +66,19 @@ type fragment struct {
 
 // checkFragments has PostgreSQL parse the statements that hold the user's SQL,
 // without running them, and blames the fragment that is at fault.
-func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
+func (t fitted) checkFragments(ctx context.Context, conn *pgx.Conn) error {
+	b := t.place.book
 	for _, f := range []fragment{
-		s.book.pendingFragment(s.sql.pendingCount),
-		{"BILLING_URL", "its {column} placeholders", "", "", s.sql.look},
-		{"INVOICES_TABLE", s.book.Invoices, "", "", s.sql.lockRows},
-		{"INVOICES_MARK_SENT", s.book.MarkSent, s.mark.sql(), "set ", s.sql.mark},
+		pendingFragment(b, t.sql.pendingCount),
+		{"BILLING_URL", "its {column} placeholders", "", "", t.sql.look},
+		{"INVOICES_TABLE", b.Invoices.SQL(), "", "", t.sql.lockRows},
+		{"INVOICES_MARK_SENT", b.MarkSent.Text, b.MarkSent.SQL(), "set ", t.sql.mark},
 	} {
 		prepared, err := conn.Prepare(ctx, "", f.statement)
 		at := f.place(err)
 		if f.variable == "INVOICES_MARK_SENT" {
-			at = s.mark.origin(at)
-			err = s.mark.checkPlaceholders(prepared, err)
+			at = b.MarkSent.Origin(at)
+			err = checkPlaceholders(b.MarkSent, prepared, err)
 		}
 		switch {
 		case pgerr.From(err) != nil && !passing(err), errors.Is(err, errPlaceholderQuoted):
@@ -88,7 +90,7 @@ func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func (b Book) pendingFragment(statement string) fragment {
+func pendingFragment(b book.Book, statement string) fragment {
 	return fragment{"INVOICES_PENDING", b.Pending, b.Pending, "where (", statement}
 }
 
