@@ -46,6 +46,10 @@ func (e *execution) dryRun(ctx context.Context) (int, error) {
 		}
 		fmt.Fprintf(&b, "\nThe request of invoice %s:\n\n%s", oneLine(string(first.InvoiceID)), request)
 	}
+	b.WriteString("\n")
+	if err := e.client.PrintMeanings(&b); err != nil {
+		return billing.ExitError, err
+	}
 	_, err = io.WriteString(e.stdout, b.String())
 	return billing.ExitDone, err
 }
