@@ -30,7 +30,7 @@ func TestAmountsThatAreNone(t *testing.T) {
 			"has a fraction of a cent; round it":                   3,
 			"is NULL; write {{if .column}} around it":              2,
 			"is no amount; one is written as 12.30":                3,
-			"8 without a request":                                  1,
+			"8 whose requests can't be built":                      1,
 		} {
 			if got := strings.Count(said, line); got != n {
 				t.Errorf("%q stands there %d times, want %d:\n%s", line, got, n, said)

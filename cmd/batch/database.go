@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
+	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp"
 )
 
@@ -75,21 +75,59 @@ func (d *database) close() error {
 	return d.server.Close()
 }
 
-func (a app) getenv(name string) string {
-	value, _ := a.env(name)
-	return value
+// connectPair makes two connections at once.
+func connectPair(ctx context.Context, cfg *pgx.ConnConfig) (a, b *pgx.Conn, err error) {
+	var both errgroup.Group
+	for _, into := range []**pgx.Conn{&a, &b} {
+		both.Go(func() (err error) {
+			*into, err = pgx.ConnectConfig(ctx, cfg)
+			return err
+		})
+	}
+	if err := both.Wait(); err != nil {
+		closeProven(a)
+		closeProven(b)
+		return nil, nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return a, b, nil
 }
 
-// applicationName is what pg_stat_activity, the ledger and other runners show:
-// the pod and its node, else the host and the process. PostgreSQL cuts it off
-// after 63 bytes: what matters most stands first.
-func (a app) applicationName(c settings) string {
-	if c.PodName != "" {
-		return strings.TrimSuffix(fmt.Sprintf("billonce/%s@%s", c.PodName, c.NodeName), "@")
+// closeProven ignores errors: what a pooler has thrown out is closed already, and says so.
+func closeProven(conn *pgx.Conn) {
+	if conn == nil {
+		return
 	}
-	host := a.getenv("HOSTNAME")
-	if host == "" {
-		host, _ = os.Hostname()
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// farewellTimeout bounds the farewell to a server that may be out of reach.
+const farewellTimeout = 5 * time.Second
+
+// withDatabase runs a command that needs the database and no billing API.
+func (a app) withDatabase(ctx context.Context, f func(context.Context, settings, *database) error) (err error) {
+	c, err := a.settings(config.Database)
+	if err != nil {
+		return err
 	}
-	return fmt.Sprintf("billonce/%s/%d", host, os.Getpid())
+	d, err := a.openDatabase(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	// People's commands need no speed, and may be given a pooler's URL.
+	d.main, d.lock = pgstore.Unprepared(d.main), pgstore.Unprepared(d.lock)
+	return f(ctx, c, d)
+}
+
+// withDesk runs a command that shows people the ledger, or decides for them.
+func (a app) withDesk(ctx context.Context, f func(context.Context, *pgdesk.Desk) error) error {
+	return a.withDatabase(ctx, func(ctx context.Context, c settings, d *database) error {
+		desk, err := pgdesk.Open(ctx, d.main, pgstore.DeskBook{Book: c.book})
+		if err != nil {
+			return configurationFault(err)
+		}
+		return errors.Join(f(ctx, desk), desk.Close(ctx))
+	})
 }

@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"billonce/internal/billing"
 	"billonce/internal/compare"
@@ -20,7 +16,6 @@ import (
 const (
 	demoInvoices = 3
 	demoLatency  = time.Second
-	naiveCommand = "naive-server"
 )
 
 func (a app) demoCommand() *cobra.Command {
@@ -70,9 +65,7 @@ func (a app) demo(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		e := json.NewEncoder(a.stdout)
-		e.SetIndent("", "  ")
-		if err := e.Encode(result); err != nil {
+		if err := printJSON(a.stdout, result); err != nil {
 			return err
 		}
 	}
@@ -80,39 +73,4 @@ func (a app) demo(ctx context.Context, asJSON bool) error {
 		return &exitError{code: billing.ExitError}
 	}
 	return nil
-}
-
-// withTemporaryServer starts a PostgreSQL that is thrown away, and says what
-// processes can be made of.
-func (a app) withTemporaryServer(ctx context.Context, settings map[string]string, f func(*pgtemp.Server, compare.Program) error) (err error) {
-	program, err := a.thisProgram()
-	if err != nil {
-		return err
-	}
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings, Getenv: a.getenv})
-	if err != nil {
-		return fmt.Errorf("start a temporary PostgreSQL: %w", err)
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	return f(server, program)
-}
-
-// thisProgram is what processes are made of.
-func (a app) thisProgram() (compare.Program, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return compare.Program{}, fmt.Errorf("find the program's own file: %w", err)
-	}
-	return compare.Program{Path: path, Name: os.Args[0], Naive: []string{"demo", naiveCommand}}, nil
-}
-
-// colors says whether out shows them, and its reader wants them
-// (https://no-color.org).
-func (a app) colors(out io.Writer) bool {
-	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(out)
-}
-
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -75,7 +74,5 @@ func (a app) printReport(report doctor.Report, f doctorFlags) error {
 	if !f.json {
 		return report.Print(a.stdout, a.colors(a.stdout))
 	}
-	e := json.NewEncoder(a.stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(report)
+	return printJSON(a.stdout, report)
 }

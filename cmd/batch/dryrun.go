@@ -8,20 +8,19 @@ import (
 	"strings"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/billinghttp"
+	"billonce/internal/desk"
+	"billonce/internal/words"
 )
 
 // shownAtMost is how many invoices a dry run names.
 const shownAtMost = 10
 
 // dryRun shows what a run would do now. It goes the same way as far as the request.
-func (e *execution) dryRun(ctx context.Context) (int, error) {
-	runner, err := e.newRunner(ctx)
-	if err != nil {
-		return billing.ExitError, err
-	}
+func dryRun(ctx context.Context, out io.Writer, runner *billing.Runner, client *billinghttp.Client) (int, error) {
 	var first *billing.Message
 	var ids []string
-	var sum amounts
+	var sum desk.Amounts
 	total, err := runner.Rehearse(ctx, func(inv billing.Invoice, m billing.Message) {
 		if first == nil {
 			first = &m
@@ -29,7 +28,7 @@ func (e *execution) dryRun(ctx context.Context) (int, error) {
 		if len(ids) < shownAtMost {
 			ids = append(ids, string(inv.ID))
 		}
-		sum.add(inv.Row)
+		sum.Add(inv.Row)
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -39,28 +38,28 @@ func (e *execution) dryRun(ctx context.Context) (int, error) {
 	}
 	var b strings.Builder
 	printRehearsal(&b, total, ids, sum.String())
+	b.WriteString("\n")
+	if err := client.PrintMeanings(&b); err != nil {
+		return billing.ExitError, err
+	}
 	if first != nil {
-		request, err := e.client.Describe(ctx, *first)
+		request, err := client.Describe(ctx, *first)
 		if err != nil {
 			return billing.ExitError, err
 		}
-		fmt.Fprintf(&b, "\nThe request of invoice %s:\n\n%s", oneLine(string(first.InvoiceID)), request)
+		fmt.Fprintf(&b, "\nThe request of invoice %s:\n\n%s", words.OneLine(string(first.InvoiceID)), request)
 	}
-	b.WriteString("\n")
-	if err := e.client.PrintMeanings(&b); err != nil {
-		return billing.ExitError, err
-	}
-	_, err = io.WriteString(e.stdout, b.String())
+	_, err = io.WriteString(out, b.String())
 	return billing.ExitDone, err
 }
 
 func printRehearsal(out io.Writer, total billing.Rehearsal, ids []string, sum string) {
 	fmt.Fprintln(out, "Dry run: nothing was locked, recorded or sent.")
-	names := oneLine(strings.Join(ids, ", "))
+	names := words.OneLine(strings.Join(ids, ", "))
 	if total.Requests > len(ids) {
 		names += ", …"
 	}
-	fmt.Fprintf(out, "%s would be sent", plural(total.Requests, "invoice"))
+	fmt.Fprintf(out, "%s would be sent", words.Plural(total.Requests, "invoice"))
 	if names != "" {
 		fmt.Fprintf(out, ": %s", names)
 	}
@@ -72,23 +71,16 @@ func printRehearsal(out io.Writer, total billing.Rehearsal, ids []string, sum st
 		n    int
 		what string
 	}{
-		{int(total.Unrendered), "without a request: see the warnings"},
-		{total.Left.Held, "under way, or left by a runner that died"},
+		{int(total.Unrendered), "whose requests can't be built: see the warnings"},
+		{total.Left.Held, "in progress, or left by a runner that died"},
 		{total.Left.Waiting, "due for another attempt later"},
 		{total.Earlier.Failed, "failed before (see `batch status`)"},
 		{total.Earlier.InDoubt, "in doubt (see `batch status --in-doubt`)"},
-		{total.Earlier.Cancelled, "kept back: cancelled by a person"},
+		{total.Earlier.Cancelled, "cancelled by a person"},
 		{total.Earlier.Sent, "pending again though sent: not sent twice"},
 	} {
 		if left.n > 0 {
-			fmt.Fprintf(out, "  not among them: %s %s\n", count(int64(left.n)), left.what)
+			fmt.Fprintf(out, "  not among them: %s %s\n", words.Count(left.n), left.what)
 		}
 	}
-}
-
-func plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return count(int64(n)) + " " + what
 }

@@ -104,7 +104,7 @@ func TestDryRunTellsSumsAndWhatIsLeft(t *testing.T) {
 	for _, want := range []string{
 		"20 invoices would be sent: 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, …\n",
 		"\nTheir amount_cents adds up to 150,000 EUR, 156,000 USD.\n",
-		"\n  not among them: 1 without a request: see the warnings\n", "\n  not among them: 1 under way, or left by a runner that died\n",
+		"\n  not among them: 1 whose requests can't be built: see the warnings\n", "\n  not among them: 1 in progress, or left by a runner that died\n",
 		"\n  not among them: 1 due for another attempt later\n", "\n  not among them: 1 failed before (see `batch status`)\n",
 	} {
 		if !strings.Contains(dry, want) {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing/billingfake"
+	"billonce/internal/words"
 )
 
 const (
@@ -238,9 +239,9 @@ func (a app) runBeside(ctx context.Context, url string, command []string) error 
 func (a app) printLedger(api *billingfake.API) error {
 	sum := api.Summary()
 	text := fmt.Sprintf("The billing API's own account: %s requests for %s invoices; %s billed, %s of them more than once.",
-		count(int64(sum.Requests)), count(int64(sum.Invoices)), count(int64(sum.Billed)), count(int64(len(sum.Duplicates))))
+		words.Count(sum.Requests), words.Count(sum.Invoices), words.Count(sum.Billed), words.Count(len(sum.Duplicates)))
 	if sum.Replays > 0 {
-		text += fmt.Sprintf(" %s repeats were recognised by their keys.", count(int64(sum.Replays)))
+		text += fmt.Sprintf(" %s repeats were recognised by their keys.", words.Count(sum.Replays))
 	}
 	for _, part := range []struct {
 		n    int
@@ -253,7 +254,7 @@ func (a app) printLedger(api *billingfake.API) error {
 		{sum.Rejected, "were rejected"},
 	} {
 		if part.n > 0 {
-			text += fmt.Sprintf(" %s %s.", count(int64(part.n)), part.what)
+			text += fmt.Sprintf(" %s %s.", words.Count(part.n), part.what)
 		}
 	}
 	_, err := fmt.Fprintln(a.stdout, text)

@@ -61,14 +61,14 @@ func (w lastWords) leave() error {
 
 // lastError says why there is no summary. In a log of JSON lines it is one too;
 // else it is left to main.
-func (e *execution) lastError(code int, err error) error {
+func lastError(view *terminal, log zerolog.Logger, code int, err error) error {
 	if werr := (lastWords{nil, code, err.Error()}).leave(); werr != nil {
-		e.log.Warn().Err(werr).Msg("the error is not in " + terminationLog)
+		log.Warn().Err(werr).Msg("can't write the error to " + terminationLog)
 	}
-	if e.view.console {
+	if view.console {
 		return err
 	}
-	e.log.Error().Err(err).Int("exit_code", code).Msg("the run could not go on")
+	log.Error().Str("event", "run_ended").Err(err).Int("exit_code", code).Msg("the run could not go on")
 	return nil
 }
 
@@ -81,7 +81,7 @@ func (a app) refuse(err error) error {
 		return err
 	}
 	log := a.named(zerolog.New(a.stderr).With().Timestamp(), settings{})
-	log.Error().Err(err).Int("exit_code", code).Msg("the run could not begin")
+	log.Error().Str("event", "run_ended").Err(err).Int("exit_code", code).Msg("the run could not start")
 	return &exitError{code: code}
 }
 

@@ -116,7 +116,7 @@ func TestOnly(t *testing.T) {
 		"small claims":  {"CLAIM_SIZE=1", "20,1,11", 0, "/1 /11 /20", "done: 3 sent"},
 		"twice":         {"CLAIM_SIZE=5", "7,7", 0, "/7", "done: 1 sent"},
 		"otherwise":     {"CLAIM_SIZE=5", "007, +8", 0, "/7 /8", "done: 2 sent"},
-		"not pending":   {"CLAIM_SIZE=5", "2,7", 0, "/7", "not pending: it is not sent"},
+		"not pending":   {"CLAIM_SIZE=5", "2,7", 0, "/7", "skipped an invoice that is not pending"},
 		"missing":       {"CLAIM_SIZE=5", "7,21,22", 2, "", "INVOICES_TABLE has no invoice 21, 22; nothing was sent"},
 		"no id":         {"CLAIM_SIZE=5", "7,x", 2, "", "--only: what is given is not an id of this book's invoices: invalid input syntax for type bigint: \"x\""},
 		"out of range":  {"CLAIM_SIZE=5", "99999999999999999999", 2, "", "is not an id"},

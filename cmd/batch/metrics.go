@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"billonce/internal/billing"
 	"billonce/internal/metrics"
 )
@@ -13,34 +15,34 @@ const metricsShutdown = 2 * time.Second
 
 // serveMetrics serves the run's metrics at METRICS_ADDR, where it is set. An
 // address that is taken, by another run on this host, is no reason not to bill.
-func (e *execution) serveMetrics(ctx context.Context, m *metrics.Metrics) (stop func()) {
-	if e.config.MetricsAddr == "" {
+func serveMetrics(ctx context.Context, log zerolog.Logger, addr string, m *metrics.Metrics) (stop func()) {
+	if addr == "" {
 		return func() {}
 	}
-	addr, shutdown, err := m.Serve(ctx, e.config.MetricsAddr)
+	bound, shutdown, err := m.Serve(ctx, addr)
 	if err != nil {
-		e.log.Warn().Err(err).Msg("the metrics are not served")
+		log.Warn().Err(err).Msg("can't serve the metrics at METRICS_ADDR")
 		return func() {}
 	}
-	e.log.Debug().Str("addr", addr).Msg("serving metrics")
+	log.Debug().Str("addr", bound).Msg("serving metrics")
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsShutdown)
 		defer cancel()
 		if err := shutdown(ctx); err != nil {
-			e.log.Debug().Err(err).Msg("ending the metrics' server")
+			log.Debug().Err(err).Msg("ending the metrics' server")
 		}
 	}
 }
 
-// countPending says how many invoices are left, -1 where that is not known: the
+// countLeft says how many invoices are left, -1 where that is not known: the
 // count can take seconds, which nobody gets for nothing, nor after a SIGTERM.
-func (e *execution) countPending(ctx context.Context, s billing.Summary) int64 {
-	if e.config.PushgatewayURL == "" || s.Stopped == billing.StoppedBySignal {
+func countLeft(ctx context.Context, log zerolog.Logger, c settings, s billing.Summary, countPending func(context.Context) (int64, error)) int64 {
+	if c.PushgatewayURL == "" || s.Stopped == billing.StoppedBySignal {
 		return -1
 	}
-	n, err := e.store.CountPending(ctx)
+	n, err := countPending(ctx)
 	if err != nil {
-		e.log.Warn().Err(err).Msg("the pending invoices were not counted")
+		log.Warn().Err(err).Msg("can't count the pending invoices")
 		return -1
 	}
 	return n
@@ -48,12 +50,12 @@ func (e *execution) countPending(ctx context.Context, s billing.Summary) int64 {
 
 // pushMetrics sends the run's metrics to PUSHGATEWAY_URL, where it is set. The
 // run has ended as it has: a gateway that is away changes nothing about that.
-func (e *execution) pushMetrics(ctx context.Context, m *metrics.Metrics) {
-	if e.config.PushgatewayURL == "" {
+func (a app) pushMetrics(ctx context.Context, log zerolog.Logger, c settings, m *metrics.Metrics) {
+	if c.PushgatewayURL == "" {
 		return
 	}
-	if err := m.Push(context.WithoutCancel(ctx), e.config.PushgatewayURL, e.pushGrouping()); err != nil {
-		e.log.Warn().Err(err).Msg("the metrics were not pushed")
+	if err := m.Push(context.WithoutCancel(ctx), c.PushgatewayURL, a.pushGrouping(c)); err != nil {
+		log.Warn().Err(err).Msg("can't push the metrics to PUSHGATEWAY_URL")
 	}
 }
 
@@ -62,9 +64,9 @@ func (e *execution) pushMetrics(ctx context.Context, m *metrics.Metrics) {
 // Kubernetes gives the pods of an Indexed Job keeps those of one run apart and
 // comes back the next night. Runners without one share a group: the last to end
 // is seen.
-func (e *execution) pushGrouping() map[string]string {
-	grouping := map[string]string{"run_name": e.config.RunName}
-	if index, ok := e.completionIndex(); ok {
+func (a app) pushGrouping(c settings) map[string]string {
+	grouping := map[string]string{"run_name": c.RunName}
+	if index, ok := a.completionIndex(); ok {
 		grouping["completion_index"] = strconv.FormatUint(uint64(index), 10)
 	}
 	return grouping

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing/pgstore"
-	"billonce/internal/config"
 )
 
 func (a app) migrateCommand() *cobra.Command {
@@ -34,8 +31,8 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 					return configurationFault(err)
 				}
 				if m.NoInvoices {
-					fmt.Fprintf(a.stdout, "There is no table %s with a column %s yet: the ledger is made for keys of type %s.\n"+
-						"If yours will have another type, run `batch migrate` again once the table is there.\n",
+					fmt.Fprintf(a.stdout, "There is no table %s with a column %s yet: the ledger is for keys of type %s.\n"+
+						"If your key has another type, run `batch migrate` again when the table is there.\n",
 						c.InvoicesTable, c.InvoicesID, m.KeyType)
 				}
 				switch {
@@ -69,41 +66,4 @@ func (a app) grant(ctx context.Context, c settings, d *database, role string) er
 	}
 	fmt.Fprintln(a.stdout, strings.Join(statements, "\n"))
 	return nil
-}
-
-func (a app) seedCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "seed N",
-		Short: "Add N pending invoices to a demo table `invoices`, made where there is none",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := strconv.ParseInt(args[0], 10, 32)
-			if err != nil || n < 0 {
-				return usage(fmt.Errorf("seed: %q is not a number of invoices; write for example `batch seed 1000`", args[0]))
-			}
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, _ settings, d *database) error {
-				if err := pgstore.Seed(ctx, d.main, int(n)); err != nil {
-					return err
-				}
-				fmt.Fprintf(a.stdout, "Added %d pending invoices to the table invoices.\n", n)
-				return nil
-			})
-		},
-	}
-}
-
-// withDatabase runs a command that needs the database and no billing API.
-func (a app) withDatabase(ctx context.Context, f func(context.Context, settings, *database) error) (err error) {
-	c, err := a.settings(config.Database)
-	if err != nil {
-		return err
-	}
-	d, err := a.openDatabase(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	// People's commands need no speed, and may be given a pooler's URL.
-	d.main, d.lock = pgstore.Unprepared(d.main), pgstore.Unprepared(d.lock)
-	return f(ctx, c, d)
 }

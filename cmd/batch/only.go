@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
 )
-
-// runFlags are what a person may want of one run; a CronJob wants none of it.
-type runFlags struct {
-	dryRun bool
-	only   []billing.InvoiceID // none: all that are pending
-}
 
 // parseOnly reads --only. What is left of an empty variable must not mean all.
 func parseOnly(given bool, ids []string) ([]billing.InvoiceID, error) {
@@ -36,13 +34,18 @@ func parseOnly(given bool, ids []string) ([]billing.InvoiceID, error) {
 
 // checkOnly refuses ids that are none: a slip of the pen must not pass for a run
 // that had nothing to do.
-func (e *execution) checkOnly(ctx context.Context) error {
-	if len(e.flags.only) == 0 {
+func checkOnly(ctx context.Context, log zerolog.Logger, c settings, db *database, only []billing.InvoiceID) error {
+	if len(only) == 0 {
 		return nil
 	}
-	named, err := e.store.Named(ctx, e.flags.only)
+	d, err := pgdesk.Open(ctx, pgstore.Unprepared(db.main), pgstore.DeskBook{Book: c.book})
+	if err != nil {
+		return err
+	}
+	named, err := d.Named(ctx, only)
+	err = errors.Join(err, d.Close(ctx))
 	switch {
-	case errors.Is(err, pgstore.ErrID):
+	case errors.Is(err, desk.ErrID):
 		return usage(fmt.Errorf("--only: what is given %w", err))
 	case err != nil:
 		return err
@@ -50,10 +53,10 @@ func (e *execution) checkOnly(ctx context.Context) error {
 	var missing []string
 	for _, n := range named {
 		switch n.Invoice {
-		case pgstore.InvoiceMissing:
+		case desk.InvoiceMissing:
 			missing = append(missing, string(n.InvoiceID))
-		case pgstore.InvoiceNotPending:
-			e.log.Warn().Str("invoice_id", string(n.InvoiceID)).Msg("this invoice is not pending: it is not sent")
+		case desk.InvoiceNotPending:
+			log.Warn().Str("invoice_id", string(n.InvoiceID)).Msg("skipped an invoice that is not pending")
 		}
 	}
 	if len(missing) > 0 {

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/advisory"
 )
@@ -71,33 +68,3 @@ func proveSession(ctx context.Context, db *database) error {
 	}
 	return advisory.ProveSessionLocks(ctx, a, b)
 }
-
-// connectPair makes two connections at once.
-func connectPair(ctx context.Context, cfg *pgx.ConnConfig) (a, b *pgx.Conn, err error) {
-	var both errgroup.Group
-	for _, into := range []**pgx.Conn{&a, &b} {
-		both.Go(func() (err error) {
-			*into, err = pgx.ConnectConfig(ctx, cfg)
-			return err
-		})
-	}
-	if err := both.Wait(); err != nil {
-		closeProven(a)
-		closeProven(b)
-		return nil, nil, fmt.Errorf("connect to the database: %w", err)
-	}
-	return a, b, nil
-}
-
-// closeProven ignores errors: what a pooler has thrown out is closed already, and says so.
-func closeProven(conn *pgx.Conn) {
-	if conn == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
-	defer cancel()
-	_ = conn.Close(ctx)
-}
-
-// farewellTimeout bounds the farewell to a server that may be out of reach.
-const farewellTimeout = 5 * time.Second

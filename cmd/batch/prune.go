@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
+	"billonce/internal/words"
 )
 
 // leastPruneAge keeps what an API may still remember, and what people may still
@@ -23,7 +25,7 @@ func (a app) pruneCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "prune --older-than 400d",
-		Short: "Forget deliveries that are settled for long",
+		Short: "Remove old deliveries that are settled from the ledger",
 		Long: `prune removes from the ledger, a thousand at a time, deliveries that were sent,
 failed or cancelled longer ago than --older-than and whose invoices are not
 pending, with their history. What is open stays.
@@ -36,8 +38,8 @@ it will be sent. Keep them for as long as that could happen by mistake.`,
 			if err != nil {
 				return usage(fmt.Errorf("prune: --older-than %w", err))
 			}
-			return a.withStore(cmd.Context(), func(ctx context.Context, store *pgstore.Store) error {
-				return a.prune(ctx, store, age, asJSON)
+			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
+				return a.prune(ctx, d, age, asJSON)
 			})
 		},
 	}
@@ -46,23 +48,23 @@ it will be sent. Keep them for as long as that could happen by mistake.`,
 	return cmd
 }
 
-func (a app) prune(ctx context.Context, store *pgstore.Store, age time.Duration, asJSON bool) error {
+func (a app) prune(ctx context.Context, d *pgdesk.Desk, age time.Duration, asJSON bool) error {
 	show := isTerminal(a.stderr)
-	pruned, err := store.Prune(ctx, age, func(p pgstore.Pruned) {
+	pruned, err := d.Prune(ctx, age, func(p desk.Pruned) {
 		if show {
-			fmt.Fprintf(a.stderr, "\r%s deliveries read, %s removed", count(p.Read), count(p.Removed))
+			fmt.Fprintf(a.stderr, "\r%s deliveries read, %s removed", words.Count(p.Read), words.Count(p.Removed))
 		}
 	})
 	if show {
 		fmt.Fprintln(a.stderr)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; until then %s of %s deliveries were removed: run it again to go on", err, count(pruned.Removed), count(pruned.Read))
+		return fmt.Errorf("%w; until then %s of %s deliveries were removed: run it again to go on", err, words.Count(pruned.Removed), words.Count(pruned.Read))
 	}
 	if asJSON {
-		return json.NewEncoder(a.stdout).Encode(map[string]int64{"read": pruned.Read, "removed": pruned.Removed})
+		return json.NewEncoder(a.stdout).Encode(pruned)
 	}
-	_, err = fmt.Fprintf(a.stdout, "Removed %s of %s deliveries.\n", count(pruned.Removed), count(pruned.Read))
+	_, err = fmt.Fprintf(a.stdout, "Removed %s of %s deliveries.\n", words.Count(pruned.Removed), words.Count(pruned.Read))
 	return err
 }
 

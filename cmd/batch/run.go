@@ -50,6 +50,12 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 	return cmd
 }
 
+// runFlags are what a person may want of one run; a CronJob wants none of it.
+type runFlags struct {
+	dryRun bool
+	only   []billing.InvoiceID // none: all that are pending
+}
+
 // execution is one run on its way from configuration to exit code.
 type execution struct {
 	app
@@ -70,7 +76,7 @@ func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, err
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
 	code, err := e.execute(ctx)
 	if err != nil {
-		err = e.lastError(code, err)
+		err = lastError(view, e.log, code, err)
 	}
 	return code, err
 }
@@ -100,11 +106,15 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		return exitCodeOf(err), err
 	}
 	defer e.closeStore(ctx)
-	if err := e.checkOnly(ctx); err != nil {
+	if err := checkOnly(ctx, e.log, c, e.db, e.flags.only); err != nil {
 		return exitCodeOf(err), err
 	}
 	if e.flags.dryRun {
-		return e.dryRun(ctx)
+		runner, err := e.newRunner(ctx)
+		if err != nil {
+			return billing.ExitError, err
+		}
+		return dryRun(ctx, e.stdout, runner, e.client)
 	}
 	return e.underLock(ctx)
 }
@@ -148,14 +158,14 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	var held *advisory.HeldError
 	switch {
 	case errors.As(err, &held):
-		e.log.Info().Str("run_name", e.config.RunName).Any("holders", held.Holders).Msg("nothing to do: " + held.Error())
+		e.log.Info().Str("event", "run_lock_held_by_another").Str("run_name", e.config.RunName).Any("holders", held.Holders).Msg("nothing to do: " + held.Error())
 		return billing.ExitDone, nil
 	case err != nil && ctx.Err() != nil:
 		return billing.ExitStopped, fmt.Errorf("stopped while waiting for the run lock: %w", context.Cause(ctx))
 	case err != nil:
 		return billing.ExitError, err
 	}
-	traced := e.startTrace(ctx)
+	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
 	rerr := releaseRunLock(ctx, lock)
 	if err != nil {
@@ -164,19 +174,19 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	}
 	code := summary.ExitCode()
 	if rerr != nil {
-		e.log.Warn().Err(rerr).Msg("the run lock was not ours any more as the run ended")
+		e.log.Warn().Err(rerr).Msg("this run lost its run lock before it ended")
 		if code == billing.ExitDone {
 			code = billing.ExitStopped
 		}
 	}
 	if err := e.store.FinishRun(ctx, code, summary); err != nil {
-		e.log.Warn().Err(err).Msg("the run's end is not in the ledger; everything else is")
+		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
-	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: e.countPending(ctx, summary)})
-	e.pushMetrics(ctx, m)
+	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
+	e.pushMetrics(ctx, e.log, e.config, m)
 	traced.End(ctx, code, summary)
 	e.view.close()
-	e.report(e.view, e.config, e.log, summary, code)
+	reportEnd(e.view, e.log, summary, code)
 	return code, nil
 }
 
@@ -189,7 +199,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	m = metrics.New(&runner.Tally)
 	runner.Sender = m.Sender(e.client)
 	runner.Ports = traced.Ports(runner.Ports)
-	defer e.serveMetrics(ctx, m)()
+	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
 		Application: e.applicationName(e.config), Version: version(),
@@ -197,7 +207,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err != nil {
 		return s, nil, err
 	}
-	if err := e.view.showProgress(ctx, e.store, &runner.Tally, e.config.RunLimit); err != nil {
+	if err := e.view.showProgress(ctx, e.store.CountPending, &runner.Tally, e.config.RunLimit); err != nil {
 		return s, nil, err
 	}
 	if lock == nil {
@@ -244,18 +254,6 @@ func releaseRunLock(ctx context.Context, lock *pgstore.KeptRunLock) error {
 		return nil
 	}
 	return lock.Release(context.WithoutCancel(ctx))
-}
-
-func exitCodeOf(err error) int {
-	var exit *exitError
-	var unsafe *advisory.UnsafeError
-	switch err = configurationFault(err); {
-	case errors.As(err, &unsafe):
-		return billing.ExitRefused
-	case errors.As(err, &exit):
-		return exit.code
-	}
-	return billing.ExitError
 }
 
 func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/term"
 
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
 )
 
 // watchInterval is how often `--watch` looks, unless it is told.
@@ -34,9 +36,9 @@ func (a app) statusCommand() *cobra.Command {
 			}
 			switch {
 			case f.inDoubt:
-				return a.statusOpen(cmd.Context(), inDoubtKind(), f.json)
+				return a.statusOpen(cmd.Context(), desk.InDoubt(), f.json)
 			case f.failed:
-				return a.statusOpen(cmd.Context(), failedKind(), f.json)
+				return a.statusOpen(cmd.Context(), desk.Failed(), f.json)
 			}
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
 				if f.watch > 0 {
@@ -74,7 +76,7 @@ func (f statusFlags) check() error {
 }
 
 func statusPage(ctx context.Context, c settings, d *database, f statusFlags) (string, error) {
-	st, err := pgstore.ReadStatus(ctx, d.main, c.book, c.RunName)
+	st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: d.main, Book: pgstore.DeskBook{Book: c.book}, Namespace: c.LockNamespace, RunName: c.RunName})
 	if err != nil {
 		return "", configurationFault(err)
 	}
@@ -82,15 +84,15 @@ func statusPage(ctx context.Context, c settings, d *database, f statusFlags) (st
 	if f.json {
 		err = printJSON(&b, st)
 	} else {
-		err = printStatus(&b, st)
+		err = st.Print(&b)
 	}
 	return b.String(), err
 }
 
-func (a app) statusOpen(ctx context.Context, kind openKind, asJSON bool) error {
-	var deliveries []pgstore.Delivery
-	err := a.withStore(ctx, func(ctx context.Context, store *pgstore.Store) (err error) {
-		deliveries, err = store.Open(ctx, kind.state)
+func (a app) statusOpen(ctx context.Context, kind desk.Kind, asJSON bool) error {
+	var deliveries []desk.Delivery
+	err := a.withDesk(ctx, func(ctx context.Context, d *pgdesk.Desk) (err error) {
+		deliveries, err = d.Open(ctx, kind.State)
 		return err
 	})
 	switch {
@@ -98,23 +100,12 @@ func (a app) statusOpen(ctx context.Context, kind openKind, asJSON bool) error {
 		return err
 	case asJSON:
 		if deliveries == nil {
-			deliveries = []pgstore.Delivery{}
+			deliveries = []desk.Delivery{}
 		}
 		return printJSON(a.stdout, deliveries)
 	case len(deliveries) == 0:
-		_, err = fmt.Fprintln(a.stdout, kind.none)
+		_, err = fmt.Fprintln(a.stdout, kind.None)
 		return err
 	}
-	return kind.print(a.stdout, deliveries, true)
-}
-
-// configurationFault gives the faults that only the database can see the exit
-// code of a wrong configuration: nothing was touched.
-func configurationFault(err error) error {
-	var schema *pgstore.SchemaError
-	var fragment *pgstore.UserSQLError
-	if errors.As(err, &schema) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) {
-		return usage(err)
-	}
-	return err
+	return kind.Print(a.stdout, deliveries, true)
 }

@@ -30,21 +30,6 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.Builder.Write(p)
 }
 
-// The command that is printed can be pasted into a shell, whatever the id is.
-func TestShellWord(t *testing.T) {
-	t.Parallel()
-	for id, want := range map[string]string{
-		"42": "42", "-7": "-7", "9b2c-11": "9b2c-11", "inv 1": "'inv 1'", "$(reboot)": "'$(reboot)'", "o'neil": `'o'\''neil'`, "": "''", "ä": "'ä'",
-	} {
-		if got := shellWord(id); got != want {
-			t.Errorf("%q is written %s, want %s", id, got, want)
-		}
-	}
-	if got := seenText(500, "a\nb\x1b[2J"); got != "HTTP 500, a b [2J" {
-		t.Errorf("%q", got)
-	}
-}
-
 // --watch shows page after page in place, and its interruption is no error.
 func TestStatusWatch(t *testing.T) {
 	t.Parallel()
@@ -106,7 +91,7 @@ func TestFit(t *testing.T) {
 	}{
 		"it fits":          {"ab\ncd\n", 2, 3, "ab\ncd\n"},
 		"too long":         {"äbc\ncd\n", 2, 3, "ä…\ncd\n"},
-		"too many":         {"a\nb\nc\n", 80, 3, "a\n… 2 lines more: make the terminal higher, or see `batch status`\n"},
+		"too many":         {"a\nb\nc\n", 80, 3, "a\n… 2 more lines: make the terminal higher, or run `batch status`\n"},
 		"one line":         {"a\nb\nc\n", 5, 2, "… 3 …\n"},
 		"size not known":   {"abc\nb\nc\n", 0, 0, "abc\nb\nc\n"},
 		"no room for much": {"abc\nb\n", 1, 3, "…\nb\n"},

@@ -1,10 +1,16 @@
+// Words for people are chosen by the rules in package words.
+
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +19,6 @@ import (
 	"golang.org/x/term"
 
 	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
 )
 
 const progressInterval = 100 * time.Millisecond
@@ -31,8 +36,7 @@ type terminal struct {
 }
 
 func newTerminal(out io.Writer, c settings) *terminal {
-	f, ok := out.(*os.File)
-	t := &terminal{out: out, isTerm: ok && term.IsTerminal(int(f.Fd()))}
+	t := &terminal{out: out, isTerm: isTerminal(out)}
 	t.console = c.LogFormat == "console" || (c.LogFormat == "auto" && t.isTerm)
 	return t
 }
@@ -60,11 +64,11 @@ func (t *terminal) Write(line []byte) (int, error) {
 }
 
 // showProgress draws a bar until close, on a terminal only.
-func (t *terminal) showProgress(ctx context.Context, store *pgstore.Store, tally *billing.Tally, limit int) error {
+func (t *terminal) showProgress(ctx context.Context, countPending func(context.Context) (int64, error), tally *billing.Tally, limit int) error {
 	if !t.isTerm {
 		return nil
 	}
-	total, err := store.CountPending(ctx)
+	total, err := countPending(ctx)
 	if err != nil {
 		return fmt.Errorf("count pending invoices: %w", err)
 	}
@@ -114,4 +118,48 @@ func (t *terminal) close() {
 	defer t.mu.Unlock()
 	_ = t.bar.Clear()
 	t.bar = nil
+}
+
+// colors says whether out shows them, and its reader wants them
+// (https://no-color.org).
+func (a app) colors(out io.Writer) bool {
+	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(out)
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalSize is 0, 0 where it is not known.
+func terminalSize() (width, height int) {
+	width, height, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
+}
+
+// confirm waits for a typed yes. The reading can't be cancelled; the program
+// ends without it.
+func confirm(ctx context.Context, in io.Reader) error {
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(in).ReadString('\n')
+		answer <- strings.TrimSpace(line)
+	}()
+	select {
+	case line := <-answer:
+		if line == "yes" {
+			return nil
+		}
+	case <-ctx.Done():
+	}
+	return usage(errors.New("not confirmed: nothing was changed"))
+}
+
+func printJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }

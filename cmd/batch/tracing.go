@@ -3,15 +3,17 @@ package main
 import (
 	"context"
 
+	"github.com/rs/zerolog"
+
+	"billonce/internal/billing/billinghttp"
 	"billonce/internal/tracing"
 )
 
 // startTrace begins the run's trace, where the OTEL_ variables ask for one; else
 // it is nil. They are the standard's, and no part of config.
-func (e *execution) startTrace(ctx context.Context) *tracing.Run {
-	c := e.config
+func (a app) startTrace(ctx context.Context, log zerolog.Logger, c settings, runID string, client *billinghttp.Client) *tracing.Run {
 	return tracing.Start(ctx, tracing.Config{
-		Env: e.env, RunID: e.id.String(), RunName: c.RunName, Strategy: c.LockStrategy, Version: version(),
-		PodName: c.PodName, NodeName: c.NodeName, JobName: c.JobName, Requests: e.client, Log: e.log,
+		Env: a.env, RunID: runID, RunName: c.RunName, Strategy: c.LockStrategy, Version: version(),
+		PodName: c.PodName, NodeName: c.NodeName, JobName: c.JobName, Requests: client, Log: log,
 	})
 }

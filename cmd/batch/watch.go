@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
+	"billonce/internal/words"
 )
 
 // Control sequences (ECMA-48): the cursor goes home, each line is cleared to
@@ -34,7 +33,7 @@ func watch(ctx context.Context, out io.Writer, every time.Duration, size func() 
 		case err != nil && last == "":
 			return err
 		case err != nil:
-			page = fmt.Sprintf("As of %s; looking again: %s\n%s", lastAt.Format(time.TimeOnly), oneLine(err.Error()), last)
+			page = fmt.Sprintf("As of %s; looking again: %s\n%s", lastAt.Format(time.TimeOnly), words.OneLine(err.Error()), last)
 		default:
 			last, lastAt = page, time.Now()
 		}
@@ -49,15 +48,6 @@ func watch(ctx context.Context, out io.Writer, every time.Duration, size func() 
 	}
 }
 
-// terminalSize is 0, 0 where it is not known.
-func terminalSize() (width, height int) {
-	width, height, err := term.GetSize(int(os.Stdout.Fd()))
-	if err != nil {
-		return 0, 0
-	}
-	return width, height
-}
-
 // fit cuts a page to a terminal's size: a line that wraps, or one too many, would
 // scroll the page away from where the next one is written.
 func fit(page string, width, height int) string {
@@ -66,13 +56,11 @@ func fit(page string, width, height int) string {
 	}
 	lines := strings.Split(strings.TrimSuffix(page, "\n"), "\n")
 	if most := height - 1; len(lines) > most { // the cursor stands below the last line
-		more := fmt.Sprintf("… %d lines more: make the terminal higher, or see `batch status`", len(lines)-most+1)
+		more := fmt.Sprintf("… %d more lines: make the terminal higher, or run `batch status`", len(lines)-most+1)
 		lines = append(lines[:most-1:most-1], more)
 	}
 	for i, line := range lines {
-		if runes := []rune(line); len(runes) > width {
-			lines[i] = string(runes[:width-1]) + "…"
-		}
+		lines[i] = words.Cut(line, width)
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -78,7 +78,7 @@ func TestStatusWatchOnATerminal(t *testing.T) {
 	for !regexp.MustCompile(`pending +7\x1b\[K\n`).MatchString(changed) {
 		changed = nextPage(t, person)
 	}
-	if !strings.HasPrefix(changed, cursorHome+"Invoices") || strings.Count(changed, "\n") != 7 || !strings.Contains(changed, "lines more: make the terminal higher") {
+	if !strings.HasPrefix(changed, cursorHome+"Invoices") || strings.Count(changed, "\n") != 7 || !strings.Contains(changed, "more lines: make the terminal higher") {
 		t.Errorf("%q", changed)
 	}
 	if _, err := person.WriteString("\x03"); err != nil { // Ctrl-C

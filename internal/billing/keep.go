@@ -45,14 +45,14 @@ func (r *Runner) keepLock() {
 		case <-r.claimCtx.Done():
 			return
 		}
-		r.Log.Warn().Msg("the run lock is lost: nothing new is sent until it is taken again")
+		r.Log.Warn().Str("event", "run_lock_lost").Msg("the run lock is lost: nothing new is sent until it is taken again")
 		if err := r.lock.lock.Retake(r.claimCtx); err != nil {
 			if r.claimCtx.Err() == nil {
 				r.stop.stop(StoppedByLockLost, fmt.Errorf("the run lock is lost: %w", err))
 			}
 			return
 		}
-		r.Log.Info().Msg("the run lock is held again, and no run that it keeps away has had it in between: going on")
+		r.Log.Info().Str("event", "run_lock_regained").Msg("the run lock is held again, and no run that it keeps away has had it in between: going on")
 		r.lock.tellRetaken()
 	}
 }

@@ -151,7 +151,7 @@ func (r *Runner) watchStop(ctx context.Context, finished <-chan struct{}, stopCl
 	case <-r.stop.done:
 	}
 	reason, _ := r.stop.cause()
-	r.Log.Warn().Str("stopped", string(reason)).Msg("stopping: nothing new is claimed or sent; requests in flight are awaited and settled")
+	r.Log.Warn().Str("event", "stopping").Str("stopped", string(reason)).Msg("stopping: nothing new is claimed or sent; requests in flight are awaited and settled")
 	stopClaiming()
 	select {
 	case <-finished:

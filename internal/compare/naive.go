@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	serverHeader = "X-Server" // tells the API, who is asking
+	serverHeader = "X-Server" // tells the API who is asking
 	idInURL      = "{id}"
 	naiveTimeout = 30 * time.Second
 )

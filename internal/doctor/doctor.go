@@ -16,6 +16,7 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
 	"billonce/internal/pgerr"
 )
 
@@ -86,9 +87,9 @@ func checks() []check {
 type exam struct {
 	Subject
 	main, lock [2]*pgx.Conn
-	status     *pgstore.Status // once it was read
-	place      *pgstore.Place  // once it was found
-	examined   *examined       // once it was
+	status     *desk.Status   // once it was read
+	place      *pgstore.Place // once it was found
+	examined   *examined      // once it was
 }
 
 // Examine makes all checks. What can't be connected to is refused, and not

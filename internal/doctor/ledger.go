@@ -8,6 +8,8 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
 )
 
 // examineLedger has PostgreSQL look at everything that a run would ask of it.
@@ -136,9 +138,9 @@ func examineIndex(ctx context.Context, e *exam) (Finding, error) {
 	return warning(index.Create, "no index serves the pending invoices: each page of a scan reads the table"), nil
 }
 
-func (e *exam) readStatus(ctx context.Context) (pgstore.Status, error) {
+func (e *exam) readStatus(ctx context.Context) (desk.Status, error) {
 	if e.status == nil {
-		st, err := pgstore.ReadStatus(ctx, e.Main, e.Book, "")
+		st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: e.Main, Book: pgstore.DeskBook{Book: e.Book}, Namespace: e.Book.Namespace})
 		if err != nil {
 			return st, err
 		}

@@ -32,7 +32,7 @@ type serverMeter struct {
 	url        string
 	postmaster int
 	before     float64
-	observer    *meter.Observer
+	observer   *meter.Observer
 }
 
 func newMeter(ctx context.Context, url string) (*serverMeter, error) {

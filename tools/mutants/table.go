@@ -169,7 +169,7 @@ func mutants() []mutant {
 		{
 			"commits are not waited for (synchronous_commit as the DBA has it)",
 			[]edit{{
-				"internal/billing/pgstore/statements.go",
+				"sql/writing.go",
 				"case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end",
 				"current_setting('synchronous_commit')",
 			}},

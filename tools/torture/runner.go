@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -41,7 +40,7 @@ func (i interval) holds(at time.Time) bool {
 
 // ending is a run's last line.
 type ending struct {
-	Message  string           `json:"message"`
+	Event    string           `json:"event"` // docs/operations.md
 	ExitCode *int             `json:"exit_code"`
 	Summary  *billing.Summary `json:"summary"`
 }
@@ -82,11 +81,12 @@ func (r *runner) follow(from io.Reader, into io.Writer) {
 	}
 }
 
+// The events of a run that say whether it may send.
 const (
-	saysLost     = "the run lock is lost"
-	saysHeld     = "the run lock is held again"
-	saysStopping = "stopping: nothing new is claimed or sent"
-	saysHolder   = "nothing to do: "
+	lockLost      = "run_lock_lost"
+	lockRegained  = "run_lock_regained"
+	stopping      = "stopping"
+	lockOfAnother = "run_lock_held_by_another"
 )
 
 func (r *runner) note(line string) {
@@ -94,11 +94,13 @@ func (r *runner) note(line string) {
 	defer r.mu.Unlock()
 	r.last, r.lastRaw = ending{}, line
 	_ = json.Unmarshal([]byte(line), &r.last) // a Go crash is no JSON
-	switch m := r.last.Message; {
-	case strings.HasPrefix(m, saysLost), strings.HasPrefix(m, saysStopping):
+	switch r.last.Event {
+	case lockLost, stopping:
 		r.off = append(r.off, interval{from: time.Now()})
-	case strings.HasPrefix(m, saysHeld) && len(r.off) > 0:
-		r.off[len(r.off)-1].to = time.Now().Add(-lag)
+	case lockRegained:
+		if len(r.off) > 0 {
+			r.off[len(r.off)-1].to = time.Now().Add(-lag)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"billonce/internal/billing"
 	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp/pgtest"
 )
 
@@ -123,5 +124,23 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strat
 			Renderer: a, Sender: a, Reconciler: a,
 		},
 		Log: log,
+	}
+}
+
+// resolve writes a person's decision.
+func resolve(t *testing.T, cfg *pgx.ConnConfig, id billing.InvoiceID, to billing.State) {
+	t.Helper()
+	person, err := pgdesk.Open(t.Context(), cfg, pgstore.DeskBook{Book: book.Demo()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer person.Close(context.Background())
+	seen, err := person.Deliveries(t.Context(), []billing.InvoiceID{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := billing.Resolution{To: to, By: "ada@desk", Reason: "I looked"}
+	if came, err := person.Resolve(t.Context(), seen[0], r, billing.Ruling{ClearsDoubt: true}); err != nil || came != billing.ResolvedFully {
+		t.Fatal(came, err)
 	}
 }

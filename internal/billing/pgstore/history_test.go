@@ -1,11 +1,9 @@
 package pgstore_test
 
 import (
-	"fmt"
 	"io/fs"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/tern/v2/migrate"
@@ -69,10 +67,7 @@ func TestUpgradeOfAFilledLedger(t *testing.T) {
 	if after := query[string](t, cfg, all); after != before {
 		t.Errorf("was\n%s\nis\n%s", before, after)
 	}
-	s, _ := openStore(t, cfg, "advisory")
-	if came := resolve(t, s, read(t, s, "3"), billing.Retry); came != billing.ResolvedFully {
-		t.Errorf("came to %v", came)
-	}
+	resolve(t, cfg, "3", billing.Retry)
 	var a api
 	newRunner(t, cfg, &a, "advisory", nil).Run(t.Context(), nil)
 	got := query[string](t, cfg, "select string_agg(invoice_id || ' ' || kind || ' ' || attempt || ' ' || state, ', ' order by entry) from billonce.history")
@@ -116,65 +111,5 @@ func TestHistoryKeepsSupersededAttempts(t *testing.T) {
 		from billonce.history h join billonce.deliveries d using (invoice_id)`)
 	if want := "3 1 retry 429 HTTP 429 true true, 3 2 retry 429 HTTP 429 true true"; got != want {
 		t.Errorf("history %q, want %q", got, want)
-	}
-}
-
-// The history tells each attempt's outcome as it was before anybody decided.
-func TestHistoryOfAttemptsAndDecisions(t *testing.T) {
-	t.Parallel()
-	cfg := seeded(t, 1)
-	person, _ := openStore(t, cfg, "advisory")
-	orphans(t, cfg, "1") // attempt 1: its runner died
-	n := 0
-	a := api{reply: func(billing.Message, int) billing.Reply {
-		n++
-		return []billing.Reply{
-			{Outcome: billing.Unknown, Status: 500, Reason: "HTTP 500"},         // 2
-			{Outcome: billing.NotSent, Status: 429, Reason: "HTTP 429"},         // 3
-			{Outcome: billing.Refused, Status: 402, Reason: "HTTP 402 no card"}, // 4: in doubt, since 1 or 2 may have acted
-			{Outcome: billing.Refused, Status: 402, Reason: "HTTP 402 no card"}, // 5: failed
-			{Outcome: billing.Accepted, Status: 200},                            // 6
-		}[n-1]
-	}}
-	idempotent := func(c *billing.Config) { c.Idempotent = true }
-	newRunner(t, cfg, &a, "advisory", idempotent).Run(t.Context(), nil)
-	for _, want := range []billing.State{billing.InDoubt, billing.Failed} {
-		execute(t, cfg, deadlinePasses)
-		d := read(t, person, "1")
-		if d.State != want {
-			t.Fatalf("%+v, want it %s", d, want)
-		}
-		if came := resolve(t, person, d, billing.Retry); came != billing.ResolvedFully {
-			t.Fatal(came)
-		}
-		newRunner(t, cfg, &a, "advisory", idempotent).Run(t.Context(), nil)
-	}
-	h, err := person.History(t.Context(), "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := fmt.Sprint(h.State, " ", h.Invoice, ":")
-	var last time.Time
-	for _, at := range h.Attempts {
-		got += fmt.Sprintf(" %d %s %s %d %t", at.Attempt, at.Outcome, at.State, at.HTTPStatus, at.SettledAt != nil)
-		for _, d := range at.Decisions {
-			got += fmt.Sprintf(" (%s>%s by %s: %s)", d.From, d.To, d.By, d.Reason)
-		}
-		got += ";"
-		if at.BegunAt == nil || at.BegunAt.Before(last) {
-			t.Errorf("attempt %d began at %v, the one before it at %v", at.Attempt, at.BegunAt, last)
-		} else {
-			last = *at.BegunAt
-		}
-	}
-	want := "sent not pending:" +
-		" 1 unknown sending 0 false;" +
-		" 2 unknown retry 500 true;" +
-		" 3 not_sent retry 429 true;" +
-		" 4 unknown in_doubt 402 true (in_doubt>retry by ada@desk: I looked);" +
-		" 5 refused failed 402 true (failed>retry by ada@desk: I looked);" +
-		" 6 accepted sent 200 true;"
-	if got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

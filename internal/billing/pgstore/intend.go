@@ -13,6 +13,7 @@ import (
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
 	"billonce/internal/pgerr"
+	"billonce/sql"
 )
 
 // Intend implements billing.Intender. All intents are committed in one
@@ -151,7 +152,7 @@ type writing struct {
 
 func newWriting() *writing {
 	w := &writing{}
-	w.batch.Queue(beginWriting).Exec(func(pgconn.CommandTag) error {
+	w.batch.Queue(sql.BeginWriting).Exec(func(pgconn.CommandTag) error {
 		w.begun = true
 		return nil
 	})
@@ -165,7 +166,7 @@ func (w *writing) settings() {
 			w.transaction = string(rows.RawValues()[0])
 		}
 		return rows.Err()
-	}, writerSettings)
+	}, sql.WriterSettings)
 }
 
 func (w *writing) query(collect func(pgx.Rows) error, text string, args ...any) {

@@ -60,18 +60,3 @@ func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Sum
 	}
 	return nil
 }
-
-// Run is a row of the ledger's runs.
-type Run struct {
-	ID          string           `json:"run_id"`
-	Name        string           `json:"name"`
-	Strategy    string           `json:"lock_strategy"`
-	RunLock     string           `json:"run_lock"`
-	Application string           `json:"application"`
-	Version     string           `json:"version"`
-	StartedAt   time.Time        `json:"started_at"`
-	FinishedAt  *time.Time       `json:"finished_at,omitempty"`
-	ExitCode    *int             `json:"exit_code,omitempty"`
-	Summary     *billing.Summary `json:"summary,omitempty"`
-	Alive       bool             `json:"alive"` // not finished, and its process is connected
-}

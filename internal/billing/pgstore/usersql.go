@@ -66,25 +66,25 @@ type fragment struct {
 
 // checkFragments has PostgreSQL parse the statements that hold the user's SQL,
 // without running them, and blames the fragment that is at fault.
-func (t fitted) checkFragments(ctx context.Context, conn *pgx.Conn) error {
-	b := t.place.book
-	for _, f := range []fragment{
-		pendingFragment(b, t.sql.pendingCount),
-		{"BILLING_URL", "its {column} placeholders", "", "", t.sql.look},
-		{"INVOICES_TABLE", b.Invoices.SQL(), "", "", t.sql.lockRows},
-		{"INVOICES_MARK_SENT", b.MarkSent.Text, b.MarkSent.SQL(), "set ", t.sql.mark},
+func (f fitted) checkFragments(ctx context.Context, conn *pgx.Conn) error {
+	b := f.place.book
+	for _, part := range []fragment{
+		pendingFragment(b, f.sql.pendingCount),
+		{"BILLING_URL", "its {column} placeholders", "", "", f.sql.look},
+		{"INVOICES_TABLE", b.Invoices.SQL(), "", "", f.sql.lockRows},
+		{"INVOICES_MARK_SENT", b.MarkSent.Text, b.MarkSent.SQL(), "set ", f.sql.mark},
 	} {
-		prepared, err := conn.Prepare(ctx, "", f.statement)
-		at := f.place(err)
-		if f.variable == "INVOICES_MARK_SENT" {
+		prepared, err := conn.Prepare(ctx, "", part.statement)
+		at := part.place(err)
+		if part.variable == "INVOICES_MARK_SENT" {
 			at = b.MarkSent.Origin(at)
 			err = checkPlaceholders(b.MarkSent, prepared, err)
 		}
 		switch {
 		case pgerr.From(err) != nil && !passing(err), errors.Is(err, errPlaceholderQuoted):
-			return &UserSQLError{Variable: f.variable, Fragment: f.text, At: at, Err: err}
+			return &UserSQLError{Variable: part.variable, Fragment: part.text, At: at, Err: err}
 		case err != nil:
-			return fmt.Errorf("check %s: %w", f.variable, err)
+			return fmt.Errorf("check %s: %w", part.variable, err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package desk
 
 import (
 	"bytes"
@@ -7,17 +7,20 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+
+	"billonce/internal/words"
 )
 
-// amounts adds up the column that looks like what is billed: the first number with
+// Amounts adds up the column that looks like what is billed: the first number with
 // "amount" in its name, else with "total"; by the column currency, if there is one.
-type amounts struct {
+type Amounts struct {
 	column string // empty: none was found yet
 	sums   map[string]*big.Rat
 	scale  int
 }
 
-func (a *amounts) add(row json.RawMessage) {
+// Add takes one invoice's row, as JSON.
+func (a *Amounts) Add(row json.RawMessage) {
 	columns, values := decodeRow(row)
 	if a.column == "" {
 		a.column = amountColumn(columns, values)
@@ -40,20 +43,16 @@ func (a *amounts) add(row json.RawMessage) {
 }
 
 // String is a line for people; empty where there is no such column.
-func (a *amounts) String() string {
+func (a *Amounts) String() string {
 	var parts []string
 	for currency, sum := range a.sums {
-		whole, decimals, found := strings.Cut(sum.FloatString(a.scale), ".")
-		if found {
-			decimals = "." + decimals
-		}
-		parts = append(parts, strings.TrimSpace(separated(whole)+decimals+" "+oneLine(currency)))
+		parts = append(parts, strings.TrimSpace(words.Decimal(sum, a.scale)+" "+words.OneLine(currency)))
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	slices.Sort(parts)
-	return fmt.Sprintf("Their %s adds up to %s.", oneLine(a.column), strings.Join(parts, ", "))
+	return fmt.Sprintf("Their %s adds up to %s.", words.OneLine(a.column), strings.Join(parts, ", "))
 }
 
 func amountColumn(columns []string, values map[string]json.RawMessage) string {

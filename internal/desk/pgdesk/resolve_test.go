@@ -1,4 +1,4 @@
-package pgstore_test
+package pgdesk_test
 
 import (
 	"fmt"
@@ -6,38 +6,19 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
 )
 
 // deadline_at lies behind: no request can be on its way.
 const deadlinePasses = "update billonce.deliveries set deadline_at = now() - interval '1 s'"
 
-// inDoubt leaves these invoices' first attempts in doubt, and their sender.
-func inDoubt(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) (*pgstore.Store, uuid.UUID) {
+func read(t *testing.T, d *pgdesk.Desk, id billing.InvoiceID) desk.Delivery {
 	t.Helper()
-	return settledAs(t, cfg, billing.InDoubt, ids...)
-}
-
-func settledAs(t *testing.T, cfg *pgx.ConnConfig, state billing.State, ids ...billing.InvoiceID) (*pgstore.Store, uuid.UUID) {
-	t.Helper()
-	s, run := openStore(t, cfg, "advisory")
-	sending(t, s, ids...)
-	for _, id := range ids {
-		settle(t, s, billing.Settlement{
-			InvoiceID: id, RunID: run, Attempt: 1, RunAttempt: 1, State: state,
-			Doubtful: state == billing.InDoubt, Status: 500, Reason: "seen: HTTP 500",
-		})
-	}
-	return s, run
-}
-
-func read(t *testing.T, s *pgstore.Store, id billing.InvoiceID) pgstore.Delivery {
-	t.Helper()
-	all, err := s.Deliveries(t.Context(), []billing.InvoiceID{id})
+	all, err := d.Deliveries(t.Context(), []billing.InvoiceID{id})
 	if err != nil || len(all) != 1 {
 		t.Fatalf("read %s: %+v, %v", id, all, err)
 	}
@@ -50,9 +31,9 @@ func decision(to billing.State) billing.Resolution {
 
 // resolve writes without asking [billing.Resolve]: the statement must hold the
 // rules by itself.
-func resolve(t *testing.T, s *pgstore.Store, d pgstore.Delivery, to billing.State) billing.Resolved {
+func resolve(t *testing.T, d *pgdesk.Desk, seen desk.Delivery, to billing.State) billing.Resolved {
 	t.Helper()
-	came, err := s.Resolve(t.Context(), d, decision(to), billing.Ruling{ClearsDoubt: d.State == billing.InDoubt && to == billing.Retry})
+	came, err := d.Resolve(t.Context(), seen, decision(to), billing.Ruling{ClearsDoubt: seen.State == billing.InDoubt && to == billing.Retry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +61,8 @@ func TestResolveDecides(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 1)
-			s, _ := settledAs(t, cfg, c.from, "1")
+			settledAs(t, cfg, c.from, "1")
+			s := openDesk(t, cfg)
 			if c.from == billing.InDoubt { // a failed one has been answered: nothing is waited for
 				execute(t, cfg, deadlinePasses)
 			}
@@ -104,7 +86,8 @@ func TestResolveDecides(t *testing.T) {
 func TestResolveOfFailedKeepsDoubt(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
-	s, _ := settledAs(t, cfg, billing.Failed, "1")
+	settledAs(t, cfg, billing.Failed, "1")
+	s := openDesk(t, cfg)
 	execute(t, cfg, "update billonce.deliveries set doubtful = true")
 	d := read(t, s, "1")
 	ruling := billing.Resolve(d.Resolvable(), decision(billing.Retry))
@@ -134,7 +117,8 @@ func TestResolveRefusesInTheStatement(t *testing.T) {
 	for i := range ids {
 		ids[i] = billing.InvoiceID(strconv.Itoa(i + 1))
 	}
-	s, _ := inDoubt(t, cfg, ids...)
+	inDoubt(t, cfg, ids...)
+	s := openDesk(t, cfg)
 	for i, c := range tries {
 		deadline := "now() - interval '1 s'"
 		if c.from == billing.InDoubt {
@@ -171,7 +155,8 @@ func TestResolveIsGuarded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 1)
-			s, _ := inDoubt(t, cfg, "1")
+			inDoubt(t, cfg, "1")
+			s := openDesk(t, cfg)
 			execute(t, cfg, deadlinePasses)
 			d := read(t, s, "1")
 			execute(t, cfg, "update billonce.deliveries set "+c.change)
@@ -189,7 +174,8 @@ func TestResolveIsGuarded(t *testing.T) {
 func TestResolveOfAnInvoiceThatIsGone(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 2)
-	s, _ := inDoubt(t, cfg, "1", "2")
+	inDoubt(t, cfg, "1", "2")
+	s := openDesk(t, cfg)
 	execute(t, cfg, deadlinePasses+"; delete from invoices where id = 1; update invoices set pending = false where id = 2")
 	for _, id := range []billing.InvoiceID{"1", "2"} {
 		if came := resolve(t, s, read(t, s, id), billing.Sent); came != billing.ResolvedInvoiceGone {
@@ -213,7 +199,7 @@ func TestResolveAndLateReplyRace(t *testing.T) {
 	}
 	sender, run := inDoubt(t, cfg, ids...)
 	execute(t, cfg, deadlinePasses)
-	person, _ := openStore(t, cfg, "advisory")
+	person := openDesk(t, cfg)
 	for _, id := range ids {
 		seen := read(t, person, id)
 		start, late := make(chan struct{}), make(chan billing.Settled, 1)
@@ -244,14 +230,15 @@ func TestResolveAndLateReplyRace(t *testing.T) {
 func TestLateReplyAfterResolve(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 2)
-	s, run := inDoubt(t, cfg, "1", "2")
+	sender, run := inDoubt(t, cfg, "1", "2")
+	s := openDesk(t, cfg)
 	execute(t, cfg, deadlinePasses)
 	for id, to := range map[billing.InvoiceID]billing.State{"1": billing.Retry, "2": billing.Cancelled} {
 		if came := resolve(t, s, read(t, s, id), to); came != billing.ResolvedFully {
 			t.Fatal(came)
 		}
 	}
-	came := settle(t, s, sent(run, "1"), sent(run, "2"))
+	came := settle(t, sender, sent(run, "1"), sent(run, "2"))
 	if came[0] != billing.SettledFully || came[1] != billing.SettledByAnother {
 		t.Errorf("settled: %v", came)
 	}
@@ -264,7 +251,8 @@ func TestLateReplyAfterResolve(t *testing.T) {
 func TestResolveWaitsForALateReply(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
-	s, _ := inDoubt(t, cfg, "1")
+	inDoubt(t, cfg, "1")
+	s := openDesk(t, cfg)
 	execute(t, cfg, deadlinePasses)
 	d := read(t, s, "1")
 	reply, err := pgx.ConnectConfig(t.Context(), cfg)
@@ -301,7 +289,8 @@ func TestResolveWaitsForALateReply(t *testing.T) {
 func TestResolveWaitsForTheInvoiceInVain(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
-	s, _ := inDoubt(t, cfg, "1")
+	inDoubt(t, cfg, "1")
+	s := openDesk(t, cfg)
 	execute(t, cfg, deadlinePasses)
 	holder, err := pgx.ConnectConfig(t.Context(), cfg)
 	if err != nil {
@@ -327,24 +316,24 @@ func TestRunAfterResolve(t *testing.T) {
 	for _, idempotent := range []bool{true, false} {
 		cfg := seeded(t, 3)
 		ids := []billing.InvoiceID{"1", "2", "3"}
-		unknown := api{reply: func(billing.Message, int) billing.Reply {
+		unknown := api{reply: func() billing.Reply {
 			return billing.Reply{Outcome: billing.Unknown, Reason: "reset"}
 		}}
-		first := newRunner(t, cfg, &unknown, "advisory", nil).Run(t.Context(), nil)
+		first := newRunner(t, cfg, &unknown, false).Run(t.Context(), nil)
 		if got := ledger(t, cfg); got != "1:in_doubt 2:in_doubt 3:in_doubt" {
 			t.Fatalf("%s, %+v", got, first)
 		}
 		execute(t, cfg, deadlinePasses+`;
 			update billonce.deliveries set first_sent_at = now() - interval '3 days' where invoice_id = 1;
 			update invoices set amount_cents = amount_cents + 1 where id = 1`)
-		s, _ := openStore(t, cfg, "advisory")
+		s := openDesk(t, cfg)
 		for i, to := range []billing.State{billing.Retry, billing.Sent, billing.Cancelled} {
 			if came := resolve(t, s, read(t, s, ids[i]), to); came != billing.ResolvedFully {
 				t.Fatalf("%s: %v", ids[i], came)
 			}
 		}
 		var a api
-		sum := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent = idempotent }).Run(t.Context(), nil)
+		sum := newRunner(t, cfg, &a, idempotent).Run(t.Context(), nil)
 		if got := ledger(t, cfg); got != "1:sent 2:sent 3:cancelled" || len(a.requests) != 1 || a.requests["1"] != 1 {
 			t.Errorf("%s, requests %v", got, a.requests)
 		}
@@ -365,7 +354,7 @@ func TestRunAfterResolve(t *testing.T) {
 func TestDeliveriesRefusesWhatIsNoID(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
-	s, _ := openStore(t, cfg, "advisory")
+	s := openDesk(t, cfg)
 	for _, id := range []billing.InvoiceID{"4x", "", "99999999999999999999", `{1}`, "1,2", "NULL", `a"b\`} {
 		if all, err := s.Deliveries(t.Context(), []billing.InvoiceID{id}); err == nil {
 			t.Errorf("%q: %+v", id, all)

@@ -1,4 +1,4 @@
-package main
+package desk
 
 import (
 	"fmt"
@@ -8,16 +8,16 @@ import (
 	"time"
 
 	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
+	"billonce/internal/words"
 )
 
-// printStatus is the operator's page: what is to do, what is under way, what
+// Print writes the operator's page: what is to do, what is under way, what
 // needs a person, what was done, and who holds the locks.
-func printStatus(out io.Writer, st pgstore.Status) error {
+func (st Status) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	printDeliveries(w, st)
 	for _, f := range st.Failed {
-		fmt.Fprintf(w, "\t\t%s × %s (invoice %s)\n", count(f.Count), seenText(f.HTTPStatus, f.Error), f.Example)
+		fmt.Fprintf(w, "\t\t%s × %s (invoice %s)\n", words.Count(f.Count), seenText(f.HTTPStatus, f.Error), f.Example)
 	}
 	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
 	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
@@ -29,13 +29,13 @@ func printStatus(out io.Writer, st pgstore.Status) error {
 	}
 	title := "Runs"
 	for _, r := range st.Runs {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", title, stamp(r.StartedAt), runLine(r, st.At))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", title, words.Stamp(r.StartedAt), runLine(r, st.At))
 		title = ""
 	}
 	return w.Flush()
 }
 
-func printDeliveries(w io.Writer, st pgstore.Status) {
+func printDeliveries(w io.Writer, st Status) {
 	d := st.Deliveries
 	fmt.Fprintf(w, "Invoices\tpending\t%d\n", st.Pending)
 	fmt.Fprintf(w, "Deliveries\tsending\t%s\n", sendingText(st))
@@ -55,7 +55,7 @@ func printDeliveries(w io.Writer, st pgstore.Status) {
 	case !known:
 		fmt.Fprintf(w, "\tsent\tnot known: the ledger is large and was never analyzed; run ANALYZE\n")
 	case st.Estimated:
-		fmt.Fprintf(w, "\tsent\tabout %s, %s of them by the runs that ended today (%s)\n", count(sent), count(st.SentToday), st.TimeZone)
+		fmt.Fprintf(w, "\tsent\tabout %s, %s of them by the runs that ended today (%s)\n", words.Count(sent), words.Count(st.SentToday), st.TimeZone)
 	default:
 		fmt.Fprintf(w, "\tsent\t%d  today %d (%s)\n", sent, st.SentToday, st.TimeZone)
 	}
@@ -66,14 +66,14 @@ func printDeliveries(w io.Writer, st pgstore.Status) {
 	fmt.Fprintf(w, "\tfailed\t%s\n", failed)
 }
 
-func sendingText(st pgstore.Status) string {
+func sendingText(st Status) string {
 	text := fmt.Sprint(st.Deliveries[billing.Sending])
 	if st.Sending.AtLeast {
 		text = "at least " + text
 	}
 	var parts []string
 	for _, a := range st.Sending.Alive {
-		parts = append(parts, fmt.Sprintf("%d by %s since %s", a.Count, a.Application, stamp(a.Since)))
+		parts = append(parts, fmt.Sprintf("%d by %s since %s", a.Count, a.Application, words.Stamp(a.Since)))
 	}
 	if n := st.Sending.Orphaned; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d orphaned: nobody holds their locks, a run takes them over", n))
@@ -91,7 +91,7 @@ func dueText(in time.Duration) string {
 	return "in " + in.Round(time.Second).String()
 }
 
-func runLine(r pgstore.Run, now time.Time) string {
+func runLine(r Run, now time.Time) string {
 	line := fmt.Sprintf("%s, %s, %s", r.Application, r.Strategy, r.RunLock)
 	switch {
 	case r.Alive:
@@ -104,7 +104,7 @@ func runLine(r pgstore.Run, now time.Time) string {
 	if s := r.Summary; s != nil {
 		line += fmt.Sprintf("; %d sent, %d failed, %d in doubt, %d to be tried again", s.Sent, s.Failed, s.InDoubt, s.Retry)
 		if s.Sent > 0 && s.ElapsedMS > 0 {
-			line += fmt.Sprintf(" (%s a second)", count(s.Sent*1000/s.ElapsedMS))
+			line += fmt.Sprintf(" (%s a second)", words.Count(s.Sent*1000/s.ElapsedMS))
 		}
 	}
 	return line

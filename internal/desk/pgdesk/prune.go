@@ -1,4 +1,4 @@
-package pgstore
+package pgdesk
 
 import (
 	"context"
@@ -6,26 +6,27 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/desk"
 )
 
 // prunePage is how many rows of the ledger one transaction of a prune looks at.
 const prunePage = 1000
 
-// Pruned is how far a prune has come.
-type Pruned struct {
-	Read, Removed int64
-}
-
 // Prune removes the deliveries, and their history, that were settled longer ago
 // than age and whose invoices are not pending. It commits page by page, and calls
 // progress after each; stopped by ctx, what it did stays done.
-func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Pruned)) (Pruned, error) {
-	var total Pruned
+func (d *Desk) Prune(ctx context.Context, age time.Duration, progress func(desk.Pruned)) (desk.Pruned, error) {
+	query, err := d.query("prune")
+	if err != nil {
+		return desk.Pruned{}, err
+	}
+	var total desk.Pruned
 	var last *string
 	for ctx.Err() == nil {
 		var read, removed int64
-		err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			return conn.QueryRow(ctx, s.sql.prune, last, prunePage, age.Seconds()).Scan(&last, &read, &removed)
+		err := d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			return conn.QueryRow(ctx, query, last, prunePage, age.Seconds()).Scan(&last, &read, &removed)
 		})
 		if err != nil {
 			return total, fmt.Errorf("prune the ledger: %w", err)

@@ -1,4 +1,4 @@
-package pgstore_test
+package pgdesk_test
 
 import (
 	"strings"
@@ -9,14 +9,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
-	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
 	"billonce/sql"
 )
 
-func status(t *testing.T, cfg *pgx.ConnConfig) pgstore.Status {
+func status(t *testing.T, cfg *pgx.ConnConfig) desk.Status {
 	t.Helper()
-	st, err := pgstore.ReadStatus(t.Context(), cfg, book.Demo(), "nightly")
+	st, err := pgdesk.ReadStatus(t.Context(), pgdesk.StatusConfig{Conn: cfg, Book: demoBook(), RunName: "nightly"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,8 @@ func TestStatusCounts(t *testing.T) {
 	settledAs(t, cfg, billing.Sent, "1", "2")
 	settledAs(t, cfg, billing.Failed, "3", "4", "5")
 	settledAs(t, cfg, billing.Retry, "6")
-	s, _ := inDoubt(t, cfg, "7", "8")
+	inDoubt(t, cfg, "7", "8")
+	s := openDesk(t, cfg)
 	execute(t, cfg, deadlinePasses+`;
 		update billonce.deliveries set error = 'no customer ' || invoice_id, http_status = 404 where invoice_id in (3, 4);
 		update billonce.deliveries set due_at = now() + interval '1 h' where state = 'retry';
@@ -51,7 +53,7 @@ func TestStatusCounts(t *testing.T) {
 	if st.Pending != 7 || st.SentToday != 1 || st.Estimated {
 		t.Errorf("pending %d, today %d, estimated %t", st.Pending, st.SentToday, st.Estimated)
 	}
-	reasons := []pgstore.FailedReason{
+	reasons := []desk.FailedReason{
 		{Count: 2, HTTPStatus: 404, Error: "no customer 3", Example: "3"},
 		{Count: 1, HTTPStatus: 500, Error: "seen: HTTP 500", Example: "5"},
 	}
@@ -73,9 +75,9 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				t.Parallel()
 				cfg := seeded(t, 5)
 				orphans(t, cfg, "4", "5")
-				b := book.Demo()
+				b := demoBook()
 				b.Namespace = namespace
-				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: b, Strategy: strategy})
+				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: b.Book, Strategy: strategy})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -84,14 +86,14 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c := newClaimer(t, s)
+				c := s.NewClaimer()
 				claim, err := c.Claim(t.Context(), []billing.Candidate{{ID: "1"}, {ID: "2"}})
 				if err != nil {
 					t.Fatal(err)
 				}
 				sending(t, s, claim.IDs...)
-				read := func() pgstore.Status {
-					st, err := pgstore.ReadStatus(t.Context(), cfg, b, "nightly")
+				read := func() desk.Status {
+					st, err := pgdesk.ReadStatus(t.Context(), pgdesk.StatusConfig{Conn: cfg, Book: b, Namespace: namespace, RunName: "nightly"})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -131,7 +133,7 @@ func TestStatusOfALiveRunShowsNoOrphans(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 3000)
 	var a api
-	r := newRunner(t, cfg, &a, "advisory", nil)
+	r := newRunner(t, cfg, &a, false)
 	done := make(chan billing.Summary)
 	go func() { done <- r.Run(t.Context(), nil) }()
 	for looks := 0; ; looks++ {

@@ -1,4 +1,4 @@
-package pgstore
+package pgdesk
 
 import (
 	"context"
@@ -11,27 +11,13 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
+	"billonce/internal/desk"
 	"billonce/sql"
 )
 
 // sendingWalk bounds how many pending invoices a status looks up in the ledger:
 // about a second's worth.
 const sendingWalk = 200_000
-
-// Sending tells the deliveries that are under way from those whose runner is gone.
-type Sending struct {
-	Alive    []AliveRunner `json:"alive"`
-	Orphaned int           `json:"orphaned"` // nobody holds their locks: a run takes them over
-	// AtLeast: more invoices are pending than were looked up.
-	AtLeast bool `json:"at_least"`
-}
-
-// AliveRunner is a runner that has deliveries under way.
-type AliveRunner struct {
-	Application string    `json:"application"`
-	Count       int       `json:"count"`
-	Since       time.Time `json:"since"` // its oldest intent
-}
 
 // underWay is a delivery that was `sending` when it was read.
 type underWay struct {
@@ -60,7 +46,7 @@ func (r *statusReader) readSending(ctx context.Context) error {
 		return err
 	}
 	r.st.InvoiceLocks = len(held)
-	alive := map[string]*AliveRunner{}
+	alive := map[string]*desk.AliveRunner{}
 	var suspects []underWay
 	for _, u := range found {
 		who, err := r.holder(u, held)
@@ -71,18 +57,18 @@ func (r *statusReader) readSending(ctx context.Context) error {
 			suspects = append(suspects, u)
 			continue
 		case alive[who] == nil:
-			alive[who] = &AliveRunner{Application: who, Since: u.updatedAt}
+			alive[who] = &desk.AliveRunner{Application: who, Since: u.updatedAt}
 		}
 		alive[who].Count++
 		if u.updatedAt.Before(alive[who].Since) {
 			alive[who].Since = u.updatedAt
 		}
 	}
-	s := Sending{Alive: []AliveRunner{}, AtLeast: r.st.Pending > sendingWalk}
+	s := desk.Sending{Alive: []desk.AliveRunner{}, AtLeast: r.st.Pending > sendingWalk}
 	for _, a := range alive {
 		s.Alive = append(s.Alive, *a)
 	}
-	slices.SortFunc(s.Alive, func(a, b AliveRunner) int { return strings.Compare(a.Application, b.Application) })
+	slices.SortFunc(s.Alive, func(a, b desk.AliveRunner) int { return strings.Compare(a.Application, b.Application) })
 	if s.Orphaned, err = r.orphaned(ctx, suspects); err != nil {
 		return err
 	}
@@ -93,7 +79,7 @@ func (r *statusReader) readSending(ctx context.Context) error {
 
 // holder names who has a delivery under way; empty: nobody.
 func (r *statusReader) holder(u underWay, held map[advisory.Key]advisory.Holder) (string, error) {
-	key, err := advisory.ObjectKey(r.book.Namespace, string(u.id), isInteger(r.names.KeyType))
+	key, err := advisory.ObjectKey(r.Namespace, string(u.id), r.names.KeyType == "bigint" || r.names.KeyType == "integer")
 	if err != nil {
 		return "", fmt.Errorf("form the lock key of invoice %s: %w", u.id, err)
 	}
@@ -121,7 +107,11 @@ func (r *statusReader) orphaned(ctx context.Context, suspects []underWay) (n int
 	if err != nil {
 		return 0, err
 	}
-	rows, err := r.conn.Query(ctx, query, keys(ids))
+	wanted, err := array(ids)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := r.conn.Query(ctx, query, wanted)
 	if err != nil {
 		return 0, fmt.Errorf("look again at orphaned deliveries: %w", err)
 	}

@@ -1,4 +1,4 @@
-package pgstore
+package pgdesk
 
 import (
 	"context"
@@ -11,69 +11,30 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/desk"
 )
-
-// History is all that is known about one invoice.
-type History struct {
-	InvoiceID billing.InvoiceID `json:"invoice_id"`
-	Invoice   string            `json:"invoice"`         // pending, not pending or missing
-	State     billing.State     `json:"state,omitempty"` // of the delivery; empty: never tried
-	Key       *uuid.UUID        `json:"idempotency_key,omitempty"`
-	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
-	Attempts  []Attempt         `json:"attempts"`
-}
-
-// Known says whether there is such an invoice, or was.
-func (h History) Known() bool { return h.State != "" || h.Invoice != InvoiceMissing }
-
-// What History.Invoice can be.
-const (
-	InvoicePending    = "pending"
-	InvoiceNotPending = "not pending"
-	InvoiceMissing    = "missing"
-)
-
-// Attempt is one attempt of a delivery, and what people decided about it.
-type Attempt struct {
-	Attempt     int           `json:"attempt"`
-	BegunAt     *time.Time    `json:"begun_at,omitempty"` // nil: before the history was kept
-	State       billing.State `json:"state"`              // what it came to, before anybody decided
-	Outcome     string        `json:"outcome,omitempty"`  // empty: under way, or its runner died
-	SettledAt   *time.Time    `json:"settled_at,omitempty"`
-	HTTPStatus  int           `json:"http_status,omitempty"`
-	Error       string        `json:"error,omitempty"`
-	BodySHA256  string        `json:"body_sha256"`
-	RunID       uuid.UUID     `json:"run_id"`
-	Application string        `json:"application,omitempty"`
-	Decisions   []Decision    `json:"decisions,omitempty"`
-}
-
-// Decision is what a person decided.
-type Decision struct {
-	At     time.Time     `json:"at"`
-	From   billing.State `json:"from"`
-	To     billing.State `json:"to"`
-	By     string        `json:"by"`
-	Reason string        `json:"reason"`
-}
 
 // History reads one invoice's.
-func (s *Store) History(ctx context.Context, id billing.InvoiceID) (h History, err error) {
-	current, err := s.Deliveries(ctx, []billing.InvoiceID{id})
+func (d *Desk) History(ctx context.Context, id billing.InvoiceID) (h desk.History, err error) {
+	current, err := d.Deliveries(ctx, []billing.InvoiceID{id})
 	if err != nil {
 		return h, err
 	}
-	d := current[0]
-	h.InvoiceID, h.State, h.ReplyID = d.InvoiceID, d.State, d.ReplyID
-	if d.State != "" {
-		h.Key = &d.Key
+	now := current[0]
+	h.InvoiceID, h.State, h.ReplyID = now.InvoiceID, now.State, now.ReplyID
+	if now.State != "" {
+		h.Key = &now.Key
+	}
+	query, err := d.query("history")
+	if err != nil {
+		return h, err
 	}
 	var entries []entry
-	err = s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if h.Invoice, err = s.readInvoice(ctx, conn, d.InvoiceID); err != nil {
+	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if h.Invoice, err = d.readInvoice(ctx, conn, now.InvoiceID); err != nil {
 			return err
 		}
-		rows, err := conn.Query(ctx, s.sql.history, string(d.InvoiceID))
+		rows, err := conn.Query(ctx, query, string(now.InvoiceID))
 		if err != nil {
 			return err
 		}
@@ -81,22 +42,26 @@ func (s *Store) History(ctx context.Context, id billing.InvoiceID) (h History, e
 		return err
 	})
 	if err != nil {
-		return h, fmt.Errorf("read the history of invoice %s: %w", d.InvoiceID, err)
+		return h, fmt.Errorf("read the history of invoice %s: %w", now.InvoiceID, err)
 	}
 	h.Attempts = assemble(entries)
 	return h, nil
 }
 
-func (s *Store) readInvoice(ctx context.Context, conn *pgx.Conn, id billing.InvoiceID) (string, error) {
+func (d *Desk) readInvoice(ctx context.Context, conn *pgx.Conn, id billing.InvoiceID) (string, error) {
+	query, err := d.query("is_pending")
+	if err != nil {
+		return "", err
+	}
 	var pending bool
-	err := conn.QueryRow(ctx, s.sql.isPending, string(id)).Scan(&pending)
+	err = conn.QueryRow(ctx, query, string(id)).Scan(&pending)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return InvoiceMissing, nil
+		return desk.InvoiceMissing, nil
 	case err != nil || pending:
-		return InvoicePending, err
+		return desk.InvoicePending, err
 	}
-	return InvoiceNotPending, nil
+	return desk.InvoiceNotPending, nil
 }
 
 // entry is a row of history.sql.
@@ -124,13 +89,13 @@ func scanEntry(row pgx.CollectableRow) (e entry, err error) {
 }
 
 // assemble puts decisions to their attempts.
-func assemble(entries []entry) []Attempt {
-	all := []Attempt{}
+func assemble(entries []entry) []desk.Attempt {
+	all := []desk.Attempt{}
 	var began *time.Time // the next attempt: as the last one was superseded
 	for _, e := range entries {
 		if e.kind == "decision" && len(all) > 0 {
 			a := &all[len(all)-1]
-			a.Decisions = append(a.Decisions, Decision{At: *e.recordedAt, From: e.state, To: e.decision, By: e.decidedBy, Reason: e.reason})
+			a.Decisions = append(a.Decisions, desk.Decision{At: *e.recordedAt, From: e.state, To: e.decision, By: e.decidedBy, Reason: e.reason})
 			if a.State == e.decision {
 				// The row says what the person made of it; before that, it was this.
 				a.State, a.SettledAt = e.state, &e.settledAt
@@ -145,7 +110,7 @@ func assemble(entries []entry) []Attempt {
 		if outcome == "" && e.recordedAt != nil {
 			outcome = billing.Unknown.String() // superseded while it was under way: its runner was gone
 		}
-		all = append(all, Attempt{
+		all = append(all, desk.Attempt{
 			Attempt: e.attempt, BegunAt: began, State: e.state, SettledAt: settledAt(e),
 			Outcome: outcome, HTTPStatus: e.status, Error: e.text,
 			BodySHA256: hex.EncodeToString(e.body), RunID: e.run.UUID, Application: e.application,

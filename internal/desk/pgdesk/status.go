@@ -1,4 +1,4 @@
-package pgstore
+package pgdesk
 
 import (
 	"context"
@@ -10,8 +10,7 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/pgerr"
+	"billonce/internal/desk"
 	"billonce/sql"
 )
 
@@ -24,66 +23,46 @@ const (
 	countedUpTo = 16 << 20
 )
 
-// Status is what an operator sees of a book of invoices.
-type Status struct {
-	At           time.Time               `json:"at"`
-	TimeZone     string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
-	Pending      int64                   `json:"pending"`
-	Deliveries   map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
-	Estimated    bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
-	SentToday    int64                   `json:"sent_today"`
-	Sending      Sending                 `json:"sending"`
-	RetryDueAt   *time.Time              `json:"retry_due_at,omitempty"` // the next one
-	RetryDueIn   time.Duration           `json:"-"`
-	Failed       []FailedReason          `json:"failed"`
-	InDoubtSince *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
-	InDoubtFor   time.Duration           `json:"-"`
-	Runs         []Run                   `json:"runs"` // the last ones, youngest first
-	RunLock      RunLock                 `json:"run_lock"`
-	InvoiceLocks int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
+// StatusBook is what a status asks of a book of invoices.
+type StatusBook interface {
+	// Names are what the statements are filled with, once the ledger and the invoices
+	// are there. The user's SQL is not tried.
+	Names(ctx context.Context, conn *pgx.Conn) (sql.Names, error)
+	// PendingFault blames INVOICES_PENDING for an error of a statement that holds it,
+	// if that is to blame.
+	PendingFault(statement string, err error) error
 }
 
-// FailedReason is why deliveries failed.
-type FailedReason struct {
-	Count      int64             `json:"count"`
-	HTTPStatus int               `json:"http_status,omitempty"`
-	Error      string            `json:"error"`   // of one of them
-	Example    billing.InvoiceID `json:"example"` // one of them
-}
-
-// RunLock says who holds the run lock, and under which key pg_locks shows it.
-type RunLock struct {
-	Name    string            `json:"name"`
-	Key     string            `json:"key"` // classid,objid in pg_locks
-	Holders []advisory.Holder `json:"holders"`
+// StatusConfig is whose status it is.
+type StatusConfig struct {
+	Conn      *pgx.ConnConfig
+	Book      StatusBook
+	Namespace string // LOCK_NAMESPACE
+	RunName   string
 }
 
 // statusReader reads a status, piece by piece.
 type statusReader struct {
+	StatusConfig
 	conn      *pgx.Conn
 	names     sql.Names
-	table     string // the ledger's
-	book      book.Book
+	table     string          // the ledger's
 	connected map[string]bool // application names
-	st        Status
+	st        desk.Status
 }
 
 // ReadStatus reads a book's status. It changes nothing and takes no locks.
-func ReadStatus(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, runName string) (st Status, err error) {
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error) {
+	conn, err := pgx.ConnectConfig(ctx, c.Conn)
 	if err != nil {
 		return st, fmt.Errorf("connect: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	if err := checkSchema(ctx, conn, b); err != nil {
+	r := statusReader{StatusConfig: c, conn: conn, st: desk.Status{Deliveries: map[billing.State]int64{}, Failed: []desk.FailedReason{}}}
+	if r.names, err = c.Book.Names(ctx, conn); err != nil {
 		return st, err
 	}
-	keyType, err := ledgerType(ctx, conn, b)
-	if err != nil {
-		return st, err
-	}
-	r := statusReader{conn: conn, book: b, names: sqlNames(b, keyType), st: Status{Deliveries: map[billing.State]int64{}, Failed: []FailedReason{}}}
-	r.table = b.Own("deliveries")
+	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
 		r.readNow, r.readConnected, r.readPending, r.readOpen, r.readReasons, r.readSending, r.readDone, r.readRuns,
 	} {
@@ -91,8 +70,8 @@ func ReadStatus(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, runName s
 			return st, err
 		}
 	}
-	key := advisory.NewRunKey(runName)
-	r.st.RunLock = RunLock{Name: runName, Key: key.String()}
+	key := advisory.NewRunKey(c.RunName)
+	r.st.RunLock = desk.RunLock{Name: c.RunName, Key: key.String()}
 	r.st.RunLock.Holders, err = advisory.Holders(ctx, conn, key)
 	return r.st, err
 }
@@ -121,19 +100,15 @@ func (r *statusReader) readNow(ctx context.Context) error {
 
 // readPending is the first that meets the user's SQL, which may be wrong by now.
 func (r *statusReader) readPending(ctx context.Context) error {
-	if _, err := Locate(ctx, r.conn, r.book); err != nil {
-		return err
-	}
 	err := r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
-	refused := pgerr.From(err)
-	if refused == nil || passing(err) {
-		return err
+	if err == nil {
+		return nil
 	}
-	statement, err := sql.Query("pending_count", r.names)
-	if err != nil {
-		return err
+	statement, qerr := sql.Query("pending_count", r.names)
+	if qerr != nil {
+		return qerr
 	}
-	return pendingFragment(r.book, statement).fault(refused)
+	return r.Book.PendingFault(statement, err)
 }
 
 func (r *statusReader) readOpen(ctx context.Context) error {
@@ -157,7 +132,7 @@ func (r *statusReader) readOpen(ctx context.Context) error {
 }
 
 func (r *statusReader) readReasons(ctx context.Context) error {
-	var f FailedReason
+	var f desk.FailedReason
 	return r.each(ctx, "status_reasons", []any{&f.Count, &f.HTTPStatus, &f.Error, &f.Example}, func() error {
 		r.st.Failed = append(r.st.Failed, f)
 		return nil
@@ -196,8 +171,8 @@ func (r *statusReader) readRuns(ctx context.Context) error {
 	}
 	rows, err := r.conn.Query(ctx, query, lastRuns)
 	if err == nil {
-		r.st.Runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) {
-			var run Run
+		r.st.Runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (desk.Run, error) {
+			var run desk.Run
 			err := row.Scan(&run.ID, &run.Name, &run.Strategy, &run.RunLock, &run.Application, &run.Version,
 				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary)
 			run.Alive = run.FinishedAt == nil && r.connected[run.Application]

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+
+	"billonce/internal/advisory"
+	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
+)
+
+// app is what the commands share.
+type app struct {
+	env            func(string) (string, bool)
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+func (a app) getenv(name string) string {
+	value, _ := a.env(name)
+	return value
+}
+
+// applicationName is what pg_stat_activity, the ledger and other runners show:
+// the pod and its node, else the host and the process. PostgreSQL cuts it off
+// after 63 bytes: what matters most stands first.
+func (a app) applicationName(c settings) string {
+	if c.PodName != "" {
+		return strings.TrimSuffix(fmt.Sprintf("billonce/%s@%s", c.PodName, c.NodeName), "@")
+	}
+	host := a.getenv("HOSTNAME")
+	if host == "" {
+		host, _ = os.Hostname()
+	}
+	return fmt.Sprintf("billonce/%s/%d", host, os.Getpid())
+}
+
+// whoami is user@host.
+func (a app) whoami() string {
+	name := a.getenv("USER")
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host := a.getenv("HOSTNAME")
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return cmp.Or(name, "unknown") + "@" + cmp.Or(host, "unknown")
+}
+
+// exitError is an error with an exit code of its own. Without err everything
+// has been said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(err error) error { return &exitError{billing.ExitUsage, err} }
+
+// exitCodeOf is the exit code of an error that ends a command.
+func exitCodeOf(err error) int {
+	var exit *exitError
+	var unsafe *advisory.UnsafeError
+	switch err = configurationFault(err); {
+	case errors.As(err, &unsafe):
+		return billing.ExitRefused
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return billing.ExitError
+}
+
+// configurationFault gives the faults that only the database can see the exit
+// code of a wrong configuration: nothing was touched.
+func configurationFault(err error) error {
+	var schema *pgstore.SchemaError
+	var fragment *pgstore.UserSQLError
+	if errors.As(err, &schema) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) {
+		return usage(err)
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"billonce/internal/billing"
+	"billonce/internal/words"
+)
+
+// Resolver writes a decision about a delivery, if it is still as it was read.
+type Resolver interface {
+	Resolve(ctx context.Context, seen Delivery, r billing.Resolution, ruling billing.Ruling) (billing.Resolved, error)
+}
+
+// Change is what a person's decision did to one delivery.
+type Change struct {
+	InvoiceID billing.InvoiceID `json:"invoice_id"`
+	Attempt   int               `json:"attempt,omitempty"`
+	From      billing.State     `json:"from,omitempty"`
+	To        billing.State     `json:"to,omitempty"` // empty: left as it was
+	Note      string            `json:"note,omitempty"`
+	Refusal   string            `json:"refusal,omitempty"`
+}
+
+// Decide makes of a delivery what a person wants, where the rules allow it.
+func Decide(ctx context.Context, ledger Resolver, d Delivery, r billing.Resolution) (Change, error) {
+	change := Change{InvoiceID: d.InvoiceID, Attempt: d.Attempt, From: d.State}
+	ruling := billing.Resolve(d.Resolvable(), r)
+	if change.Refusal = ruling.Refusal; change.Refusal != "" {
+		return change, nil
+	}
+	came, err := ledger.Resolve(ctx, d, r, ruling)
+	if err != nil {
+		return change, fmt.Errorf("%w; run `batch history %s` to see whether it was written", err, words.ShellWord(string(d.InvoiceID)))
+	}
+	change.To = r.To
+	switch came {
+	case billing.ResolvedFully:
+	case billing.ResolvedInvoiceGone:
+		change.Note = "the invoice was deleted or is not pending any more: only the ledger was changed"
+	case billing.ResolvedByAnother:
+		change.To, change.Refusal = "", "it has changed since it was read: look at it again with `batch history "+words.ShellWord(string(d.InvoiceID))+"`"
+	case billing.NotResolved:
+		change.To, change.Refusal = "", "another session holds the invoice's row: try again"
+	}
+	return change, nil
+}
+
+// Print writes the change on one line.
+func (c Change) Print(out io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(c)
+	}
+	text := fmt.Sprintf("%s: %s, was %s", c.InvoiceID, c.To, c.From)
+	if c.Refusal != "" {
+		text = fmt.Sprintf("%s: left as it was: %s", c.InvoiceID, c.Refusal)
+	}
+	if c.Note != "" {
+		text += "; " + c.Note
+	}
+	_, err := fmt.Fprintln(out, text)
+	return err
+}

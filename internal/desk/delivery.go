@@ -1,0 +1,61 @@
+package desk
+
+import (
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"billonce/internal/billing"
+)
+
+// Delivery is a delivery as people see it: the evidence for their decisions.
+type Delivery struct {
+	InvoiceID   billing.InvoiceID `json:"invoice_id"`
+	State       billing.State     `json:"state,omitempty"` // empty: never tried
+	Attempt     int               `json:"attempt"`
+	Key         uuid.UUID         `json:"idempotency_key"`
+	BodySHA256  string            `json:"body_sha256"`
+	Doubtful    bool              `json:"doubtful"`
+	FirstSentAt time.Time         `json:"first_sent_at"`
+	UpdatedAt   time.Time         `json:"updated_at"`
+	DeadlineAt  time.Time         `json:"deadline_at"` // after this, none of its requests can be on its way
+	DueAt       *time.Time        `json:"due_at,omitempty"`
+	HTTPStatus  int               `json:"http_status,omitempty"`
+	Error       string            `json:"error,omitempty"`
+	RunID       uuid.UUID         `json:"run_id"`
+	Application string            `json:"application,omitempty"` // the run's: billonce/pod/process
+	ReplyID     string            `json:"reply_id,omitempty"`    // what the API calls the invoice
+
+	// By the database's clock, as of the reading.
+	DeadlineIn time.Duration `json:"-"`
+	Age        time.Duration `json:"-"` // in its state
+	AgeSeconds float64       `json:"age_seconds"`
+}
+
+// Resolvable is what a person's decision about the delivery depends on.
+func (d Delivery) Resolvable() billing.Resolvable {
+	return billing.Resolvable{State: d.State, Attempt: d.Attempt, DeadlineIn: d.DeadlineIn}
+}
+
+// ErrID says that what was given is no id of an invoice.
+var ErrID = errors.New("is not an id of this book's invoices")
+
+// What an invoice can be, as its table says.
+const (
+	InvoicePending    = "pending"
+	InvoiceNotPending = "not pending"
+	InvoiceMissing    = "missing"
+)
+
+// Named is an invoice that a person named.
+type Named struct {
+	InvoiceID billing.InvoiceID
+	Invoice   string // InvoicePending, InvoiceNotPending or InvoiceMissing
+}
+
+// Pruned is how far a prune has come.
+type Pruned struct {
+	Read    int64 `json:"read"`
+	Removed int64 `json:"removed"`
+}

@@ -1,0 +1,68 @@
+package desk
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"billonce/internal/billing"
+	"billonce/internal/words"
+)
+
+// Kind is a kind of delivery that a person decides about.
+type Kind struct {
+	State   billing.State
+	Word    string // in flags
+	None    string // said where there are none
+	text    string // in sentences
+	choices string // how it can be resolved
+}
+
+// InDoubt is what may have been billed or not.
+func InDoubt() Kind {
+	return Kind{billing.InDoubt, "in-doubt", "No delivery is in doubt.", "in doubt", "--sent|--retry|--cancel"}
+}
+
+// Failed is what the API refused.
+func Failed() Kind {
+	return Kind{billing.Failed, "failed", "No delivery has failed.", "failed", "--retry|--cancel"}
+}
+
+// Print lists the evidence, the oldest first, and, if it is wanted, the command that
+// resolves each.
+func (k Kind) Print(out io.Writer, deliveries []Delivery, withCommand bool) error {
+	var b strings.Builder
+	for _, d := range deliveries {
+		fmt.Fprintf(&b, "%s: %s for %s\n", d.InvoiceID, k.text, d.Age.Truncate(time.Second))
+		fmt.Fprintf(&b, "  attempt %d, first sent %s, key %s\n", d.Attempt, words.Stamp(d.FirstSentAt), d.Key)
+		fmt.Fprintf(&b, "  seen: %s\n", seenText(d.HTTPStatus, d.Error))
+		fmt.Fprintf(&b, "  body's SHA-256 %s\n", d.BodySHA256)
+		fmt.Fprintf(&b, "  run %s (%s)\n", d.RunID, d.Application)
+		if !withCommand {
+			continue
+		}
+		if d.DeadlineIn > 0 && k.State == billing.InDoubt {
+			fmt.Fprintf(&b, "  its request may still be on its way: wait until %s, then run\n", words.Stamp(d.DeadlineAt))
+		}
+		fmt.Fprintf(&b, "  batch resolve --attempt %d %s --reason '…' -- %s\n", d.Attempt, k.choices, words.ShellWord(string(d.InvoiceID)))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// seenText is what was seen of an attempt.
+func seenText(status int, text string) string {
+	text = words.OneLine(text)
+	switch {
+	case status == 0 && text == "":
+		return "no reply"
+	case status == 0:
+		return text
+	case text == "":
+		return fmt.Sprintf("HTTP %d", status)
+	case strings.Contains(text, fmt.Sprintf("HTTP %d", status)):
+		return text
+	}
+	return fmt.Sprintf("HTTP %d, %s", status, text)
+}

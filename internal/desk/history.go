@@ -1,0 +1,103 @@
+package desk
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"billonce/internal/billing"
+	"billonce/internal/words"
+)
+
+// History is all that is known about one invoice.
+type History struct {
+	InvoiceID billing.InvoiceID `json:"invoice_id"`
+	Invoice   string            `json:"invoice"`         // pending, not pending or missing
+	State     billing.State     `json:"state,omitempty"` // of the delivery; empty: never tried
+	Key       *uuid.UUID        `json:"idempotency_key,omitempty"`
+	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
+	Attempts  []Attempt         `json:"attempts"`
+}
+
+// Known says whether there is such an invoice, or was.
+func (h History) Known() bool { return h.State != "" || h.Invoice != InvoiceMissing }
+
+// Attempt is one attempt of a delivery, and what people decided about it.
+type Attempt struct {
+	Attempt     int           `json:"attempt"`
+	BegunAt     *time.Time    `json:"begun_at,omitempty"` // nil: before the history was kept
+	State       billing.State `json:"state"`              // what it came to, before anybody decided
+	Outcome     string        `json:"outcome,omitempty"`  // empty: under way, or its runner died
+	SettledAt   *time.Time    `json:"settled_at,omitempty"`
+	HTTPStatus  int           `json:"http_status,omitempty"`
+	Error       string        `json:"error,omitempty"`
+	BodySHA256  string        `json:"body_sha256"`
+	RunID       uuid.UUID     `json:"run_id"`
+	Application string        `json:"application,omitempty"`
+	Decisions   []Decision    `json:"decisions,omitempty"`
+}
+
+// Decision is what a person decided.
+type Decision struct {
+	At     time.Time     `json:"at"`
+	From   billing.State `json:"from"`
+	To     billing.State `json:"to"`
+	By     string        `json:"by"`
+	Reason string        `json:"reason"`
+}
+
+// Print writes the history for people, an attempt or a decision a line.
+func (h History) Print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if h.State == "" {
+		fmt.Fprintf(w, "Invoice %s (%s): never tried\n", h.InvoiceID, h.Invoice)
+		return w.Flush()
+	}
+	fmt.Fprintf(w, "Invoice %s (%s): %s, key %s", h.InvoiceID, h.Invoice, h.State, h.Key)
+	if h.ReplyID != "" {
+		fmt.Fprintf(w, ", at the API %s", words.OneLine(h.ReplyID))
+	}
+	fmt.Fprintln(w)
+	for _, a := range h.Attempts {
+		fmt.Fprintf(w, "%s\tattempt %d\t%s\n", begunText(a.BegunAt), a.Attempt, attemptText(a))
+		fmt.Fprintf(w, "\t\tby %s, run %s\n", orUnknown(a.Application), a.RunID)
+		for _, d := range a.Decisions {
+			fmt.Fprintf(w, "%s\tdecision\t%s, was %s: by %s: %s\n", words.Stamp(d.At), d.To, d.From, words.OneLine(d.By), words.OneLine(d.Reason))
+		}
+	}
+	return w.Flush()
+}
+
+func attemptText(a Attempt) string {
+	switch {
+	case a.Outcome == "":
+		return "sending: in progress, or its runner died"
+	case a.SettledAt == nil:
+		return "unknown: its runner died, and another run took over"
+	}
+	text := fmt.Sprintf("%s: %s", a.Outcome, seenText(a.HTTPStatus, a.Error))
+	if a.Outcome == billing.NotSent.String() && a.HTTPStatus == 0 && a.Error == "" {
+		text = a.Outcome + ": no request was started"
+	}
+	if a.BegunAt != nil {
+		text += fmt.Sprintf(" (after %s)", a.SettledAt.Sub(*a.BegunAt).Round(time.Millisecond))
+	}
+	return fmt.Sprintf("%s; %s", text, a.State)
+}
+
+func begunText(t *time.Time) string {
+	if t == nil {
+		return "before the history"
+	}
+	return words.Stamp(*t)
+}
+
+func orUnknown(runner string) string {
+	if runner == "" {
+		return "an unknown runner"
+	}
+	return runner
+}

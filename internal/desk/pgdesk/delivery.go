@@ -1,0 +1,77 @@
+package pgdesk
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+	"billonce/internal/desk"
+	"billonce/internal/pgerr"
+)
+
+// Deliveries reads those of the given invoices, in their order. One that was
+// never tried has no state. Ids that can't be ids are [desk.ErrID].
+func (d *Desk) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]desk.Delivery, error) {
+	wanted, err := array(ids)
+	if err != nil {
+		return nil, err
+	}
+	query, err := d.query("delivery")
+	if err != nil {
+		return nil, err
+	}
+	all, err := d.readDeliveries(ctx, query, wanted)
+	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange) {
+		return nil, fmt.Errorf("%w: %s", desk.ErrID, pgerr.From(err).Message)
+	}
+	return all, err
+}
+
+// Open reads all deliveries that are InDoubt, or Failed, or to Retry, the oldest first.
+func (d *Desk) Open(ctx context.Context, state billing.State) ([]desk.Delivery, error) {
+	query, err := d.query("delivery", "open")
+	if err != nil {
+		return nil, err
+	}
+	return d.readDeliveries(ctx, query, string(state))
+}
+
+func (d *Desk) readDeliveries(ctx context.Context, query string, args ...any) ([]desk.Delivery, error) {
+	var all []desk.Delivery
+	err := d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, scanDelivery)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read deliveries: %w", err)
+	}
+	return all, nil
+}
+
+func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
+	var d desk.Delivery
+	var hash []byte
+	var key, run uuid.NullUUID
+	var first, updated, deadline *time.Time
+	var deadlineIn, age float64
+	err := row.Scan(&d.InvoiceID, &d.State, &d.Attempt, &key, &hash, &d.Doubtful, &first, &updated, &deadline,
+		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID)
+	if err != nil || d.State == "" {
+		return d, err
+	}
+	d.Key, d.RunID, d.BodySHA256 = key.UUID, run.UUID, hex.EncodeToString(hash)
+	d.FirstSentAt, d.UpdatedAt, d.DeadlineAt = *first, *updated, *deadline
+	d.DeadlineIn, d.Age = seconds(deadlineIn), seconds(age)
+	d.AgeSeconds = age
+	return d, nil
+}

@@ -1,0 +1,72 @@
+package desk
+
+import (
+	"time"
+
+	"billonce/internal/advisory"
+	"billonce/internal/billing"
+)
+
+// Status is what an operator sees of a book of invoices.
+type Status struct {
+	At           time.Time               `json:"at"`
+	TimeZone     string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
+	Pending      int64                   `json:"pending"`
+	Deliveries   map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
+	Estimated    bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
+	SentToday    int64                   `json:"sent_today"`
+	Sending      Sending                 `json:"sending"`
+	RetryDueAt   *time.Time              `json:"retry_due_at,omitempty"` // the next one
+	RetryDueIn   time.Duration           `json:"-"`
+	Failed       []FailedReason          `json:"failed"`
+	InDoubtSince *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
+	InDoubtFor   time.Duration           `json:"-"`
+	Runs         []Run                   `json:"runs"` // the last ones, youngest first
+	RunLock      RunLock                 `json:"run_lock"`
+	InvoiceLocks int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
+}
+
+// FailedReason is why deliveries failed.
+type FailedReason struct {
+	Count      int64             `json:"count"`
+	HTTPStatus int               `json:"http_status,omitempty"`
+	Error      string            `json:"error"`   // of one of them
+	Example    billing.InvoiceID `json:"example"` // one of them
+}
+
+// RunLock says who holds the run lock, and under which key pg_locks shows it.
+type RunLock struct {
+	Name    string            `json:"name"`
+	Key     string            `json:"key"` // classid,objid in pg_locks
+	Holders []advisory.Holder `json:"holders"`
+}
+
+// Sending tells the deliveries that are under way from those whose runner is gone.
+type Sending struct {
+	Alive    []AliveRunner `json:"alive"`
+	Orphaned int           `json:"orphaned"` // nobody holds their locks: a run takes them over
+	// AtLeast: more invoices are pending than were looked up.
+	AtLeast bool `json:"at_least"`
+}
+
+// AliveRunner is a runner that has deliveries under way.
+type AliveRunner struct {
+	Application string    `json:"application"`
+	Count       int       `json:"count"`
+	Since       time.Time `json:"since"` // its oldest intent
+}
+
+// Run is a row of the ledger's runs.
+type Run struct {
+	ID          string           `json:"run_id"`
+	Name        string           `json:"name"`
+	Strategy    string           `json:"lock_strategy"`
+	RunLock     string           `json:"run_lock"`
+	Application string           `json:"application"`
+	Version     string           `json:"version"`
+	StartedAt   time.Time        `json:"started_at"`
+	FinishedAt  *time.Time       `json:"finished_at,omitempty"`
+	ExitCode    *int             `json:"exit_code,omitempty"`
+	Summary     *billing.Summary `json:"summary,omitempty"`
+	Alive       bool             `json:"alive"` // not finished, and its process is connected
+}

@@ -1,0 +1,54 @@
+package desk
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"billonce/internal/billing"
+	"billonce/internal/words"
+)
+
+// InWords is what a run came to, as a person would say it.
+func InWords(s billing.Summary, code int) string {
+	parts := []string{fmt.Sprintf("%s sent", words.Count(s.Sent))}
+	for _, p := range []struct {
+		n    int64
+		what string
+	}{
+		{s.Failed, "failed (the API refused them)"},
+		{s.InDoubt, "in doubt"},
+		{s.Retry, "to be tried again"},
+		{s.HeldByOther, "held by others"},
+		{s.Recovered, "recovered from a runner that died"},
+		{int64(s.EarlierCancelled), "cancelled by a person"},
+		{int64(s.AlreadySent), "pending again though sent: not sent twice"},
+		{s.InvoiceGone, "deleted or taken back while being sent"},
+		{s.Unrendered, "whose requests can't be built"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", words.Count(p.n), p.what))
+		}
+	}
+	text := fmt.Sprintf("%s: %s in %s", howItEnded(s, code), strings.Join(parts, ", "), s.Elapsed.Round(time.Millisecond))
+	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); s.Sent > 0 {
+		text += fmt.Sprintf(" (%s a second)", words.Count(int64(rate)))
+	}
+	return text
+}
+
+func howItEnded(s billing.Summary, code int) string {
+	switch {
+	case s.Stopped == billing.StoppedByLimit:
+		return "RUN_LIMIT reached"
+	case s.Stopped == billing.StoppedByCanary:
+		return "stopped: not all invoices of RUN_CANARY were accepted, and the rest was not sent"
+	case s.Stopped != "":
+		return fmt.Sprintf("stopped early (%s), the next run goes on", strings.ReplaceAll(string(s.Stopped), "_", " "))
+	case code == billing.ExitStopped:
+		return "done for now, the next run goes on"
+	case code == billing.ExitPerson:
+		return "done, and a person is needed (see `batch status`)"
+	}
+	return "done"
+}
