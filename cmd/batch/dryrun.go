@@ -38,9 +38,11 @@ func dryRun(ctx context.Context, out io.Writer, runner *billing.Runner, client *
 	}
 	var b strings.Builder
 	printRehearsal(&b, total, ids, sum.String())
-	b.WriteString("\n")
-	if err := client.PrintMeanings(&b); err != nil {
-		return billing.ExitError, err
+	if client.HasRules() {
+		b.WriteString("\n")
+		if err := client.PrintMeanings(&b); err != nil {
+			return billing.ExitError, err
+		}
 	}
 	if first != nil {
 		request, err := client.Describe(ctx, *first)

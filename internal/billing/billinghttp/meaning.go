@@ -21,6 +21,9 @@ func (c *Client) Warnings() []string {
 	return all
 }
 
+// HasRules says whether the user says what replies mean.
+func (c *Client) HasRules() bool { return !c.outcomes.Empty() || !c.findings.Empty() }
+
 // PrintMeanings prints what each status means now, of a request and of a look-up.
 func (c *Client) PrintMeanings(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

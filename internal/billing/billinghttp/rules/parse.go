@@ -191,3 +191,6 @@ func (s *Set) Warnings() []string {
 	}
 	return s.warnings
 }
+
+// Empty says that there is no rule.
+func (s *Set) Empty() bool { return s == nil || len(s.rules) == 0 }
