@@ -23,7 +23,7 @@ invoices and to set the columns that INVOICES_MARK_SENT names, and to write the
 ledger. Say it at each upgrade: new tables need new grants.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
 				if err := proveSession(ctx, d); err != nil {
 					return &exitError{exitCodeOf(err), err}
 				}
@@ -31,7 +31,7 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 				if rebind {
 					migrate = pgstore.Rebind
 				}
-				m, err := migrate(ctx, d.lock, bookOf(c))
+				m, err := migrate(ctx, d.lock, c.book)
 				if err != nil {
 					return configurationFault(err)
 				}
@@ -62,11 +62,11 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 
 // grant shows the statements whatever becomes of them: the invoices may belong to
 // somebody else, who then has to run them.
-func (a app) grant(ctx context.Context, c config, d *database, role string) error {
+func (a app) grant(ctx context.Context, c settings, d *database, role string) error {
 	if role == "" {
 		return nil
 	}
-	statements, err := bookOf(c).Grant(ctx, d.main, role)
+	statements, err := pgstore.Grant(ctx, d.main, c.book, role)
 	if err != nil && len(statements) > 0 {
 		return fmt.Errorf("grant role %s its rights: %w; have the owner of the invoices run:\n%s", role, err, strings.Join(statements, "\n"))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +15,7 @@ import (
 	"billonce/internal/billing/billinghttp"
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/config"
 	"billonce/internal/metrics"
 	"billonce/internal/tracing"
 )
@@ -29,10 +29,10 @@ func (a app) runCommand() *cobra.Command {
 		Long: `run sends every pending invoice of INVOICES_TABLE to BILLING_URL once, and ends
 when nothing is left that it could send. Any number of runs may be started at
 the same moment. The environment configures it: see ` + "`batch help environment`" + `.
-Its flags are for people.` + "\n" + exitCodesHelp,
+Its flags are for people.` + "\n" + config.ExitCodes(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.config(needDatabase | needBilling)
+			c, err := a.settings(config.Database | config.Billing)
 			if err != nil {
 				return a.refuse(err)
 			}
@@ -60,7 +60,7 @@ type runFlags struct {
 // execution is one run on its way from configuration to exit code.
 type execution struct {
 	app
-	config config
+	config settings
 	flags  runFlags
 	id     uuid.UUID
 	view   *terminal
@@ -70,7 +70,7 @@ type execution struct {
 	store  *pgstore.Store
 }
 
-func (a app) batchRun(ctx context.Context, c config, flags runFlags) (int, error) {
+func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, error) {
 	view := newTerminal(a.stderr, c)
 	defer view.close()
 	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
@@ -84,19 +84,16 @@ func (a app) batchRun(ctx context.Context, c config, flags runFlags) (int, error
 
 func (e *execution) execute(ctx context.Context) (code int, err error) {
 	c := e.config
-	if err := bookOf(c).Check(); err != nil {
-		return billing.ExitUsage, err
-	}
-	client, err := billingClient(c)
+	client, err := billinghttp.New(c.api)
 	if err != nil {
 		return billing.ExitUsage, err
 	}
 	defer client.Close()
 	e.client = client
-	for _, w := range c.warnings() {
+	for _, w := range c.Warnings() {
 		e.log.Warn().Msg(w)
 	}
-	e.log.Debug().Any("config", c.redacted()).Msg("configuration")
+	e.log.Debug().Any("config", c.Redacted()).Msg("configuration")
 
 	if e.db, err = e.openDatabase(ctx, c); err != nil {
 		return exitCodeOf(err), err
@@ -134,7 +131,7 @@ func (e *execution) openStore(ctx context.Context) error {
 		return err
 	}
 	cfg := pgstore.Config{
-		Conn: e.db.main, Pooled: e.db.pooled, Book: bookOf(c), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
+		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book, RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
 		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Only: e.flags.only, Log: e.log,
 	}
 	proof := make(chan error, 1)
@@ -249,20 +246,6 @@ func releaseRunLock(ctx context.Context, lock *pgstore.KeptRunLock) error {
 		return nil
 	}
 	return lock.Release(context.WithoutCancel(ctx))
-}
-
-func billingClient(c config) (*billinghttp.Client, error) {
-	paths, err := bookOf(c).ReplyPaths()
-	if err != nil {
-		return nil, err
-	}
-	return billinghttp.New(billinghttp.Config{
-		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Header: http.Header(c.BillingHeaders),
-		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth, Signing: c.BillingSigningSecret,
-		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Success: c.BillingSuccess, Timeout: c.BillingTimeout,
-		ReplyID: c.BillingReplyID, ReplyValues: paths,
-		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
-	})
 }
 
 func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {

@@ -29,13 +29,15 @@ type Client struct {
 	columns       []string
 	body          renderBody // nil: requests have no body
 	method        string
-	host          string // of the Host header; empty: the URL's
+	host          string      // of the Host header; empty: the URL's
+	common        http.Header // BILLING_HEADERS
 	header        http.Header
 	lookupHeader  http.Header
 	secretHeaders map[string]bool
 	success       *regexp.Regexp
 	answers       answers
 	signer        *signer
+	tls           *tls.Config // nil: nothing particular
 	timeout       time.Duration
 	redactor      redactor
 

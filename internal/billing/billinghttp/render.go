@@ -55,6 +55,10 @@ func parseBody(text string) (renderBody, error) {
 	case strings.EqualFold(strings.TrimSpace(text), "row"), strings.EqualFold(strings.TrimSpace(text), "none"):
 		return nil, fmt.Errorf("is written %s in lower case, without spaces", strings.ToLower(strings.TrimSpace(text)))
 	}
+	if isToken(text) {
+		// A misspelt word is a valid template: it would be every request's body.
+		return nil, errors.New("is neither row nor none nor a template")
+	}
 	t, err := template.New("body").Option("missingkey=error").Funcs(functions()).Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("is no template: %s; write row, none or a text/template", strings.TrimPrefix(err.Error(), "template: "))

@@ -92,7 +92,7 @@ func (c *Claimer) startWatch(ctx context.Context) <-chan struct{} {
 func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool, error) {
 	locks := make([]advisory.Key, len(ids))
 	for i, id := range ids {
-		key, err := advisory.ObjectKey(c.store.book.Namespace, string(id), c.store.integerKey())
+		key, err := advisory.ObjectKey(c.store.place.book.Namespace, string(id), c.store.integerKey())
 		if err != nil {
 			return nil, fmt.Errorf("form the lock key of invoice %s: %w", id, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 )
@@ -23,7 +24,7 @@ func openStore(t testing.TB, cfg *pgx.ConnConfig, strategy string) (*pgstore.Sto
 	t.Helper()
 	id := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: book.Demo(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func TestClaimsBeginOnGivenConnections(t *testing.T) {
 		given[i] = conn
 	}
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)

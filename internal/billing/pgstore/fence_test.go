@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
@@ -78,7 +79,7 @@ func TestP1FenceHoldsOneOfAGroup(t *testing.T) {
 			cfg := seeded(t, 3)
 			theirs, _ := openStore(t, cfg, "advisory")
 			sending(t, theirs, "2")
-			c := pgstore.Config{Conn: cfg, Pooled: pooled, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true}
+			c := pgstore.Config{Conn: cfg, Pooled: pooled, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true}
 			if pooled {
 				var err error
 				if c.Conn, err = pgstore.ParseURL(pgtest.PgBouncer(t, cfg.ConnString(), "transaction"), "test"); err != nil {

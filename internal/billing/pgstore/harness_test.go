@@ -14,17 +14,12 @@ import (
 	"go.uber.org/goleak"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp/pgtest"
 )
-
-func demoBook() pgstore.Book {
-	return pgstore.Book{
-		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
-	}
-}
 
 func TestMain(m *testing.M) {
 	code := pgtest.Main(m)
@@ -46,7 +41,7 @@ func newDB(t testing.TB) *pgx.ConnConfig {
 		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 			return err
 		}
-		_, err = pgstore.Migrate(ctx, cfg, demoBook())
+		_, err = pgstore.Migrate(ctx, cfg, book.Demo())
 		return err
 	})
 	cfg, err := pgstore.ParseURL(url, "test")
@@ -126,15 +121,15 @@ func settlingOf(l engine.Ledger) settling {
 
 func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, change func(*engine.Config)) *runner {
 	t.Helper()
-	return newBookRunner(t, cfg, demoBook(), a, strategy, change)
+	return newBookRunner(t, cfg, book.Demo(), a, strategy, change)
 }
 
-func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api, strategy string, change func(*engine.Config)) *runner {
+func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strategy string, change func(*engine.Config)) *runner {
 	t.Helper()
 	id := uuid.New()
 	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)
 	store, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: book, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
+		Conn: cfg, Book: b, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +163,7 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api,
 // resolve writes a person's decision.
 func resolve(t *testing.T, cfg *pgx.ConnConfig, id billing.InvoiceID, to billing.State) {
 	t.Helper()
-	person, err := pgdesk.Open(t.Context(), cfg, demoBook())
+	person, err := pgdesk.Open(t.Context(), cfg, pgstore.DeskBook{Book: book.Demo()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/tern/v2/migrate"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/sql"
 )
@@ -68,7 +69,7 @@ func TestUpgradeOfAFilledLedger(t *testing.T) {
 	const all = `select string_agg((to_jsonb(d) - array['reply_id', 'key_version', 'retry_since', 'submitted_at', 'request_sha256', 'lookup_sha256',
 		'reply', 'amount', 'currency'])::text, E'\n' order by invoice_id) from billonce.deliveries d`
 	before := query[string](t, cfg, all)
-	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+	m, err := pgstore.Migrate(t.Context(), cfg, book.Demo())
 	if err != nil || m.From != 1 || m.To < 2 {
 		t.Fatalf("%+v, %v", m, err)
 	}
@@ -90,7 +91,7 @@ func TestUpgradeBeforeTheTable(t *testing.T) {
 	cfg := emptyDB(t)
 	ledgerOf(t, cfg, 1, "bigint")
 	execute(t, cfg, "create table invoices (id uuid primary key default gen_random_uuid(), pending boolean default true, sent_at timestamptz)")
-	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+	m, err := pgstore.Migrate(t.Context(), cfg, book.Demo())
 	if err != nil || m.Retyped != "bigint" || m.KeyType != "uuid" {
 		t.Fatalf("%+v, %v", m, err)
 	}

@@ -18,7 +18,7 @@ import (
 // first.
 func (s *Store) Start(ctx context.Context, place float64) (*billing.InvoiceID, error) {
 	switch {
-	case s.keyType == "uuid":
+	case s.place.keyType == "uuid":
 		id := billing.InvoiceID(uuidAt(place).String())
 		return &id, nil
 	case !s.integerKey():

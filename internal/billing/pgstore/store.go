@@ -19,6 +19,7 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 )
 
 // Claims is how many claims a run has open at the same time, MostClaims where slow
@@ -32,7 +33,7 @@ const (
 type Config struct {
 	Conn           *pgx.ConnConfig
 	Pooled         bool // Conn leads through a pooler: nothing may be left in a session
-	Book           Book
+	Book           book.Book
 	RunID          uuid.UUID
 	Strategy       string              // advisory or row
 	LongestRequest time.Duration       // a lock must outlive it
@@ -45,14 +46,11 @@ type Config struct {
 // Store is one run's access to PostgreSQL. It is the engine's Scanner and its
 // Ledger, and makes its Claimers.
 type Store struct {
+	fitted
 	cfg     Config
-	book    Book
-	keyType string
-	sql     statements
 	writer  link
 	settler link
 	room    room
-	mark    markSent
 
 	mu    sync.Mutex
 	spare []*pgx.Conn // for claims
@@ -62,13 +60,14 @@ type Store struct {
 // missing, older or newer (*SchemaError), no such table, a fragment that is
 // not SQL (*UserSQLError).
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{cfg: cfg, book: cfg.Book}
+	s := &Store{cfg: cfg}
 	if cfg.Pooled {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
 	s.writer, s.settler = s.newLink(), s.newLink()
-	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if err := s.prepare(ctx, conn); err != nil {
+	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0})
+		if err != nil {
 			return err
 		}
 		table, err := advisory.ReadTable(ctx, conn)
@@ -96,57 +95,6 @@ func (s *Store) TakeForClaims(ctx context.Context, conns ...*pgx.Conn) {
 	}
 }
 
-// prepare looks at the schema and the tables, and makes the statements for them.
-func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
-	if err := s.book.checkSchema(ctx, conn); err != nil {
-		return err
-	}
-	keyType, err := s.book.keyType(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if err := s.book.checkLedgerType(ctx, conn, keyType); err != nil {
-		return err
-	}
-	n, err := s.book.sqlNames(keyType, s.cfg.Row, s.cfg.Columns)
-	if err != nil {
-		return err
-	}
-	s.keyType, n.Only = keyType, len(s.cfg.Only) > 0
-	if s.mark, err = s.book.markSent(); err != nil {
-		return err
-	}
-	if s.sql, err = newStatements(n); err != nil {
-		return err
-	}
-	if err := s.checkFragments(ctx, conn); err != nil {
-		return err
-	}
-	return s.checkIDs(ctx, conn)
-}
-
-// checkIDs refuses a pending invoice without an id: no page of a scan has it, so that
-// it would be passed over in silence.
-func (s *Store) checkIDs(ctx context.Context, conn *pgx.Conn) error {
-	n, err := s.book.parse()
-	if err != nil {
-		return err
-	}
-	var required, missing bool
-	err = conn.QueryRow(ctx, "select attnotnull from pg_attribute where attrelid = to_regclass($1) and attname = $2",
-		n.invoices.Sanitize(), n.id[0]).Scan(&required)
-	if err == nil && !required {
-		err = conn.QueryRow(ctx, s.sql.missingID).Scan(&missing)
-	}
-	switch {
-	case err != nil:
-		return fmt.Errorf("look for pending invoices without an id: %w", err)
-	case missing:
-		return fmt.Errorf("INVOICES_ID: %w: a pending invoice has none (it is NULL); give it one, or take it out of INVOICES_PENDING", ErrNotUnique)
-	}
-	return nil
-}
-
 // Close ends the store's connections.
 func (s *Store) Close(ctx context.Context) error {
 	return errors.Join(s.writer.close(ctx), s.settler.close(ctx))
@@ -171,7 +119,7 @@ func (s *Store) takeSpare() (conn *pgx.Conn) {
 	return conn
 }
 
-func (s *Store) integerKey() bool { return isInteger(s.keyType) }
+func (s *Store) integerKey() bool { return isInteger(s.place.keyType) }
 
 func isInteger(keyType string) bool { return keyType == "bigint" || keyType == "integer" }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/sql"
@@ -117,7 +118,7 @@ func TestOlderRunGoesOnAfterMigrate(t *testing.T) {
 				want = "1:sent:-:1:false 2:retry:retry:1:true 3:failed:failed:1:false 4:in_doubt:in_doubt:1:false 5:cancelled:-:1:false 6:sending:-:1:false " + want
 			}
 
-			if m, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil || m.From != 3 || m.To != 4 {
+			if m, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil || m.From != 3 || m.To != 4 {
 				t.Fatalf("%+v, %v", m, err)
 			}
 
@@ -198,7 +199,7 @@ func TestMigrateFollowsAWidenedKey(t *testing.T) {
 	t.Parallel()
 	cfg := emptyDB(t)
 	execute(t, cfg, "create table invoices (id integer primary key, pending boolean default true, sent_at timestamptz); insert into invoices values (1)")
-	if _, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil {
+	if _, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil {
 		t.Fatal(err)
 	}
 	a := api{reply: func(billing.Request, int) billing.Reply { return billing.Reply{Outcome: billing.Unknown, Status: 500} }}
@@ -206,11 +207,11 @@ func TestMigrateFollowsAWidenedKey(t *testing.T) {
 	const line = "select d::text from billonce.deliveries d where invoice_id = 1"
 	before := query[string](t, cfg, line)
 	execute(t, cfg, "alter table invoices alter column id type bigint; insert into invoices values (3000000000)")
-	_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory"})
+	_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory"})
 	if !errors.Is(err, pgstore.ErrKeyType) || !strings.Contains(err.Error(), "run `batch migrate`") || strings.Contains(err.Error(), "LEDGER_SCHEMA") {
 		t.Errorf("%v", err)
 	}
-	if m, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil || m.Retyped != "integer" {
+	if m, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil || m.Retyped != "integer" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	if after := query[string](t, cfg, line); after != before {
@@ -222,7 +223,7 @@ func TestMigrateFollowsAWidenedKey(t *testing.T) {
 		t.Errorf("requests %v", b.requests)
 	}
 	execute(t, cfg, "drop table invoices; create table invoices (id text primary key, pending boolean default true, sent_at timestamptz)")
-	if _, err := pgstore.Migrate(t.Context(), cfg, demoBook()); !errors.Is(err, pgstore.ErrKeyType) || strings.Contains(err.Error(), "LEDGER_SCHEMA") {
+	if _, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); !errors.Is(err, pgstore.ErrKeyType) || strings.Contains(err.Error(), "LEDGER_SCHEMA") {
 		t.Errorf("with a delivery in doubt: %v", err)
 	}
 }
@@ -232,21 +233,21 @@ func TestLedgerBelongsToOneTable(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
 	execute(t, cfg, "create table credit_notes (like invoices including all)")
-	book := demoBook()
-	book.Invoices = "credit_notes"
+	b := book.Demo()
+	b.Invoices = book.Name{"credit_notes"}
 	open := func() error {
-		s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: book, RunID: uuid.New(), Strategy: "advisory"})
+		s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: b, RunID: uuid.New(), Strategy: "advisory"})
 		if err == nil {
 			err = s.Close(t.Context())
 		}
 		return err
 	}
-	for _, err := range []error{open(), func() error { _, err := pgstore.Migrate(t.Context(), cfg, book); return err }()} {
+	for _, err := range []error{open(), func() error { _, err := pgstore.Migrate(t.Context(), cfg, b); return err }()} {
 		if !errors.Is(err, pgstore.ErrOtherTable) || !strings.Contains(err.Error(), "LEDGER_SCHEMA") || !strings.Contains(err.Error(), "--rebind") {
 			t.Errorf("%v", err)
 		}
 	}
-	m, err := pgstore.Rebind(t.Context(), cfg, book)
+	m, err := pgstore.Rebind(t.Context(), cfg, b)
 	if err != nil || !strings.Contains(m.Was, `"invoices"`) || !strings.Contains(m.Is, `"credit_notes"`) {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -274,7 +275,7 @@ func TestMigrateGivesWay(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+		_, err := pgstore.Migrate(t.Context(), cfg, book.Demo())
 		done <- err
 	}()
 	const waiting = `select count(*) from pg_locks where not granted and relation = 'billonce.deliveries'::regclass`

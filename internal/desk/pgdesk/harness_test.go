@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk/pgdesk"
@@ -30,11 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func demoBook() pgstore.Book {
-	return pgstore.Book{
-		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
-	}
-}
+func demoBook() pgstore.DeskBook { return pgstore.DeskBook{Book: book.Demo()} }
 
 // seeded is a database with the demo's table, its ledger, and n pending invoices.
 func seeded(t *testing.T, n int) *pgx.ConnConfig {
@@ -47,7 +44,7 @@ func seeded(t *testing.T, n int) *pgx.ConnConfig {
 		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 			return err
 		}
-		_, err = pgstore.Migrate(ctx, cfg, demoBook())
+		_, err = pgstore.Migrate(ctx, cfg, book.Demo())
 		return err
 	})
 	cfg, err := pgstore.ParseURL(url, "test")
@@ -79,7 +76,7 @@ func openStore(t *testing.T, cfg *pgx.ConnConfig, strategy string) (*pgstore.Sto
 	t.Helper()
 	id := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: book.Demo(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)

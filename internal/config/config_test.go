@@ -1,9 +1,8 @@
-package main
+package config
 
 import (
 	"errors"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"billonce/internal/fault"
 )
 
 const canary = "c4n4ry-s3cr3t"
@@ -23,12 +24,13 @@ func working() map[string]string {
 	}
 }
 
-func load(values map[string]string, need needs) (config, error) {
+func load(values map[string]string, need Needs) (Config, error) {
 	var environ []string
 	for name, value := range values {
 		environ = append(environ, name+"="+value)
 	}
-	return loadConfig(lookupIn(environ), need, namesIn(environ)...)
+	c, faults := Load(environ, need)
+	return c, Join(faults)
 }
 
 func with(changes map[string]string) map[string]string {
@@ -43,8 +45,8 @@ func faultsIn(t *testing.T, err error) []string {
 	if err == nil {
 		return nil
 	}
-	if _, ok := errors.AsType[*configError](err); !ok {
-		t.Fatalf("got a %T, want a *configError: %v", err, err)
+	if _, ok := errors.AsType[*fault.Error](err); !ok {
+		t.Fatalf("got a %T, want a *fault.Error: %v", err, err)
 	}
 	if strings.Contains(err.Error(), canary) {
 		t.Errorf("the error shows a secret:\n%v", err)
@@ -59,12 +61,12 @@ func faultsIn(t *testing.T, err error) []string {
 
 func TestLoadConfigDefaults(t *testing.T) {
 	t.Parallel()
-	c, err := load(working(), needDatabase|needBilling)
+	c, err := load(working(), Database|Billing)
 	if err != nil {
 		t.Fatal(err)
 	}
 	url := working()["DATABASE_URL"]
-	want := config{
+	want := Config{
 		DatabaseURL: url, LockDatabaseURL: url,
 		LockStrategy: "advisory", RunLock: "exclusive", RunName: "invoices",
 		Linger: time.Minute, DrainTimeout: 35 * time.Second, ClaimSize: 500, Concurrency: 64,
@@ -74,10 +76,10 @@ func TestLoadConfigDefaults(t *testing.T) {
 		BillingIdempotencyTTL: 24 * time.Hour, BillingTimeout: 30 * time.Second,
 		BillingMaxAttempts: 5, BillingBreaker: 20, LogLevel: "info", LogFormat: "auto",
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, cmp.AllowUnexported(Config{})); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)
 	}
-	if w := c.warnings(); len(w) > 0 {
+	if w := c.Warnings(); len(w) > 0 {
 		t.Errorf("the defaults warn: %q", w)
 	}
 }
@@ -88,29 +90,22 @@ func TestLoadConfigValues(t *testing.T) {
 		"DATABASE_URL": "embedded\n", "RUN_NAME": "nightly", "RUN_LOCK": "shared",
 		"RUN_DEADLINE": "2h", "RUN_LIMIT": "7", "LINGER": "0s", "BILLING_RATE": "2.5",
 		"BILLING_URL":        "http://localhost:8080/bill?invoice={id}",
-		"BILLING_HEADERS":    `X-Team: billing, Accept: text/html\, text/plain,x-team:two`,
+		"BILLING_HEADERS":    "X-Team: billing\nAccept: text/html\n",
 		"BILLING_SUCCESS":    `"ok":\s*true`,
 		"BILLING_LOOKUP_URL": "http://localhost:8080/bill/{id}",
 		"BILLING_BODY":       `{"amount": {{json .amount_cents}}}`, "BILLING_IDEMPOTENT": "true",
 		"METRICS_ADDR": ":9090", "PUSHGATEWAY_URL": "http://push:9091", "BILLING_TOKEN": "",
 		"INVOICES_PENDING": "state = '=\xff\"\\'",
-	}, needDatabase|needBilling)
+	}, Database|Billing)
 	if err != nil {
 		t.Fatal(err)
-	}
-	wantHeaders := headers{"X-Team": {"billing", "two"}, "Accept": {"text/html, text/plain"}}
-	if diff := cmp.Diff(wantHeaders, c.BillingHeaders); diff != "" {
-		t.Errorf("BILLING_HEADERS (-want +got):\n%s", diff)
-	}
-	if got := http.Header(c.BillingHeaders).Get("accept"); got == "" {
-		t.Error("header names are not canonical")
 	}
 	if !c.BillingSuccess.MatchString(`{"ok": true}`) {
 		t.Error("BILLING_SUCCESS does not match what it should")
 	}
-	if c.DatabaseURL != embedded || c.LockDatabaseURL != embedded || c.RunName != "nightly" ||
+	if c.DatabaseURL != Embedded || c.LockDatabaseURL != Embedded || c.RunName != "nightly" ||
 		c.RunDeadline != 2*time.Hour || c.RunLimit != 7 || c.Linger != 0 || c.BillingRate != 2.5 ||
-		!c.BillingIdempotent || c.InvoicesPending != "state = '=\xff\"\\'" {
+		!c.BillingIdempotent || c.BillingHeaders != "X-Team: billing\nAccept: text/html" || c.InvoicesPending != "state = '=\xff\"\\'" {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -119,15 +114,15 @@ func TestLoadConfigNeeds(t *testing.T) {
 	t.Parallel()
 	const noDatabase = "DATABASE_URL: is required; set it or DATABASE_URL_FILE"
 	for name, test := range map[string]struct {
-		need   needs
+		need   Needs
 		values map[string]string
 		want   []string
 	}{
-		"run":       {needDatabase | needBilling, nil, []string{noDatabase, "BILLING_URL: is required"}},
-		"migrate":   {needDatabase, nil, []string{noDatabase}},
-		"fake-api":  {needNothing, nil, nil},
-		"empty":     {needDatabase, map[string]string{"DATABASE_URL": ""}, []string{"DATABASE_URL: is required, and is set to nothing; set it or DATABASE_URL_FILE"}},
-		"only what": {needDatabase, map[string]string{"DATABASE_URL": "embedded"}, nil},
+		"run":       {Database | Billing, nil, []string{noDatabase, "BILLING_URL: is required"}},
+		"migrate":   {Database, nil, []string{noDatabase}},
+		"fake-api":  {Nothing, nil, nil},
+		"empty":     {Database, map[string]string{"DATABASE_URL": ""}, []string{"DATABASE_URL: is required, and is set to nothing; set it or DATABASE_URL_FILE"}},
+		"only what": {Database, map[string]string{"DATABASE_URL": "embedded"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,16 +137,16 @@ func TestLoadConfigNeeds(t *testing.T) {
 func TestLoadConfigListsAllFaultsInOrder(t *testing.T) {
 	t.Parallel()
 	_, err := load(map[string]string{
-		"DATABASE_URL": "host", "RUN_LOCK": "none", "CLAIM_SIZE": "0", "CONCURRENCY": "many",
-		"BILLING_HEADERS": canary, "BILLING_TIMEOUT": "abc", "LOG_LEVEL": "loud", "BILLING_RAET": "1",
-	}, needDatabase|needBilling)
+		"DATABASE_URL": "embedded", "LOCK_DATABASE_URL": "host", "RUN_LOCK": "none", "CLAIM_SIZE": "0", "CONCURRENCY": "many",
+		"BILLING_SUCCESS": "(" + canary, "BILLING_TIMEOUT": "abc", "LOG_LEVEL": "loud", "BILLING_RAET": "1",
+	}, Database|Billing)
 	want := `read the environment:
-  DATABASE_URL: is not a PostgreSQL connection string; write for example postgres://user@host:5432/database, or embedded to try things out
+  LOCK_DATABASE_URL: names another server than DATABASE_URL, one of which is embedded; unset it
   RUN_LOCK: "none" is not one of exclusive, shared, off
   CLAIM_SIZE: "0" is below 1
   CONCURRENCY: "many" is not a whole number
   BILLING_URL: is required
-  BILLING_HEADERS: entry 1 is not "Name: value"; write a comma within a value as \,
+  BILLING_SUCCESS: is not a regular expression: missing closing )
   BILLING_TIMEOUT: "abc" is not a duration; write for example 30s
   BILLING_RAET: is not known; did you mean BILLING_RATE?
   LOG_LEVEL: "loud" is not one of trace, debug, info, warn, error
@@ -170,6 +165,21 @@ func TestLoadConfigMisspelt(t *testing.T) {
 		"BILLING_TOKENFILE":       "BILLING_TOKEN_FILE",
 		"INVOICES_MARKSENT":       "INVOICES_MARK_SENT",
 		"LOCK_STATEGY":            "LOCK_STRATEGY",
+		"CONCURENCY":              "CONCURRENCY",
+		"INVOICE_TABLE":           "INVOICES_TABLE",
+		"INVOICE_ID":              "INVOICES_ID",
+		"BILING_TOKEN":            "BILLING_TOKEN",
+		"BILLING_URI":             "BILLING_URL", // which of the two was meant?
+		"RUNLOCK":                 "RUN_LOCK",
+		"LEDGER_SHEMA":            "LEDGER_SCHEMA",
+		"CLAIMSIZE":               "CLAIM_SIZE",
+		"LINGERS":                 "LINGER",
+		"DRAIN_TIME_OUT":          "DRAIN_TIMEOUT",
+		"RUNNER_NAME":             "",
+		"RUNNER_LOCK":             "",
+		"LOCKFILE":                "",
+		"LOCK_FILE":               "",
+		"KUBERNETES_SERVICE_HOST": "",
 		"DATABASE_URI":            "", // DATABASE_URL is set, so this is somebody else's
 		"INVOICES_DB":             "",
 		"RUN_LOG":                 "",
@@ -192,7 +202,7 @@ func TestLoadConfigMisspelt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := load(with(map[string]string{name: "1"}), needDatabase|needBilling)
+			_, err := load(with(map[string]string{name: "1"}), Database|Billing)
 			var want []string
 			if suggestion != "" {
 				want = []string{name + ": is not known; did you mean " + suggestion + "?"}
@@ -243,16 +253,73 @@ func TestLoadConfigSecretFiles(t *testing.T) {
 				"the file is empty":                        write("\n"),
 				"the file has more than 65536 bytes":       write(strings.Repeat("x", 65537)),
 			} {
-				_, err := load(with(map[string]string{v.name: "", v.fileTwin(): twin}), needDatabase)
+				_, err := load(with(map[string]string{v.name: "", v.fileTwin(): twin}), Database)
 				if diff := cmp.Diff([]string{v.fileTwin() + ": " + want}, faultsIn(t, err)); diff != "" {
 					t.Errorf("faults (-want +got):\n%s", diff)
 				}
 			}
-			_, err = load(with(map[string]string{v.name: value, v.fileTwin(): write(value)}), needDatabase)
+			_, err = load(with(map[string]string{v.name: value, v.fileTwin(): write(value)}), Database)
 			want := v.fileTwin() + ": is set beside " + v.name + "; unset one of them"
 			if diff := cmp.Diff([]string{want}, faultsIn(t, err)); diff != "" {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What can't change money is only warned of, unless it is another program's.
+func TestLoadConfigWarnsOfNames(t *testing.T) {
+	t.Parallel()
+	c, err := load(with(map[string]string{
+		"LOGLEVEL": "debug", "METRIC_ADDR": ":9090", "POD_NAMES": "a", "DATABASE_URI": "x", "NODENAME": "n", "PUSHGATEWAY_PORT": "tcp://1",
+		"LOG_FORMATS": "json", "LOG_FORMAT": "json", "METRICS_ADDR_FILE": "/x",
+	}), Database|Billing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"LOGLEVEL is not known; did you mean LOG_LEVEL?", "METRICS_ADDR_FILE is not read: only a secret may come from a file; set METRICS_ADDR itself",
+		"METRIC_ADDR is not known; did you mean METRICS_ADDR?", "POD_NAMES is not known; did you mean POD_NAME?",
+	}
+	if diff := cmp.Diff(want, c.Warnings()); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// A file that nobody would read is a fault: what stands in it was to be said.
+func TestLoadConfigFileOfNoSecret(t *testing.T) {
+	t.Parallel()
+	_, err := load(with(map[string]string{"BILLING_BODY_FILE": "/body"}), Database|Billing)
+	want := []string{"BILLING_BODY_FILE: is not read: only a secret may come from a file; set BILLING_BODY itself"}
+	if diff := cmp.Diff(want, faultsIn(t, err)); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+}
+
+// A name that was ours says what stands for it now.
+func TestRetiredNames(t *testing.T) {
+	t.Parallel()
+	old := map[string]string{"BILLING_SUCCES": "write a rule in BILLING_OUTCOMES"}
+	faults, warnings := checkNames([]string{"BILLING_SUCCES=x", "BILLING_SUCCESS=y"}, old)
+	want := []fault.Fault{fault.New("BILLING_SUCCES", "is not read any more; write a rule in BILLING_OUTCOMES")}
+	if diff := cmp.Diff(want, faults); diff != "" || len(warnings) > 0 {
+		t.Errorf("faults (-want +got):\n%s%v", diff, warnings)
+	}
+	for name := range retired() {
+		for _, v := range variables() {
+			if name == v.name || name == v.fileTwin() {
+				t.Errorf("%s is retired, and read", name)
+			}
+		}
+	}
+}
+
+func TestLogLevelInAnyCase(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"WARNING": "warn", "warning": "warn", "Warn": "warn", "INFO": "info", "debug": "debug"} {
+		c, err := load(with(map[string]string{"LOG_LEVEL": text, "LOG_FORMAT": "JSON"}), Nothing)
+		if err != nil || c.LogLevel != want || c.LogFormat != "json" {
+			t.Errorf("%s: %s, %s, %v; want %s", text, c.LogLevel, c.LogFormat, err, want)
+		}
 	}
 }

@@ -1,50 +1,55 @@
-package main
+package config
 
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/kelseyhightower/envconfig"
 )
 
-// variable is one field of config, with its tags.
+// variable is one field of Config, with its tags.
 type variable struct {
 	field  reflect.StructField
 	name   string
+	group  string // empty: the one before it
 	def    string
 	unset  string
 	desc   string
+	form   string
 	oneof  []string
-	needed needs
+	needed Needs
 	secret bool
-	url    bool
 }
 
 func variables() []variable {
 	var all []variable
-	for field := range reflect.TypeFor[config]().Fields() {
+	for field := range reflect.TypeFor[Config]().Fields() {
 		tag := field.Tag
+		if tag == "" {
+			continue
+		}
 		v := variable{
 			field:  field,
 			name:   tag.Get("envconfig"),
+			group:  tag.Get("group"),
 			def:    tag.Get("default"),
 			unset:  tag.Get("unset"),
 			desc:   tag.Get("desc"),
+			form:   tag.Get("form"),
 			oneof:  strings.Fields(tag.Get("oneof")),
 			secret: tag.Get("secret") == "true",
-			url:    tag.Get("url") == "true",
 		}
 		switch tag.Get("needed") {
 		case "database":
-			v.needed = needDatabase
+			v.needed = Database
 		case "billing":
-			v.needed = needBilling
+			v.needed = Billing
 		}
 		all = append(all, v)
 	}
@@ -54,15 +59,19 @@ func variables() []variable {
 // fileTwin is the variable that names a file with the secret in it.
 func (v variable) fileTwin() string { return v.name + "_FILE" }
 
-func (v variable) valueIn(c *config) reflect.Value {
+func (v variable) valueIn(c *Config) reflect.Value {
 	return reflect.ValueOf(c).Elem().FieldByIndex(v.field.Index)
 }
 
 // decodeInto sets the variable's field and returns what is wrong with text.
-func (v variable) decodeInto(c *config, text string) (problem string) {
+func (v variable) decodeInto(c *Config, text string) (problem string) {
+	text = v.word(text)
 	value, err := v.decode(text)
 	if err != nil {
 		return v.explain(text, err)
+	}
+	if problem := checkForm(v.form, text); problem != "" {
+		return problem
 	}
 	if len(v.oneof) > 0 && !slices.Contains(v.oneof, text) {
 		return fmt.Sprintf("%s is not one of %s", quote(text), strings.Join(v.oneof, ", "))
@@ -72,6 +81,17 @@ func (v variable) decodeInto(c *config, text string) (problem string) {
 	}
 	v.valueIn(c).Set(value)
 	return ""
+}
+
+// word is text as oneof has it.
+func (v variable) word(text string) string {
+	if v.field.Tag.Get("anycase") == "true" {
+		text = strings.ToLower(text)
+	}
+	if other, one, found := strings.Cut(v.field.Tag.Get("alias"), "="); found && text == other {
+		return one
+	}
+	return text
 }
 
 // decode has envconfig parse one text for one field. envconfig by itself stops
@@ -115,26 +135,48 @@ func (v variable) explain(text string, err error) string {
 }
 
 func (v variable) outOfBounds(value reflect.Value, text string) string {
-	if !value.CanInt() {
-		return ""
-	}
-	if value.Type() != reflect.TypeFor[time.Duration]() && len(text) > 1 && text[0] == '0' {
+	number := v.number(value)
+	switch {
+	case math.IsNaN(number), math.IsInf(number, 0):
+		return quote(text) + " is not a number"
+	case value.Kind() == reflect.Int && len(text) > 1 && text[0] == '0':
 		return quote(text) + " would be octal; write it without the leading zero"
 	}
 	low, high := v.field.Tag.Get("min"), v.field.Tag.Get("max")
-	if low != "" && value.Int() < v.bound(low) {
+	if low != "" && number < v.bound(low) {
 		return quote(text) + " is below " + low
 	}
-	if high != "" && value.Int() > v.bound(high) {
+	if high != "" && number > v.bound(high) {
 		return quote(text) + " is above " + high
 	}
 	return ""
 }
 
-func (v variable) bound(text string) int64 {
+// number is what bounds are compared with; 0 where the type has none. No bound is so
+// large that a float64 would round it.
+func (v variable) number(value reflect.Value) float64 {
+	switch {
+	case value.CanInt():
+		return float64(value.Int())
+	case value.CanFloat():
+		return value.Float()
+	}
+	return 0
+}
+
+func (v variable) bound(text string) float64 {
 	value, err := v.decode(text)
 	if err != nil {
 		panic("config: bad bound of " + v.name) // a slip in the struct's tags, found by any test
 	}
-	return value.Int()
+	return v.number(value)
+}
+
+// quote shows a value in one short line.
+func quote(text string) string {
+	const most = 40
+	if len(text) > most {
+		text = text[:most] + "…"
+	}
+	return fmt.Sprintf("%q", text)
 }

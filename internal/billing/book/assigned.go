@@ -1,4 +1,4 @@
-package pgstore
+package book
 
 import (
 	"fmt"
@@ -6,10 +6,19 @@ import (
 	"strings"
 )
 
-// markedColumns reads which columns an UPDATE's assignments set: `a = 1, b = f(2,
-// 3), (c, d) = row(4, 5)`. Only the left sides are read; the right ones are
-// PostgreSQL's to judge.
-func markedColumns(assignments string) ([]string, error) {
+// Columns reads which columns the assignments set: `a = 1, b = f(2, 3), (c, d) =
+// row(4, 5)`. Only the left sides are read; the right ones are PostgreSQL's to judge.
+// Only rights are granted by it: what it can't read is no reason against a run, so it
+// is no fault of [Parse].
+func (m MarkSent) Columns() ([]string, error) {
+	columns, err := assigned(m.Text)
+	if err != nil {
+		return nil, fmt.Errorf("INVOICES_MARK_SENT: %w", err)
+	}
+	return columns, nil
+}
+
+func assigned(assignments string) ([]string, error) {
 	var columns []string
 	for _, one := range splitTopLevel(assignments) {
 		left, _, found := strings.Cut(one, "=")
@@ -21,7 +30,7 @@ func markedColumns(assignments string) ([]string, error) {
 			return nil, fmt.Errorf("%q assigns nothing; write for example pending = false", strings.TrimSpace(one))
 		}
 		for _, name := range splitTopLevel(left) {
-			id, err := ParseIdentifier(name, 1)
+			id, err := ParseName(name, 1)
 			if err != nil {
 				return nil, err
 			}
