@@ -138,7 +138,7 @@ func TestTLS(t *testing.T) {
 			t.Parallel()
 			api := newServer(t, func(w http.ResponseWriter, _ asked, _ int) { fmt.Fprint(w, `{"id": "in_1"}`) },
 				func(s *httptest.Server) { s.Config.ErrorLog = log.New(io.Discard, "", 0) }, ours.serveTLS(c.http2, c.clients))
-			s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", "BILLING_TLS_CA_FILE="+file(t, ours.pem), "BILLING_SUCCESS=in_1")
+			s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", "BILLING_TLS_CA_FILE="+file(t, ours.pem), `BILLING_OUTCOMES=2xx if text.contains("in_1") -> accepted`)
 			if c.env != nil {
 				s.set(c.env(t)...)
 			}
@@ -201,7 +201,7 @@ func TestGzip(t *testing.T) {
 		fmt.Fprintf(z, `{"status": "accepted", "data": [{"id": "in_%d"}], "padding": "%s"}`, len(a.uri), strings.Repeat("x", 100_000))
 		_ = z.Close()
 	})
-	s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", `BILLING_SUCCESS="status": "accepted"`, "BILLING_REPLY_ID=/data/0/id",
+	s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", `BILLING_OUTCOMES=200 if body.status == "accepted" -> accepted`, "BILLING_REPLY_ID=data.0.id",
 		"INVOICES_MARK_SENT=pending = false, api_id = {reply.data.0.id}")
 	s.batch(0, "migrate")
 	s.batch(0, "run")

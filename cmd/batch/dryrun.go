@@ -39,6 +39,12 @@ func dryRun(ctx context.Context, out io.Writer, client *billinghttp.Client, rehe
 	}
 	var b strings.Builder
 	printRehearsal(&b, total, ids, sum.String())
+	if client.HasRules() {
+		b.WriteString("\n")
+		if err := client.PrintMeanings(&b); err != nil {
+			return billing.ExitError, err
+		}
+	}
 	if first != nil {
 		request, err := client.Describe(ctx, *first)
 		if err != nil {

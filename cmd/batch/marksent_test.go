@@ -19,7 +19,7 @@ func TestMarkSentTakesTheReply(t *testing.T) {
 		api := newServer(t, func(w http.ResponseWriter, a asked, _ int) {
 			fmt.Fprintf(w, `{"data": {"id": "in_%s'; drop table invoices; -- \"\u0000", "lines": [{"n": 9007199254740993}]}, "number": %[1]s7}`, a.uri[1:])
 		})
-		s := newShop(t, replied, strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=/data/lines/0/n",
+		s := newShop(t, replied, strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=data.lines.0.n",
 			"INVOICES_MARK_SENT=pending = false, api_id = {reply.data.id}, number = {reply.number}::int, lines = {reply.data.lines}::jsonb")
 		s.batch(0, "migrate")
 		_, said := s.batch(0, "run")
@@ -55,7 +55,7 @@ func TestMarkSentWithoutTheReplysWord(t *testing.T) {
 					_, _ = io.WriteString(w, body)
 				})
 				s := newShop(t, replied, "LOCK_STRATEGY="+strategy, "BILLING_URL="+api.URL+"/{id}",
-					"INVOICES_MARK_SENT=pending = false, number = {reply.number}::int", "BILLING_REPLY_ID=/number")
+					"INVOICES_MARK_SENT=pending = false, number = {reply.number}::int", "BILLING_REPLY_ID=number")
 				s.batch(0, "migrate")
 				_, said := s.batch(0, "run")
 				s.wants("select string_agg(concat_ws('|', id, pending, number, state), ' ' order by id) from invoices join billonce.deliveries on invoice_id = id",
@@ -81,7 +81,7 @@ func TestResolveMarksWithoutAReply(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, `{"id": "in_`+a.uri[1:]+`", "number": 7, "lines": []}`)
 		})
-		s := newShop(t, replied+"; update invoices set api_id = 'before', number = 0, lines = '[0]'", strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=/id",
+		s := newShop(t, replied+"; update invoices set api_id = 'before', number = 0, lines = '[0]'", strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=id",
 			"INVOICES_MARK_SENT=pending = false, api_id = {reply.id}, number = {reply.number}::int, lines = coalesce({reply.lines}::jsonb, lines)")
 		s.batch(0, "migrate")
 		s.batch(3, "run")
@@ -154,18 +154,18 @@ func TestMistakesAreShown(t *testing.T) {
 			"INVOICES_MARK_SENT=pending = false, number = {reply.number}",
 			"is of type integer but expression is of type text\n    pending = false, number = {reply.number}\n                              ^\nYou will need to rewrite or cast the expression.",
 		},
-		"quoted":          {"INVOICES_MARK_SENT=pending = false, api_id = '{reply.id}'", "stands inside of quotes"},
-		"the first":       {"INVOICES_MARK_SENT=api_id = '{reply.id}', number = {reply.n}::int", "stands inside of quotes"},
-		"in a comment":    {"INVOICES_MARK_SENT=number = {reply.n}::int -- {reply.id}", "stands inside of quotes or of a comment"},
-		"no placeholder":  {"INVOICES_MARK_SENT=api_id = {reply.}", "INVOICES_MARK_SENT has a {reply. that is no placeholder"},
-		"not closed":      {"INVOICES_MARK_SENT=api_id = {reply.id", "INVOICES_MARK_SENT has a {reply. that is no placeholder"},
-		"two statements":  {"INVOICES_PENDING=pending); drop table invoices; --", "syntax error at or near \")\""},
-		"view of a join":  {"INVOICES_TABLE=joined", "cannot update view \"joined\""},
-		"a stored view":   {"INVOICES_TABLE=stored", "INVOICES_TABLE: PostgreSQL can't use \"stored\": it is a materialized view, whose rows can't be marked sent; name its table"},
-		"no such column":  {"BILLING_URL=http://localhost/{nr}", "column i.nr does not exist"},
-		"no such table":   {"INVOICES_TABLE=invoice", "there is no such table or column"},
-		"a bad pointer":   {"BILLING_REPLY_ID=id", "BILLING_REPLY_ID: is not a JSON pointer; write /id"},
-		"another pointer": {"BILLING_REPLY_ID=/a~2", "BILLING_REPLY_ID: is not a JSON pointer; write /id"},
+		"quoted":         {"INVOICES_MARK_SENT=pending = false, api_id = '{reply.id}'", "stands inside of quotes"},
+		"the first":      {"INVOICES_MARK_SENT=api_id = '{reply.id}', number = {reply.n}::int", "stands inside of quotes"},
+		"in a comment":   {"INVOICES_MARK_SENT=number = {reply.n}::int -- {reply.id}", "stands inside of quotes or of a comment"},
+		"no placeholder": {"INVOICES_MARK_SENT=api_id = {reply.}", "INVOICES_MARK_SENT has a {reply. that is no placeholder"},
+		"not closed":     {"INVOICES_MARK_SENT=api_id = {reply.id", "INVOICES_MARK_SENT has a {reply. that is no placeholder"},
+		"two statements": {"INVOICES_PENDING=pending); drop table invoices; --", "syntax error at or near \")\""},
+		"view of a join": {"INVOICES_TABLE=joined", "cannot update view \"joined\""},
+		"a stored view":  {"INVOICES_TABLE=stored", "INVOICES_TABLE: PostgreSQL can't use \"stored\": it is a materialized view, whose rows can't be marked sent; name its table"},
+		"no such column": {"BILLING_URL=http://localhost/{nr}", "column i.nr does not exist"},
+		"no such table":  {"INVOICES_TABLE=invoice", "there is no such table or column"},
+		"a bad path":     {"BILLING_REPLY_ID=a..b", "BILLING_REPLY_ID: is no path into a reply; write id"},
+		"a pointer":      {"BILLING_REPLY_ID=/a/b", "BILLING_REPLY_ID: is a JSON pointer, which it no longer is; write it as in {reply.…}, with dots: a.b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

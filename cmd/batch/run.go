@@ -90,7 +90,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 	}
 	defer client.Close()
 	e.client = client
-	for _, w := range c.Warnings() {
+	for _, w := range append(c.Warnings(), client.Warnings()...) {
 		e.log.Warn().Msg(w)
 	}
 	e.log.Debug().Any("config", c.Redacted()).Msg("configuration")

@@ -28,7 +28,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
 		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth, Signing: c.BillingSigningSecret,
-		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Success: c.BillingSuccess, Timeout: c.BillingTimeout,
+		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Outcomes: c.BillingOutcomes, LookUps: c.BillingLookupOutcomes, Idempotent: c.BillingIdempotent, Timeout: c.BillingTimeout,
 		ReplyID: c.BillingReplyID, ReplyValues: s.book.MarkSent.Paths,
 		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
 	}

@@ -63,6 +63,8 @@ func Decide(k Known) Decision {
 			return Decision{Next: Sent, Reason: "the look-up says that the API has acted"}
 		case Absent:
 			return Decision{Next: Retry, Final: !k.AttemptsLeft, Reason: "the look-up says that the API has not acted"}
+		case RefusedFinding:
+			return Decision{Next: Failed, Reason: "the look-up says that the API has refused it"}
 		case UnknownFinding:
 			return Decision{Next: InDoubt, Reason: "the look-up does not tell"}
 		}

@@ -83,6 +83,7 @@ func TestDecide(t *testing.T) {
 			Known{LookedUp: true, Finding: Absent, AttemptsLeft: true},
 			Decision{Next: Retry, Reason: "the look-up says that the API has not acted"},
 		},
+		{"looked up: refused", Known{LookedUp: true, Finding: RefusedFinding}, Decision{Next: Failed, Reason: "the look-up says that the API has refused it"}},
 		{"looked up: no answer", Known{LookedUp: true}, Decision{Next: InDoubt, Reason: "the look-up does not tell"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,7 +102,7 @@ func TestDecideKeepsPromises(t *testing.T) {
 	bools := []bool{false, true}
 	n := 0
 	for _, outcome := range []Outcome{Unknown, Accepted, Refused, NotSent, Outcome(99)} {
-		for _, finding := range []Finding{UnknownFinding, Acted, Absent} {
+		for _, finding := range []Finding{UnknownFinding, Acted, Absent, RefusedFinding} {
 			for _, age := range []time.Duration{0, testTTL / 2, testTTL, 2 * testTTL} {
 				for bits := range 1 << 9 {
 					k := Known{
@@ -126,12 +127,13 @@ func brokenPromise(k Known, d Decision) string {
 	repeatIsHarmless := k.Idempotent && !k.KeyReused && !k.BodyChanged && KeyAlive(k.KeyAge, k.KeyTTL)
 	foundNothing := k.LookedUp && k.Finding == Absent
 	found := k.LookedUp && k.Finding == Acted
+	foundRefused := unknown && k.LookedUp && k.Finding == RefusedFinding
 	switch {
 	case d.Action == Settle && d.Next == Sent && k.Outcome != Accepted && !(unknown && found):
 		return "P3: sent without an acceptance"
 	case d.Action == Settle && d.Next == Retry && unknown && !repeatIsHarmless && !foundNothing:
 		return "P1: a repeat that could have a second effect"
-	case d.Action == Settle && d.Next == Failed && (k.Outcome != Refused || k.Doubtful):
+	case d.Action == Settle && d.Next == Failed && (k.Outcome != Refused || k.Doubtful) && !foundRefused:
 		return "P3: failed though an effect is possible"
 	case d.Action == LookUp && !k.DeadlinePassed:
 		return "P1: looked up while the request could still arrive"

@@ -19,6 +19,7 @@ type Invoice struct {
 	Row      json.RawMessage // as PostgreSQL wrote it; nil where no request needs it
 	Columns  []*string       // the columns that the request's templates name, in their order; nil: NULL
 	Delivery *Delivery       // nil: never tried
+	Key      string          // its idempotency key
 }
 
 // Candidate is what the scan found: an invoice that was pending, and the state

@@ -59,6 +59,8 @@ const (
 	Acted
 	// Absent: the API has not acted.
 	Absent
+	// RefusedFinding: the API has refused the request, and will not act.
+	RefusedFinding
 )
 
 func (f Finding) String() string {
@@ -67,6 +69,8 @@ func (f Finding) String() string {
 		return "acted"
 	case Absent:
 		return "absent"
+	case RefusedFinding:
+		return "refused"
 	case UnknownFinding:
 	}
 	return "unknown"

@@ -5,7 +5,8 @@ type Request struct {
 	InvoiceID      InvoiceID
 	IdempotencyKey string
 	URL            string
-	LookupURL      string // empty where no look-up is configured
+	Headers        []Header // that are made for the invoice
+	LookupURL      string   // empty where no look-up is configured
 	Body           []byte
 	Repeat         bool   // an earlier attempt may have reached the API under the same key
 	TraceParent    string // W3C Trace Context, section 3.2; empty: no trace

@@ -7,7 +7,6 @@ package config
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -48,25 +47,26 @@ type Config struct {
 	InvoicesPending  string `envconfig:"INVOICES_PENDING" default:"pending" desc:"SQL predicate: which invoices are to be sent."`
 	InvoicesMarkSent string `envconfig:"INVOICES_MARK_SENT" default:"pending = false, sent_at = now()" desc:"SQL assignments: what marks an invoice sent. {reply.id} stands for what the API's reply, as JSON, says at id, as text: stripe_id = {reply.id}; {reply.data.0.id} for what lies deeper, {reply.number}::integer for another type. It is null where the reply does not say it."`
 
-	BillingURL            string         `envconfig:"BILLING_URL" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
-	BillingMethod         string         `envconfig:"BILLING_METHOD" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
-	BillingToken          string         `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`
-	BillingBasicAuth      string         `envconfig:"BILLING_BASIC_AUTH" secret:"true" unset:"none" desc:"Basic authentication instead: user:password"`
-	BillingTLSCert        string         `envconfig:"BILLING_TLS_CERT" secret:"true" unset:"none" desc:"Client certificate for mutual TLS, in PEM, with BILLING_TLS_KEY."`
-	BillingTLSKey         string         `envconfig:"BILLING_TLS_KEY" secret:"true" unset:"none" desc:"Its private key, in PEM."`
-	BillingTLSCA          string         `envconfig:"BILLING_TLS_CA" secret:"true" unset:"whom the system trusts" desc:"The certificates, in PEM, of the authority that alone is trusted, for an API with a private one."`
-	BillingSigningSecret  string         `envconfig:"BILLING_SIGNING_SECRET" secret:"true" unset:"none" desc:"Sign each request with HMAC-SHA256 as Standard Webhooks has it (the headers webhook-id, webhook-timestamp and webhook-signature): whsec_ and the base64 of 24 to 64 bytes, for example \"whsec_$(openssl rand -base64 32)\""`
-	BillingHeaders        string         `envconfig:"BILLING_HEADERS" secret:"true" unset:"none" desc:"Further headers, Name: value, one a line or comma-separated. A comma within a value is written \\, and Idempotency-Key is not among them: see BILLING_IDEMPOTENT."`
-	BillingBody           string         `envconfig:"BILLING_BODY" default:"row" desc:"The request's body.\n  row   the invoice's row as JSON\n  none  no body\n  else  a Go text/template over the row, with the functions\n          json      a value as JSON: {\"to\": {{json .customer}}}\n          urlquery  a value for a form: customer={{urlquery .customer}}\n          cents     an amount in cents: {{cents .amount}}\nA form needs BILLING_HEADERS='Content-Type: application/x-www-form-urlencoded'"`
-	BillingIdempotent     bool           `envconfig:"BILLING_IDEMPOTENT" default:"false" desc:"true: the API honours the header Idempotency-Key. Only then is a request of unknown outcome sent again. Said of an API that does not, customers are billed twice."`
-	BillingIdempotencyTTL time.Duration  `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
-	BillingSuccess        *regexp.Regexp `envconfig:"BILLING_SUCCESS" unset:"any 2xx is an acceptance" desc:"Regular expression that the body of an accepted reply must match, for APIs that answer 200 with an error."`
-	BillingReplyID        string         `envconfig:"BILLING_REPLY_ID" unset:"none is kept" desc:"JSON pointer to the id that an accepted reply gives the invoice, for example /id: the ledger keeps it, and batch history shows it."`
-	BillingLookupURL      string         `envconfig:"BILLING_LOOKUP_URL" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one."`
-	BillingTimeout        time.Duration  `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
-	BillingMaxAttempts    int            `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
-	BillingRate           float64        `envconfig:"BILLING_RATE" min:"0" unset:"no limit" desc:"Requests a second, at most, for this runner. 0: no limit."`
-	BillingBreaker        int            `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused; 401 and 403 count as such."`
+	BillingURL            string        `envconfig:"BILLING_URL" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
+	BillingMethod         string        `envconfig:"BILLING_METHOD" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
+	BillingToken          string        `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`
+	BillingBasicAuth      string        `envconfig:"BILLING_BASIC_AUTH" secret:"true" unset:"none" desc:"Basic authentication instead: user:password"`
+	BillingTLSCert        string        `envconfig:"BILLING_TLS_CERT" secret:"true" unset:"none" desc:"Client certificate for mutual TLS, in PEM, with BILLING_TLS_KEY."`
+	BillingTLSKey         string        `envconfig:"BILLING_TLS_KEY" secret:"true" unset:"none" desc:"Its private key, in PEM."`
+	BillingTLSCA          string        `envconfig:"BILLING_TLS_CA" secret:"true" unset:"whom the system trusts" desc:"The certificates, in PEM, of the authority that alone is trusted, for an API with a private one."`
+	BillingSigningSecret  string        `envconfig:"BILLING_SIGNING_SECRET" secret:"true" unset:"none" desc:"Sign each request with HMAC-SHA256 as Standard Webhooks has it (the headers webhook-id, webhook-timestamp and webhook-signature): whsec_ and the base64 of 24 to 64 bytes, for example \"whsec_$(openssl rand -base64 32)\""`
+	BillingHeaders        string        `envconfig:"BILLING_HEADERS" secret:"true" unset:"none" desc:"Further headers, Name: value, one a line or comma-separated. {column} and {idempotency_key} are filled in as in BILLING_URL. {column} and {idempotency_key} are filled in as in BILLING_URL; a brace is written \\{. A comma within a value is written \\, a brace \\{ and Idempotency-Key is not among them: see BILLING_IDEMPOTENT."`
+	BillingBody           string        `envconfig:"BILLING_BODY" default:"row" desc:"The request's body.\n  row   the invoice's row as JSON\n  none  no body\n  else  a Go text/template over the row, with the functions\n          json      a value as JSON: {\"to\": {{json .customer}}}\n          urlquery  a value for a form: customer={{urlquery .customer}}\n          cents     an amount in cents: {{cents .amount}}\n          minor     in the smallest unit: {{minor .amount .currency}}\n          date      {{.due_on | date \"2006-01-02\" \"UTC\"}}\n          idempotency_key, idempotency_key_hex: the key (32 characters)\nA form needs BILLING_HEADERS='Content-Type: application/x-www-form-urlencoded'"`
+	BillingIdempotent     bool          `envconfig:"BILLING_IDEMPOTENT" default:"false" desc:"true: the API honours the header Idempotency-Key. Only then is a request of unknown outcome sent again. Said of an API that does not, customers are billed twice."`
+	BillingIdempotencyTTL time.Duration `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
+	BillingOutcomes       string        `envconfig:"BILLING_OUTCOMES" unset:"what the status says" desc:"What replies mean: rules, one a line; the first that matches decides. STATUS -> OUTCOME, or STATUS if CONDITION -> OUTCOME.\n  STATUS     409, 4xx or 200-299\n  CONDITION  in CEL, over body (its JSON), text and header\n  OUTCOME    accepted, refused, throttled, not_sent or unknown\nWhere a condition names a 2xx, that status no longer means accepted by itself: 200 if body.status == \"sent\" -> accepted"`
+	BillingReplyID        string        `envconfig:"BILLING_REPLY_ID" unset:"none is kept" desc:"Path to the id that an accepted reply gives the invoice, for example id or data.0.id: the ledger keeps it, and batch history shows it."`
+	BillingLookupURL      string        `envconfig:"BILLING_LOOKUP_URL" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one."`
+	BillingLookupOutcomes string        `envconfig:"BILLING_LOOKUP_OUTCOMES" unset:"200 -> acted, 404 -> absent" desc:"What a look-up's replies mean: rules as in BILLING_OUTCOMES, with the outcomes acted, absent, refused and unknown. A search: 200 if body.data == [] -> absent"`
+	BillingTimeout        time.Duration `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
+	BillingMaxAttempts    int           `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
+	BillingRate           float64       `envconfig:"BILLING_RATE" min:"0" unset:"no limit" desc:"Requests a second, at most, for this runner. 0: no limit."`
+	BillingBreaker        int           `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused; 401 and 403 count as such."`
 
 	MetricsAddr    string `envconfig:"METRICS_ADDR" group:"Watching it" form:"address" unset:"none are served" desc:"Serve Prometheus metrics at this address, for example :9090"`
 	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" form:"url" unset:"none are pushed" desc:"Push the metrics to this Prometheus Pushgateway as the run ends, for example http://pushgateway:9091"`

@@ -91,7 +91,7 @@ func TestLoadConfigValues(t *testing.T) {
 		"RUN_DEADLINE": "2h", "RUN_LIMIT": "7", "LINGER": "0s", "BILLING_RATE": "2.5",
 		"BILLING_URL":        "http://localhost:8080/bill?invoice={id}",
 		"BILLING_HEADERS":    "X-Team: billing\nAccept: text/html\n",
-		"BILLING_SUCCESS":    `"ok":\s*true`,
+		"BILLING_OUTCOMES":   "409 -> accepted\n2xx if body.ok -> accepted\n",
 		"BILLING_LOOKUP_URL": "http://localhost:8080/bill/{id}",
 		"BILLING_BODY":       `{"amount": {{json .amount_cents}}}`, "BILLING_IDEMPOTENT": "true",
 		"METRICS_ADDR": ":9090", "PUSHGATEWAY_URL": "http://push:9091", "BILLING_TOKEN": "",
@@ -100,8 +100,8 @@ func TestLoadConfigValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.BillingSuccess.MatchString(`{"ok": true}`) {
-		t.Error("BILLING_SUCCESS does not match what it should")
+	if c.BillingOutcomes != "409 -> accepted\n2xx if body.ok -> accepted\n" {
+		t.Errorf("BILLING_OUTCOMES is %q", c.BillingOutcomes)
 	}
 	if c.DatabaseURL != Embedded || c.LockDatabaseURL != Embedded || c.RunName != "nightly" ||
 		c.RunDeadline != 2*time.Hour || c.RunLimit != 7 || c.Linger != 0 || c.BillingRate != 2.5 ||
@@ -138,7 +138,7 @@ func TestLoadConfigListsAllFaultsInOrder(t *testing.T) {
 	t.Parallel()
 	_, err := load(map[string]string{
 		"DATABASE_URL": "embedded", "LOCK_DATABASE_URL": "host", "RUN_LOCK": "none", "CLAIM_SIZE": "0", "CONCURRENCY": "many",
-		"BILLING_SUCCESS": "(" + canary, "BILLING_TIMEOUT": "abc", "LOG_LEVEL": "loud", "BILLING_RAET": "1",
+		"BILLING_SUCCESS": canary, "BILLING_TIMEOUT": "abc", "LOG_LEVEL": "loud", "BILLING_RAET": "1",
 	}, Database|Billing)
 	want := `read the environment:
   LOCK_DATABASE_URL: names another server than DATABASE_URL, one of which is embedded; unset it
@@ -146,10 +146,10 @@ func TestLoadConfigListsAllFaultsInOrder(t *testing.T) {
   CLAIM_SIZE: "0" is below 1
   CONCURRENCY: "many" is not a whole number
   BILLING_URL: is required
-  BILLING_SUCCESS: is not a regular expression: missing closing )
   BILLING_TIMEOUT: "abc" is not a duration; write for example 30s
   BILLING_RAET: is not known; did you mean BILLING_RATE?
   LOG_LEVEL: "loud" is not one of trace, debug, info, warn, error
+  BILLING_SUCCESS: is not read any more; a rule says it now, with the same regular expression: BILLING_OUTCOMES='2xx if text.matches("…") -> accepted'
 ` + "`batch help environment` explains every variable"
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
@@ -300,7 +300,7 @@ func TestLoadConfigFileOfNoSecret(t *testing.T) {
 func TestRetiredNames(t *testing.T) {
 	t.Parallel()
 	old := map[string]string{"BILLING_SUCCES": "write a rule in BILLING_OUTCOMES"}
-	faults, warnings := checkNames([]string{"BILLING_SUCCES=x", "BILLING_SUCCESS=y"}, old)
+	faults, warnings := checkNames([]string{"BILLING_SUCCES=x"}, old)
 	want := []fault.Fault{fault.New("BILLING_SUCCES", "is not read any more; write a rule in BILLING_OUTCOMES")}
 	if diff := cmp.Diff(want, faults); diff != "" || len(warnings) > 0 {
 		t.Errorf("faults (-want +got):\n%s%v", diff, warnings)

@@ -28,7 +28,7 @@ func TestLoadConfigMalformed(t *testing.T) {
 		{"INVOICES_ID", "", "is set to nothing"},
 		{"BILLING_IDEMPOTENT", "yes", `"yes" is neither true nor false`},
 		{"BILLING_IDEMPOTENCY_TTL", "1d", "is not a duration"},
-		{"BILLING_SUCCESS", "(" + canary, "is not a regular expression: missing closing )"},
+		{"BILLING_SUCCESS", canary, "is not read any more; a rule says it now"},
 		{"BILLING_TIMEOUT", "0", `"0" is below 1ms`},
 		{"BILLING_MAX_ATTEMPTS", "0", `"0" is below 1`},
 		{"BILLING_RATE", "fast", `"fast" is not a number`},
@@ -93,7 +93,7 @@ func TestConfigRedacted(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"DATABASE_URL": "***", "LOCK_DATABASE_URL": "***", "BILLING_TOKEN": "***", "BILLING_HEADERS": "***",
-		"BILLING_URL": "https://h.example/…", "BILLING_BODY": "(template)", "BILLING_SUCCESS": "",
+		"BILLING_URL": "https://h.example/…", "BILLING_BODY": "(template)", "BILLING_OUTCOMES": "",
 		"PUSHGATEWAY_URL": "", "LINGER": "0s", "BILLING_IDEMPOTENT": "false", "RUN_LIMIT": "", "CLAIM_SIZE": "500",
 	} {
 		if shown[name] != want {
@@ -111,7 +111,7 @@ func FuzzLoadConfig(f *testing.F) {
 	all := variables()
 	var hidden []variable
 	for _, v := range all {
-		if v.secret || v.form == "url" || v.form == "template" || v.name == "BILLING_BODY" || v.name == "BILLING_SUCCESS" {
+		if v.secret || v.form == "url" || v.form == "template" || v.name == "BILLING_BODY" || v.name == "BILLING_OUTCOMES" || v.name == "BILLING_LOOKUP_OUTCOMES" {
 			hidden = append(hidden, v)
 		}
 	}

@@ -11,7 +11,11 @@ import (
 
 // retired are names that were ours, and what to write instead of each: it is exit code
 // 2 to go on as if they said nothing.
-func retired() map[string]string { return map[string]string{} }
+func retired() map[string]string {
+	return map[string]string{
+		"BILLING_SUCCESS": `a rule says it now, with the same regular expression: BILLING_OUTCOMES='2xx if text.matches("…") -> accepted'`,
+	}
+}
 
 // checkNames finds names that are not ours but were, or nearly are. What could change
 // money is a fault; all else that looks like a slip is a warning.

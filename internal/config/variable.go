@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,10 +125,6 @@ func (v variable) explain(text string, err error) string {
 	parseErr, ok := errors.AsType[*envconfig.ParseError](err)
 	if !ok {
 		return "is not understood"
-	}
-	// A ParseError does not unwrap.
-	if syntaxErr, ok := errors.AsType[*syntax.Error](parseErr.Err); ok {
-		return "is not a regular expression: " + syntaxErr.Code.String()
 	}
 	return parseErr.Err.Error()
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,33 +21,23 @@ type answers struct {
 	values [][]string
 }
 
-func newAnswers(pointer string, paths []string) (answers, error) {
+func newAnswers(id string, paths []string) (answers, error) {
 	var a answers
 	for _, path := range paths {
 		a.values = append(a.values, strings.Split(path, "."))
 	}
-	if pointer == "" {
+	if id == "" {
 		return a, nil
 	}
-	var err error
-	a.id, err = parsePointer(pointer)
-	return a, err
-}
-
-// parsePointer reads a JSON pointer (RFC 6901, 3 and 4).
-func parsePointer(text string) ([]string, error) {
-	fault := errors.New("is not a JSON pointer; write /id, or /data/id for what lies deeper")
-	if text[0] != '/' {
-		return nil, fault
+	if rest, isPointer := strings.CutPrefix(id, "/"); isPointer {
+		dotted := strings.NewReplacer("/", ".", "~1", "/", "~0", "~").Replace(rest)
+		return a, fmt.Errorf("is a JSON pointer, which it no longer is; write it as in {reply.…}, with dots: %s", printable(dotted))
 	}
-	steps := strings.Split(text[1:], "/")
-	for i, step := range steps {
-		if strings.Contains(strings.NewReplacer("~0", "", "~1", "").Replace(step), "~") {
-			return nil, fault
-		}
-		steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+	a.id = strings.Split(id, ".")
+	if slices.Contains(a.id, "") || strings.ContainsAny(id, "{}") {
+		return a, errors.New("is no path into a reply; write id, or data.0.id for what lies deeper")
 	}
-	return steps, nil
+	return a, nil
 }
 
 func (a answers) wanted() bool { return a.id != nil || a.values != nil }

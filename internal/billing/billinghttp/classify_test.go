@@ -98,7 +98,7 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 	plain := newClient(f, s.url, nil)
-	success := newClient(f, s.url, func(cfg *Config) { cfg.Success = regexp.MustCompile("done") })
+	success := newClient(f, s.url, func(cfg *Config) { cfg.Outcomes = `2xx if text.contains("done") -> accepted` })
 	statusLine := regexp.MustCompile(`HTTP/[0-9]\.[0-9] 2[0-9][0-9]`)
 	f.Fuzz(func(t *testing.T, reply []byte, withSuccess bool) {
 		replies.Store(&reply)

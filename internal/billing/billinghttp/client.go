@@ -5,8 +5,9 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"regexp"
 	"time"
+
+	"billonce/internal/billing/billinghttp/rules"
 )
 
 const (
@@ -27,14 +28,16 @@ const (
 type Client struct {
 	url, lookup   *urlTemplate // lookup: nil if there is none
 	columns       []string
-	body          renderBody // nil: requests have no body
+	body          *body // nil: requests have no body
 	method        string
 	host          string      // of the Host header; empty: the URL's
 	common        http.Header // BILLING_HEADERS
 	header        http.Header
 	lookupHeader  http.Header
 	secretHeaders map[string]bool
-	success       *regexp.Regexp
+	made          []rowHeader // of BILLING_HEADERS, for each invoice
+	outcomes      *rules.Set
+	findings      *rules.Set
 	answers       answers
 	signer        *signer
 	tls           *tls.Config // nil: nothing particular

@@ -8,11 +8,11 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"billonce/internal/billing/billinghttp/rules"
 	"billonce/internal/fault"
 )
 
@@ -26,14 +26,16 @@ type Config struct {
 	BasicAuth   string // user:password
 	TLSCert     string // PEM; the client's own, with TLSKey
 	TLSKey      string
-	TLSCA       string         // PEM; whom alone to trust; empty: whom the system trusts
-	Signing     string         // secret of Standard Webhooks; empty: requests are not signed
-	Body        string         // "row", "none" or a text/template over the row
-	Success     *regexp.Regexp // an accepted reply's body must match it; nil: any
-	ReplyID     string         // JSON pointer into an accepted reply: the id that the ledger keeps; empty: none
-	ReplyValues []string       // dotted paths into it: what the invoice keeps
-	Timeout     time.Duration  // hard deadline of one attempt, from dial to the last byte of the reply
-	Concurrency int            // requests in flight that connections are kept for
+	TLSCA       string        // PEM; whom alone to trust; empty: whom the system trusts
+	Signing     string        // secret of Standard Webhooks; empty: requests are not signed
+	Body        string        // "row", "none" or a text/template over the row
+	Outcomes    string        // rules: what replies mean
+	LookUps     string        // rules: what a look-up's replies mean
+	Idempotent  bool          // the API honours idempotency keys
+	ReplyID     string        // dotted path into an accepted reply: the id that the ledger keeps; empty: none
+	ReplyValues []string      // dotted paths into it: what the invoice keeps
+	Timeout     time.Duration // hard deadline of one attempt, from dial to the last byte of the reply
+	Concurrency int           // requests in flight that connections are kept for
 	UserAgent   string
 }
 
@@ -63,7 +65,7 @@ func New(c Config) (*Client, error) {
 
 // read makes of a configuration the parts of a client that may be wrong.
 func read(c Config) (*Client, []fault.Fault) {
-	client := &Client{success: c.Success, timeout: c.Timeout, method: cmp.Or(c.Method, http.MethodPost)}
+	client := &Client{timeout: c.Timeout, method: cmp.Or(c.Method, http.MethodPost)}
 	faults := fault.In("BILLING_METHOD", checkMethod(client.method))
 	add := func(variable string, err error) { faults = append(faults, fault.In(variable, err)...) }
 	var err error
@@ -80,17 +82,27 @@ func read(c Config) (*Client, []fault.Fault) {
 		add("BILLING_LOOKUP_URL", err)
 	}
 	client.body, err = parseBody(c.Body)
-	add("BILLING_BODY", err)
+	faults = append(faults, each("BILLING_BODY", err)...)
 	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
 	add("BILLING_REPLY_ID", err)
+	about := rules.Requests
+	if c.Idempotent {
+		about = rules.RequestsWithKeys
+	}
+	client.outcomes, err = rules.Parse(c.Outcomes, about)
+	faults = append(faults, each("BILLING_OUTCOMES", err)...)
+	client.findings, err = rules.Parse(c.LookUps, rules.LookUps)
+	faults = append(faults, each("BILLING_LOOKUP_OUTCOMES", err)...)
 	client.signer, err = newSigner(c.Signing)
 	add("BILLING_SIGNING_SECRET", err)
-	client.common, err = parseHeaders(c.Headers)
+	all, err := parseHeaders(c.Headers)
 	add("BILLING_HEADERS", err)
-	for _, problem := range forbidden(client.common, c.Token != "") {
+	for _, problem := range forbidden(all, c.Token != "") {
 		faults = append(faults, fault.New("BILLING_HEADERS", problem))
 	}
-	add("BILLING_BASIC_AUTH", checkBasicAuth(c, client.common))
+	client.common, client.made, err = splitHeaders(all)
+	add("BILLING_HEADERS", err)
+	add("BILLING_BASIC_AUTH", checkBasicAuth(c, all))
 	client.tls = tlsConfig(c, add)
 	if !isFieldValue(c.Token) || strings.ContainsAny(c.Token, " \t") {
 		add("BILLING_TOKEN", errors.New("has white space or a control character in it, perhaps a line break; it is sent as it stands"))
@@ -104,20 +116,28 @@ func read(c Config) (*Client, []fault.Fault) {
 	return client, faults
 }
 
+// each makes a fault of each error of a list.
+func each(variable string, err error) (faults []fault.Fault) {
+	list, isList := err.(interface{ Unwrap() []error })
+	if !isList {
+		return fault.In(variable, err)
+	}
+	for _, e := range list.Unwrap() {
+		faults = append(faults, fault.In(variable, e)...)
+	}
+	return faults
+}
+
 // indexColumns numbers the columns of both templates, each once.
 func (c *Client) indexColumns() {
 	for _, t := range []*urlTemplate{c.url, c.lookup} {
 		if t == nil {
 			continue
 		}
-		for i, p := range t.places {
-			index := slices.Index(c.columns, p.column)
-			if index < 0 {
-				index = len(c.columns)
-				c.columns = append(c.columns, p.column)
-			}
-			t.places[i].index = index
-		}
+		c.columns = t.bind(c.columns)
+	}
+	for i := range c.made {
+		c.columns = c.made[i].value.bind(c.columns)
 	}
 }
 

@@ -19,28 +19,33 @@ func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error
 	if err != nil {
 		return "", fmt.Errorf("no request can be made of invoice %s: %w", m.InvoiceID, err)
 	}
+	redactor := c.redactor.with(m.Headers)
+	secret := maps.Clone(c.secretHeaders)
+	for _, h := range m.Headers {
+		secret[h.Name] = secret[h.Name] || h.Secret
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", req.Method, c.redactor.redact(m.URL))
+	fmt.Fprintf(&b, "%s %s\n", req.Method, redactor.redact(m.URL))
 	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
 		for _, value := range req.Header[name] {
-			fmt.Fprintf(&b, "%s: %s\n", name, c.masked(name, value))
+			fmt.Fprintf(&b, "%s: %s\n", name, masked(name, value, secret[name]))
 		}
 	}
 	if len(m.Body) > 0 {
-		fmt.Fprintf(&b, "\n%s\n", visible(c.redactor.redact(string(m.Body))))
+		fmt.Fprintf(&b, "\n%s\n", visible(redactor.redact(string(m.Body))))
 	}
 	return b.String(), nil
 }
 
 // masked leaves of a header what can't be a secret.
-func (c *Client) masked(name, value string) string {
+func masked(name, value string, secret bool) string {
 	scheme, _, found := strings.Cut(value, " ")
 	switch {
 	case name == "Authorization" && found:
 		return scheme + " ***"
 	case name == "Webhook-Signature": // whoever sees it could send the request himself
 		return "v1,***"
-	case name == "Authorization", c.secretHeaders[name]:
+	case name == "Authorization", secret:
 		return "***"
 	}
 	return value

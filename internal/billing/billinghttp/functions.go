@@ -3,7 +3,6 @@ package billinghttp
 import (
 	"encoding/json"
 	"errors"
-	"math/big"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,8 +12,14 @@ import (
 // functions are what a body's template may call beside text/template's own. Its own
 // urlquery would send a NULL as "<no value>".
 func functions() template.FuncMap {
-	return template.FuncMap{"json": toJSON, "urlquery": toQuery, "cents": toCents}
+	return template.FuncMap{
+		"json": toJSON, "urlquery": toQuery, "cents": toCents, "minor": toMinor, "date": toDate,
+		// An invoice's own stand in for these as its body is made.
+		keyName: noKey, hexKeyName: noKey,
+	}
 }
+
+func noKey() (string, error) { return "", errors.New("the invoice has no idempotency key") }
 
 var errNull = errors.New("the column is NULL; write {{if .column}} around it")
 
@@ -42,15 +47,7 @@ func toCents(value any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !isDecimal(text) {
-		return "", errors.New("the column is no amount; one is written as 12.30")
-	}
-	amount, _ := new(big.Rat).SetString(text)
-	amount.Mul(amount, big.NewRat(100, 1))
-	if !amount.IsInt() {
-		return "", errors.New("the amount has a fraction of a cent; round it in the table or in a view")
-	}
-	return amount.Num().String(), nil
+	return shifted(text, 2, "")
 }
 
 // isDecimal says whether text is a number as JSON has it (RFC 8259, 6): big.Rat reads

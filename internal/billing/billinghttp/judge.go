@@ -1,77 +1,104 @@
 package billinghttp
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/billinghttp/rules"
 )
 
 const (
-	successMax = 1 << 20  // bytes of a body that BILLING_SUCCESS is matched against
-	skimMax    = 4 << 10  // bytes of a body that are looked at for a reason
-	drainMax   = 64 << 10 // bytes of a body that are read so that the connection can be kept
+	skimMax  = 4 << 10  // bytes of a body that are looked at for a reason
+	drainMax = 64 << 10 // bytes of a body that are read so that the connection can be kept
 	// skimTime bounds what follows a status line that says all there is to know:
 	// a body that drips must not hold the sender.
 	skimTime = 500 * time.Millisecond
 )
 
-// judge makes the outcome of a reply.
-func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *http.Response, repeat bool) billing.Reply {
-	reply := classify(resp.StatusCode, repeat)
+// judge makes the outcome of a reply: by the user's rules, else by its status.
+func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *http.Response, m billing.Request) billing.Reply {
+	builtIn := classify(resp.StatusCode, m.Repeat)
+	redactor := c.redactor.with(m.Headers)
+	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
+	read := c.outcomes.NeedsBody(resp.StatusCode)
+	if read {
+		seen.Body, seen.Unread = c.readBody(ctx, resp)
+	}
+	ruling := c.outcomes.Judge(ctx, seen)
+	reply := ruled(builtIn, ruling)
 	if reply.Outcome == billing.Accepted {
-		return c.judgeAccepted(ctx, cancel, resp, reply)
+		switch {
+		case c.answers.wanted():
+			if !read {
+				seen.Body, seen.Unread = c.readBody(ctx, resp)
+			}
+			if seen.Unread != nil {
+				seen.Body = nil
+			}
+			reply.Answer = c.answers.read(seen.Body)
+		case !read:
+			skim(resp.Body, cancel, 0)
+		}
+		return reply
 	}
 	if reply.Outcome != billing.Refused {
 		reply.RetryAfter = retryAfter(resp.Header, time.Now())
 	}
+	if !read {
+		seen.Body = skim(resp.Body, cancel, skimMax)
+	}
 	reply.Reason = statusText(resp)
-	if said := c.redactor.clean(string(skim(resp.Body, cancel, skimMax))); said != "" {
+	if ruling.Reason != "" {
+		reply.Reason += ", BILLING_OUTCOMES: " + ruling.Reason
+	}
+	if said := redactor.clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reply.Reason += ": " + said
 	}
 	return reply
 }
 
-// judgeAccepted reads what follows a 2xx, as far as it matters.
-func (c *Client) judgeAccepted(ctx context.Context, cancel context.CancelFunc, resp *http.Response, reply billing.Reply) billing.Reply {
-	if c.success == nil && !c.answers.wanted() {
-		skim(resp.Body, cancel, 0)
-		return reply
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, successMax+1))
-	if c.success != nil {
-		if reply.Reason = c.mismatch(ctx, resp, body, err); reply.Reason != "" {
-			reply.Outcome = billing.Unknown
-			return reply
-		}
-	}
-	if c.answers.wanted() {
-		if err != nil || len(body) > successMax {
-			body = nil
-		}
-		reply.Answer = c.answers.read(body)
+// ruled is a reply as the user's rules have it.
+func ruled(builtIn billing.Reply, ruling rules.Ruling) billing.Reply {
+	reply := billing.Reply{Status: builtIn.Status}
+	switch ruling.Word {
+	case "":
+		return builtIn
+	case rules.Accepted:
+		reply.Outcome = billing.Accepted
+	case rules.Refused:
+		reply.Outcome = billing.Refused
+	case rules.NotSent:
+		reply.Outcome = billing.NotSent
+	case rules.Throttled:
+		reply.Outcome, reply.Throttled = billing.NotSent, true
+	default:
+		reply.Outcome = billing.Unknown
 	}
 	return reply
 }
 
-// mismatch says why BILLING_SUCCESS does not hold; empty if it does. A body
-// that was not read to its end proves nothing: what is missing may deny it.
-func (c *Client) mismatch(ctx context.Context, resp *http.Response, body []byte, err error) string {
+// readBody reads a body to its end. One that breaks off proves nothing: what is missing
+// may deny it.
+func (c *Client) readBody(ctx context.Context, resp *http.Response) ([]byte, error) {
+	// net/http has taken off the one that it asked for.
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, fmt.Errorf("it is encoded as %s", printable(encoding))
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, rules.BodyMost+1))
 	switch {
 	case err != nil:
-		return fmt.Sprintf("HTTP %d, but its body can't be read for BILLING_SUCCESS: %s", resp.StatusCode, c.explain(ctx, err))
-	case len(body) > successMax:
-		return fmt.Sprintf("HTTP %d, but its body is too long for BILLING_SUCCESS (above %d bytes)", resp.StatusCode, successMax)
-	case !c.success.Match(body):
-		said := cmp.Or(c.redactor.clean(string(body[:min(len(body), skimMax)])), "it is empty")
-		return fmt.Sprintf("HTTP %d, but its body does not match BILLING_SUCCESS: %s", resp.StatusCode, said)
+		return body, errors.New(c.explain(ctx, err))
+	case len(body) > rules.BodyMost:
+		return body, fmt.Errorf("it is longer than %d bytes", rules.BodyMost)
 	}
-	return ""
+	return body, nil
 }
 
 // skim reads up to keep bytes and drops the rest, as far as that is worth a

@@ -2,9 +2,11 @@ package billinghttp
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/billinghttp/rules"
 )
 
 // LookUp asks the API whether it has acted. It carries no idempotency key: an
@@ -19,8 +21,13 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding
 	if err != nil {
 		return billing.UnknownFinding, "no look-up can be made: " + err.Error()
 	}
+	header := c.lookupHeader
+	if len(m.Headers) > 0 {
+		header = maps.Clone(header)
+		addMade(header, m.Headers, false)
+	}
 	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: c.host, Header: c.lookupHeader,
+		Method: http.MethodGet, URL: u, Host: c.host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
@@ -28,16 +35,42 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding
 		return billing.UnknownFinding, "the look-up has no reply: " + c.explain(ctx, err)
 	}
 	defer resp.Body.Close()
-	said := c.redactor.clean(string(skim(resp.Body, cancel, skimMax)))
-	switch resp.StatusCode {
-	case http.StatusOK:
-		return billing.Acted, ""
-	case http.StatusNotFound:
-		return billing.Absent, ""
+	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
+	if c.findings.NeedsBody(resp.StatusCode) {
+		seen.Body, seen.Unread = c.readBody(ctx, resp)
+	} else {
+		seen.Body = skim(resp.Body, cancel, skimMax)
 	}
+	ruling := c.findings.Judge(ctx, seen)
 	reason := "the look-up says " + statusText(resp)
-	if said != "" {
+	if ruling.Reason != "" {
+		reason += ", BILLING_LOOKUP_OUTCOMES: " + ruling.Reason
+	}
+	if said := c.redactor.with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reason += ": " + said
 	}
+	word := ruling.Word
+	if word == "" {
+		word = builtInFinding(resp.StatusCode)
+	}
+	switch word {
+	case rules.Acted:
+		return billing.Acted, ""
+	case rules.Absent:
+		return billing.Absent, ""
+	case rules.Refused:
+		return billing.RefusedFinding, reason
+	}
 	return billing.UnknownFinding, reason
+}
+
+// builtInFinding is what a look-up's status means where no rule says otherwise.
+func builtInFinding(status int) rules.Word {
+	switch status {
+	case http.StatusOK:
+		return rules.Acted
+	case http.StatusNotFound:
+		return rules.Absent
+	}
+	return rules.Unknown
 }

@@ -16,7 +16,7 @@ func (c *Client) Operation() (method, route string) {
 		if inQuery || i == len(c.url.places) {
 			break
 		}
-		b.WriteString("{" + c.url.places[i].column + "}")
+		b.WriteString("{" + c.url.places[i].name + "}")
 	}
 	_, rest, _ := strings.Cut(b.String(), "://")
 	_, path, _ := strings.Cut(rest, "/")
@@ -30,5 +30,5 @@ func (c *Client) PublicURL(m billing.Request) string {
 	if hasQuery {
 		public += "?***"
 	}
-	return c.redactor.redact(public)
+	return c.redactor.with(m.Headers).redact(public)
 }

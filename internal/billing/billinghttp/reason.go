@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"billonce/internal/billing"
 )
 
 const (
@@ -51,11 +53,33 @@ func newRedactor(header http.Header, c Config, templates ...*urlTemplate) redact
 	for _, s := range slices.Clone(secrets) {
 		secrets = append(secrets, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
 	}
+	return redactor{secrets: longestFirst(secrets)}
+}
+
+// with takes out the secrets of one invoice's headers, too.
+func (r redactor) with(made []billing.Header) redactor {
+	var secrets []string
+	for _, h := range made {
+		if !h.Secret {
+			continue
+		}
+		for _, s := range append(strings.Fields(h.Value), h.Value) {
+			if len(s) >= minSecret {
+				secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
+			}
+		}
+	}
+	if secrets == nil {
+		return r
+	}
+	return redactor{secrets: longestFirst(append(secrets, r.secrets...))}
+}
+
+func longestFirst(secrets []string) []string {
 	slices.SortFunc(secrets, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 	})
-	secrets = slices.DeleteFunc(slices.Compact(secrets), func(s string) bool { return s == "" })
-	return redactor{secrets: secrets}
+	return slices.DeleteFunc(slices.Compact(secrets), func(s string) bool { return s == "" })
 }
 
 // clean makes a short, harmless line of what others said.

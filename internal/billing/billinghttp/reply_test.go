@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/billinghttp/rules"
 )
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
@@ -51,7 +51,7 @@ func drip(head string) func(c *rawConn) {
 func TestDrippingBody(t *testing.T) {
 	const chunked = " No\r\nTransfer-Encoding: chunked\r\n\r\n"
 	success := func(cfg *Config) {
-		cfg.Success, cfg.Timeout = regexp.MustCompile("x"), time.Second
+		cfg.Outcomes, cfg.Timeout = `2xx if text.matches("x") -> accepted`, time.Second
 	}
 	for name, f := range map[string]struct {
 		status  string
@@ -60,7 +60,7 @@ func TestDrippingBody(t *testing.T) {
 		reason  string
 	}{
 		"accepted_at_the_status_line": {"200", nil, billing.Accepted, ""},
-		"needed_for_success":          {"200", success, billing.Unknown, "can't be read for BILLING_SUCCESS: BILLING_TIMEOUT (1s) is over"},
+		"needed_for_success":          {"200", success, billing.Unknown, "can't be read to its end for the rule in line 1: BILLING_TIMEOUT (1s) is over"},
 		"refused":                     {"400", nil, billing.Refused, "HTTP 400"},
 		"server_error":                {"500", nil, billing.Unknown, "HTTP 500"},
 	} {
@@ -90,16 +90,16 @@ func TestSuccess(t *testing.T) {
 		"matches":         {"200 OK", `{"status":"done"}`, billing.Accepted, ""},
 		"gzip":            {"200 OK\r\nContent-Encoding: gzip", zipped.String(), billing.Accepted, ""},
 		"bad_gzip":        {"200 OK\r\nContent-Encoding: gzip", "nope", billing.Unknown, "can't be read"},
-		"no_body":         {"204 No Content", "", billing.Unknown, "does not match"},
+		"no_body":         {"204 No Content", "", billing.Unknown, "no rule for this status matches"},
 		"200_with_error":  {"200 OK", `{"status":"error","token":"` + canary + `"}`, billing.Unknown, `{"status":"error","token":"***"}`},
 		"eof_in_the_body": {"200 OK\r\nContent-Length: 99", `{"status":"done"}`, billing.Unknown, "can't be read"},
-		"too_long":        {"200 OK", `{"status":"done"}` + strings.Repeat(" ", successMax), billing.Unknown, "too long"},
+		"too_long":        {"200 OK", `{"status":"done"}` + strings.Repeat(" ", rules.BodyMost), billing.Unknown, "longer than"},
 		"not_a_2xx":       {"400 Bad Request", `{"status":"done"}`, billing.Refused, "HTTP 400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serveRaw(t, answeringOnce("HTTP/1.1 "+f.head+"\r\nConnection: close\r\n\r\n"+f.body))
-			c := newClient(t, s.url, func(cfg *Config) { cfg.Success = regexp.MustCompile(`"status": *"done"`) })
+			c := newClient(t, s.url, func(cfg *Config) { cfg.Outcomes = `2xx if text.matches("\"status\": *\"done\"") -> accepted` })
 			wantOutcome(t, send(t, c), f.outcome, f.reason)
 		})
 	}
@@ -158,7 +158,7 @@ func TestHTTP2(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %s %s", r.Proto, r.Method, body, r.Header.Get("Idempotency-Key"))
 	})
-	c := newClient(t, s.URL, func(cfg *Config) { cfg.Success = regexp.MustCompile(`^HTTP/2.0 POST {"id":7} key-7$`) })
+	c := newClient(t, s.URL, func(cfg *Config) { cfg.Outcomes = `2xx if text == "HTTP/2.0 POST {\"id\":7} key-7" -> accepted` })
 	trust(c)
 	wantOutcome(t, send(t, c), billing.Accepted, "")
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billi
 	case err != nil:
 		return billing.Reply{Outcome: billing.Unknown, Reason: "the request had begun, then no reply: " + c.explain(ctx, err)}, false
 	}
-	return c.judge(ctx, cancel, resp, m.Repeat), false
+	return c.judge(ctx, cancel, resp, m), false
 }
 
 // request is http.NewRequest without what it would do for a second sending:
@@ -79,6 +80,7 @@ func (c *Client) request(ctx context.Context, m billing.Request) (*http.Request,
 		// quotes, which those would take for a part of the key.
 		header["Idempotency-Key"] = []string{m.IdempotencyKey}
 	}
+	addMade(header, m.Headers, true)
 	if m.TraceParent != "" {
 		header["Traceparent"] = []string{m.TraceParent}
 	}
@@ -92,6 +94,16 @@ func (c *Client) request(ctx context.Context, m billing.Request) (*http.Request,
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(m.Body)), int64(len(m.Body))
 	}
 	return req.WithContext(ctx), nil
+}
+
+// addMade adds the headers that were made for an invoice. What BILLING_HEADERS sets for
+// all requests under the same name comes first.
+func addMade(header http.Header, made []billing.Header, withKey bool) {
+	for _, h := range made {
+		if withKey || !h.OfKey {
+			header[h.Name] = append(slices.Clip(header[h.Name]), h.Value)
+		}
+	}
 }
 
 // parseURL keeps the URL out of the error: queries hold secrets.

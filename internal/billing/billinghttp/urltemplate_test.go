@@ -21,6 +21,8 @@ func FuzzURLTemplate(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	template.bind(nil)
+	alone.bind(nil)
 	f.Fuzz(func(t *testing.T, value string) {
 		u := rendered(t, template, value)
 		if u == nil {
@@ -49,7 +51,7 @@ func FuzzURLTemplate(f *testing.F) {
 // rendered is the URL as net/http will send it; nil: the value was refused.
 func rendered(t *testing.T, template *urlTemplate, value string) *url.URL {
 	t.Helper()
-	text, err := template.render([]*string{&value, &value})
+	text, err := template.render(values{columns: []*string{&value, &value}})
 	if err != nil {
 		return nil
 	}

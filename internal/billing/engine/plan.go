@@ -67,11 +67,13 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 			return *left
 		}
 	}
+	key := billing.NewKey(p.ledgerID, inv.ID)
+	inv.Key = key.Text
 	request, err := p.renderer.Render(inv)
 	if err != nil && !seen.MayHaveActed() {
 		return step{why: unrendered, err: err, intent: billing.Intent{InvoiceID: inv.ID}}
 	}
-	s := p.prepared(inv, request)
+	s := p.prepared(inv, key, request)
 	switch {
 	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
 		s.do = toBegin
@@ -114,8 +116,7 @@ func (p planner) mayTry(id billing.InvoiceID, seen *billing.Delivery, v view) *s
 }
 
 // prepared is the step's request and its intent.
-func (p planner) prepared(inv billing.Invoice, request billing.Request) step {
-	key := billing.NewKey(p.ledgerID, inv.ID)
+func (p planner) prepared(inv billing.Invoice, key billing.Key, request billing.Request) step {
 	request.InvoiceID, request.IdempotencyKey = inv.ID, key.Text
 	hash := sha256.Sum256(request.Body)
 	s := step{request: request, key: key, intent: billing.Intent{

@@ -1,0 +1,100 @@
+package billinghttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+	"text/template/parse"
+
+	"billonce/internal/billing"
+)
+
+// body is what BILLING_BODY says.
+type body struct {
+	template *template.Template // nil: the row, as it is
+	tree     bodyTree
+}
+
+// parseBody reads BILLING_BODY; nil means that requests have no body.
+func parseBody(text string) (*body, error) {
+	switch {
+	case text == "none":
+		return nil, nil
+	case text == "row":
+		return &body{}, nil
+	case strings.TrimSpace(text) == "":
+		return nil, errors.New("is empty; write row, none or a template")
+	case strings.EqualFold(strings.TrimSpace(text), "row"), strings.EqualFold(strings.TrimSpace(text), "none"):
+		return nil, fmt.Errorf("is written %s in lower case, without spaces", strings.ToLower(strings.TrimSpace(text)))
+	}
+	if isToken(text) {
+		// A misspelt word is a valid template: it would be every request's body.
+		return nil, errors.New("is neither row nor none nor a template")
+	}
+	t, err := template.New("body").Option("missingkey=error").Funcs(functions()).Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("is no template: %s; write row, none or a text/template", strings.TrimPrefix(err.Error(), "template: "))
+	}
+	trees := []*parse.Tree{t.Tree}
+	for _, other := range t.Templates() {
+		if other != t {
+			trees = append(trees, other.Tree)
+		}
+	}
+	b := &body{template: t, tree: readBodyTree(trees...)}
+	return b, errors.Join(b.tree.faults...)
+}
+
+// calls says whether the template calls one of these functions.
+func (b *body) calls(functions ...string) bool {
+	return b != nil && slices.ContainsFunc(functions, func(f string) bool { return slices.Contains(b.tree.calls, f) })
+}
+
+// render makes the body of an invoice's request.
+func (b *body) render(inv billing.Invoice, key string) ([]byte, error) {
+	if b.template == nil {
+		return rowBody(inv)
+	}
+	t := b.template
+	if key != "" && b.calls(keyName, hexKeyName) {
+		own, err := t.Clone()
+		if err != nil {
+			return nil, fmt.Errorf("copy the template: %w", err)
+		}
+		t = own.Funcs(template.FuncMap{
+			keyName:    func() string { return key },
+			hexKeyName: func() string { return hexKey(key) },
+		})
+	}
+	return execute(t, inv)
+}
+
+// rowBody leaves the row as PostgreSQL wrote it: decoding could change numbers.
+func rowBody(inv billing.Invoice) ([]byte, error) {
+	if len(inv.Row) == 0 {
+		return nil, errors.New("its row was not read")
+	}
+	return inv.Row, nil
+}
+
+func execute(t *template.Template, inv billing.Invoice) ([]byte, error) {
+	decoder := json.NewDecoder(bytes.NewReader(inv.Row))
+	decoder.UseNumber() // float64 has no room for every bigint
+	var row map[string]any
+	if err := decoder.Decode(&row); err != nil {
+		return nil, fmt.Errorf("decode its row: %w", err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, row); err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
+	}
+	// text/template prints a nil so, and has no option against it.
+	if noValue := []byte("<no value>"); bytes.Contains(b.Bytes(), noValue) && !bytes.Contains(inv.Row, noValue) {
+		return nil, errors.New("it prints a column that is NULL; write {{json .column}} to send null, or {{if .column}} around it")
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,102 @@
+package billinghttp
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// rowHeader is a header that is made for each invoice, of its row or its key.
+type rowHeader struct {
+	name   string
+	value  rowTemplate
+	secret bool // never shown
+}
+
+// splitHeaders parts what all requests have in common from what is made for each
+// invoice. Its errors quote nothing but names.
+func splitHeaders(all http.Header) (common http.Header, made []rowHeader, err error) {
+	common = make(http.Header)
+	var faults []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		canonical := http.CanonicalHeaderKey(name)
+		for _, value := range all[name] {
+			t, err := parseRowTemplate(value)
+			switch {
+			case err != nil:
+				faults = append(faults, fmt.Sprintf("%s in the value of %s", err, printable(name)))
+			case t.has(replyIDName):
+				faults = append(faults, fmt.Sprintf("has {%s} in the value of %s; it is not known before the API has replied", replyIDName, printable(name)))
+			case len(t.places) == 0:
+				common[canonical] = append(common[canonical], t.literals[0])
+			case canonical == "Host":
+				faults = append(faults, "has a placeholder in Host; the server can't depend on the invoice")
+			default:
+				made = append(made, rowHeader{canonical, t, isSecretTemplate(canonical, t)})
+			}
+		}
+	}
+	if len(faults) > 0 {
+		return nil, nil, errors.New(strings.Join(faults, "; "))
+	}
+	return common, made, nil
+}
+
+// render fills the header in. What can't stand in a header is refused, and so is what
+// would leave it empty: an API takes a missing account for the main one.
+func (h rowHeader) render(v values) (string, error) {
+	var b strings.Builder
+	for i, p := range h.value.places {
+		b.WriteString(h.value.literals[i])
+		text, err := v.at(p)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("%s: %w", h.name, err)
+		case strings.TrimSpace(text) == "":
+			return "", fmt.Errorf("%s: column %q is empty", h.name, p.name)
+		case !isFieldValue(text):
+			return "", fmt.Errorf("%s: column %q has a character that no header can carry", h.name, p.name)
+		}
+		b.WriteString(text)
+	}
+	b.WriteString(h.value.literals[len(h.value.literals)-1])
+	return b.String(), nil
+}
+
+func isSecretTemplate(header string, t rowTemplate) bool {
+	if isSecretName(header) {
+		return true
+	}
+	for _, p := range t.places {
+		if !isOurs(p.name) && isSecretName(p.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSecretName says of a header or a column that is made from the row whether its name is
+// one of those that secrets have.
+func isSecretName(name string) bool {
+	name = strings.ToLower(name)
+	if strings.Contains(name, "idempotency") {
+		return false
+	}
+	words := strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' || r == ' ' || r == '.' })
+	for _, word := range words {
+		switch word {
+		case "authorization", "auth", "cookie", "token", "secret", "key", "apikey", "password", "passwd", "pwd",
+			"credential", "credentials", "signature", "session", "bearer", "jwt", "pin", "otp":
+			return true
+		}
+	}
+	for _, part := range []string{"token", "secret", "password", "apikey", "credential", "authorization"} {
+		if strings.Contains(strings.Join(words, ""), part) {
+			return true
+		}
+	}
+	return false
+}
