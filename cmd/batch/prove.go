@@ -8,9 +8,9 @@ import (
 	"billonce/internal/advisory"
 )
 
-// meet makes the first two connections, and learns from them whether a pooler is on the
+// firstConnections makes two, and learns from them whether a pooler is on the
 // way. They are kept for those who come after.
-func meet(ctx context.Context, db *database) error {
+func firstConnections(ctx context.Context, db *database) error {
 	a, b, err := connectPair(ctx, db.main)
 	if err != nil {
 		return err

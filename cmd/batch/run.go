@@ -127,7 +127,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 // takes as long as the other.
 func (e *execution) openStore(ctx context.Context) error {
 	c := e.config
-	if err := meet(ctx, e.db); err != nil {
+	if err := firstConnections(ctx, e.db); err != nil {
 		return err
 	}
 	cfg := pgstore.Config{

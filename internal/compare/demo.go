@@ -87,7 +87,7 @@ func (d Demo) scenario(ctx context.Context, t *testbed, sc scenario) (s Counts, 
 func (d Demo) runGroup(ctx context.Context, t *testbed, strategy string, names []string, billingURL string, log *demoLog, crash *crash) error {
 	var all []process
 	for _, name := range names {
-		p, err := t.process(runner{name: name, strategy: strategy, claim: 1, workers: 1, keys: true, timeout: naiveTimeout}, billingURL)
+		p, err := t.process(runner{name: name, strategy: strategy, claim: 1, senders: 1, keys: true, timeout: naiveTimeout}, billingURL)
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ const (
 type orders struct {
 	Lock        bool   `json:"lock"`    // be the textbook's program, not the first one
 	Skip        bool   `json:"skip"`    // an invoice that is locked is no error
-	Workers     int    `json:"workers"` // requests in flight, with a connection each
+	Senders     int    `json:"senders"` // requests in flight, with a connection each
 	Server      string `json:"server"`
 	Invoices    string `json:"invoices"` // the table, as in SQL
 	DatabaseURL string `json:"database_url"`
@@ -54,7 +54,7 @@ func RunNaive(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	accounts := make([]account, max(1, o.Workers))
+	accounts := make([]account, max(1, o.Senders))
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range accounts {
 		g.Go(func() error { return o.work(ctx, ids, &accounts[i]) })
@@ -70,7 +70,7 @@ func RunNaive(ctx context.Context, in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(sum)
 }
 
-// pending lists what there is to do, once, as a queue for the workers.
+// pending lists what there is to do, once, as a queue for the senders.
 func (o orders) pending(ctx context.Context) (_ <-chan int64, err error) {
 	conn, err := pgx.Connect(ctx, o.DatabaseURL)
 	if err != nil {
@@ -93,7 +93,7 @@ func (o orders) pending(ctx context.Context) (_ <-chan int64, err error) {
 	return queue, nil
 }
 
-// work is one worker, with a connection of its own.
+// work is one sender, with a connection of its own.
 func (o orders) work(ctx context.Context, ids <-chan int64, a *account) (err error) {
 	conn, err := pgx.Connect(ctx, o.DatabaseURL)
 	if err != nil {

@@ -16,7 +16,7 @@ type runner struct {
 	number   int // from 1; 0: it does not know that there are others
 	strategy string
 	claim    int  // CLAIM_SIZE
-	workers  int  // requests in flight
+	senders  int  // requests in flight
 	skip     bool // without a ledger: a locked invoice is no error
 	keys     bool // the API honours them
 	timeout  time.Duration
@@ -31,7 +31,7 @@ func (t *testbed) process(r runner, billingURL string) (process, error) {
 	url := t.urlFor(strconv.Itoa(r.number))
 	if isNaive(r.strategy) {
 		text, err := json.Marshal(orders{
-			Lock: r.strategy == report.NoWait, Skip: r.skip, Workers: r.workers,
+			Lock: r.strategy == report.NoWait, Skip: r.skip, Senders: r.senders,
 			Server: r.name, Invoices: t.table("invoices"), DatabaseURL: url, BillingURL: billingURL,
 		})
 		return process{name: r.name, args: t.program.Naive, stdin: bytes.NewReader(text), environment: t.environment}, err
@@ -43,7 +43,7 @@ func (t *testbed) process(r runner, billingURL string) (process, error) {
 		"LOCK_NAMESPACE=" + t.schema, "LEDGER_SCHEMA=" + t.schema,
 		"INVOICES_TABLE=" + t.table("invoices"), "INVOICES_MARK_SENT=" + markSent,
 		"BILLING_IDEMPOTENT=" + strconv.FormatBool(r.keys), "BILLING_TIMEOUT=" + r.timeout.String(),
-		"CLAIM_SIZE=" + strconv.Itoa(r.claim), "CONCURRENCY=" + strconv.Itoa(r.workers),
+		"CLAIM_SIZE=" + strconv.Itoa(r.claim), "CONCURRENCY=" + strconv.Itoa(r.senders),
 		"LOG_LEVEL=warn", "LOG_FORMAT=json",
 	}
 	if r.number > 0 {

@@ -57,7 +57,7 @@ func (c Comparison) measure(ctx context.Context, t *testbed, scenario report.Sce
 
 func (c Comparison) runner(scenario report.Scenario, keys bool) runner {
 	return runner{
-		strategy: scenario.Strategy, claim: scenario.ClaimSize, workers: c.Concurrency, skip: true, keys: keys,
+		strategy: scenario.Strategy, claim: scenario.ClaimSize, senders: c.Concurrency, skip: true, keys: keys,
 		// Far above the API's latency, however busy the machine is.
 		timeout: cmp.Or(c.Timeout, naiveTimeout),
 	}

@@ -72,7 +72,7 @@ func latencyOf(s report.Scenario) time.Duration {
 }
 
 // connections that the largest sample and its meter may need: a naive server has
-// one a worker, and one of Billonce's six.
+// one a sender, and one of Billonce's six.
 func (s Settings) connections() int {
 	const billonce, ours = 6, 3
 	return slices.Max(s.Runners)*max(billonce, s.Concurrency+1) + ours

@@ -35,8 +35,8 @@ func newBook(t *testing.T, program string) *book {
 	return &book{program, url}
 }
 
-// scene is a book with new invoices, and the API that they are sent to.
-type scene struct {
+// testbed is a book with new invoices, and the API that they are sent to.
+type testbed struct {
 	t    *testing.T
 	book *book
 	conn *pgx.Conn
@@ -44,7 +44,7 @@ type scene struct {
 	url  string // of the API
 }
 
-func newScene(t *testing.T, b *book, invoices int, c billingfake.Config) *scene {
+func newTestbed(t *testing.T, b *book, invoices int, c billingfake.Config) *testbed {
 	t.Helper()
 	cfg, err := pgstore.ParseURL(b.url, "test")
 	if err != nil {
@@ -61,7 +61,7 @@ func newScene(t *testing.T, b *book, invoices int, c billingfake.Config) *scene 
 	if err := pgstore.Seed(t.Context(), cfg, invoices); err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, book: b, conn: conn, api: billingfake.New(c)}
+	s := &testbed{t: t, book: b, conn: conn, api: billingfake.New(c)}
 	server := httptest.NewServer(s.api)
 	t.Cleanup(server.Close)
 	t.Cleanup(s.api.Close)
@@ -69,7 +69,7 @@ func newScene(t *testing.T, b *book, invoices int, c billingfake.Config) *scene 
 	return s
 }
 
-func (s *scene) exec(statement string, args ...any) {
+func (s *testbed) exec(statement string, args ...any) {
 	s.t.Helper()
 	if _, err := s.conn.Exec(s.t.Context(), statement, args...); err != nil {
 		s.t.Fatalf("%s: %v", statement, err)
@@ -78,7 +78,7 @@ func (s *scene) exec(statement string, args ...any) {
 
 // terminate ends the backends of a runner, as the server does with a client
 // that has been silent for too long: its locks are free.
-func (s *scene) terminate(runner string) {
+func (s *testbed) terminate(runner string) {
 	s.t.Helper()
 	s.exec(`select pg_terminate_backend(pid, 10000) from pg_stat_activity
 		where datname = current_database() and application_name like 'billonce/' || $1 || '/%'`, runner)
@@ -86,7 +86,7 @@ func (s *scene) terminate(runner string) {
 
 // wantNoLocks waits for the runners' backends to end: a killed one's notice it as
 // they read from their sockets, which is at once where they are idle.
-func (s *scene) wantNoLocks() {
+func (s *testbed) wantNoLocks() {
 	s.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -117,7 +117,7 @@ type delivery struct {
 	pending        bool
 }
 
-func (s *scene) deliveries() []delivery {
+func (s *testbed) deliveries() []delivery {
 	s.t.Helper()
 	rows, err := s.conn.Query(s.t.Context(), `select i.id::text, coalesce(d.state, 'in no ledger'), i.pending
 		from invoices i left join billonce.deliveries d on d.invoice_id = i.id order by i.id`)
@@ -134,7 +134,7 @@ func (s *scene) deliveries() []delivery {
 }
 
 // wantAllDone is P4: nothing is left for another run.
-func (s *scene) wantAllDone(when string) {
+func (s *testbed) wantAllDone(when string) {
 	s.t.Helper()
 	for _, d := range s.deliveries() {
 		if d.state != "sent" && d.state != "in_doubt" {
@@ -143,7 +143,7 @@ func (s *scene) wantAllDone(when string) {
 	}
 }
 
-func (s *scene) wantIdleAPI() {
+func (s *testbed) wantIdleAPI() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -154,7 +154,7 @@ func (s *scene) wantIdleAPI() {
 
 // intendedAgain says that a runner's request was no first attempt: it came under
 // locks and an intent that were newly taken.
-func (s *scene) intendedAgain(invoice, runner string) (again bool) {
+func (s *testbed) intendedAgain(invoice, runner string) (again bool) {
 	s.t.Helper()
 	err := s.conn.QueryRow(s.t.Context(), `select d.attempt > 1 and r.application like 'billonce/' || $2 || '/%'
 		from billonce.deliveries d join billonce.runs r on r.run_id = d.run_id where d.invoice_id::text = $1`, invoice, runner).Scan(&again)

@@ -45,7 +45,7 @@ func testDoubtIsSmall(t *testing.T, books chan *book) {
 	var mu sync.Mutex
 	came := make(map[kill]doubt)
 	share(t, books, kills, func(t *testing.T, b *book, k kill) {
-		d := k.play(t, b)
+		d := k.try(t, b)
 		mu.Lock()
 		defer mu.Unlock()
 		came[k] = d
@@ -53,22 +53,22 @@ func testDoubtIsSmall(t *testing.T, books chan *book) {
 	t.Logf("seed %d\n%s", seed, doubtTable(kills, came))
 }
 
-func (k kill) play(t *testing.T, b *book) doubt {
+func (k kill) try(t *testing.T, b *book) doubt {
 	c := newCounter(k.after)
-	s := newScene(t, b, doubtInvoices, billingfake.Config{Latency: 5 * time.Millisecond, Before: c.note})
+	s := newTestbed(t, b, doubtInvoices, billingfake.Config{Latency: 5 * time.Millisecond, Before: c.note})
 	strategy := "LOCK_STRATEGY=" + k.strategy
-	// The next run waits for the victim's BILLING_TIMEOUT, and has a long one itself:
+	// The next run waits for the target's BILLING_TIMEOUT, and has a long one itself:
 	// a request that comes late is not in doubt.
-	victim := s.start("victim", strategy, "BILLING_TIMEOUT=4s", fmt.Sprintf("CONCURRENCY=%d", doubtConcurrency))
+	target := s.start("target", strategy, "BILLING_TIMEOUT=4s", fmt.Sprintf("CONCURRENCY=%d", doubtConcurrency))
 	select {
 	case <-c.due:
-	case <-victim.ended:
-		t.Fatal("the victim ended before it could be killed")
+	case <-target.ended:
+		t.Fatal("the target ended before it could be killed")
 	case <-time.After(patience):
 		t.Fatalf("%d requests did not come within %s", k.after, patience)
 	}
 	<-time.After(k.later) // the moment of the kill
-	victim.kill()
+	target.kill()
 	s.start("next", strategy).wantExit(0, 3)
 	s.wantIdleAPI()
 	var d doubt
@@ -91,7 +91,7 @@ func (k kill) play(t *testing.T, b *book) doubt {
 	return d
 }
 
-// counter notes the victim's requests as they come to the API: a killed process's
+// counter notes the target's requests as they come to the API: a killed process's
 // last ones may come after its end.
 type counter struct {
 	due chan struct{} // closed as the nth comes
@@ -106,7 +106,7 @@ func newCounter(n int) *counter {
 }
 
 func (c *counter) note(r billingfake.Received) {
-	if r.Header.Get("Runner") != "victim" {
+	if r.Header.Get("Runner") != "target" {
 		return
 	}
 	c.mu.Lock()

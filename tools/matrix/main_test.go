@@ -42,17 +42,17 @@ func TestWithFailpoints(t *testing.T) {
 	t.Run("doubt", func(t *testing.T) { testDoubtIsSmall(t, books) })
 }
 
-// share runs f for each item as a subtest, side by side: as many as there are books.
-func share[T fmt.Stringer](t *testing.T, books chan *book, items []T, f func(*testing.T, *book, T)) {
+// share runs f for each case as a subtest, side by side: as many as there are books.
+func share[T fmt.Stringer](t *testing.T, books chan *book, cases []T, f func(*testing.T, *book, T)) {
 	done := make(chan struct{})
-	for _, item := range items {
+	for _, one := range cases {
 		b := <-books
 		go func() {
 			defer func() { books <- b; done <- struct{}{} }()
-			t.Run(item.String(), func(t *testing.T) { f(t, b, item) })
+			t.Run(one.String(), func(t *testing.T) { f(t, b, one) })
 		}()
 	}
-	for range items {
+	for range cases {
 		<-done
 	}
 }

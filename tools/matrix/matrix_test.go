@@ -17,18 +17,18 @@ import (
 const (
 	invoices    = 24
 	concurrency = 4
-	// timeout is the BILLING_TIMEOUT of a victim that comes to no good end. Without
+	// timeout is the BILLING_TIMEOUT of a target that comes to no good end. Without
 	// keys a survivor waits for it, and for the intent's life before it.
 	timeout = 2 * time.Second
-	// keyTTL is the victim's, short so that its intents' life is short: a part of
+	// keyTTL is the target's, short so that its intents' life is short: a part of
 	// the margin that a key's age is given.
 	keyTTL = time.Minute
-	// After this no intent of the victim's may be acted upon any more.
+	// After this no intent of the target's may be acted upon any more.
 	intentLifeWithKeys    = 3 * time.Second
 	intentLifeWithoutKeys = 5 * time.Second
 )
 
-// cell is one case of the matrix: what happens to the victim, and in which world.
+// cell is one case of the matrix: what happens to the target, and in which world.
 type cell struct {
 	point    string // or everyPoint
 	action   string
@@ -70,7 +70,7 @@ func cells() []cell {
 	return all
 }
 
-// orders is what the victim is told, a point each.
+// orders is what the target is told, a point each.
 func (c cell) orders() []string {
 	var all []string
 	for _, p := range failpoint.Points() {
@@ -99,7 +99,7 @@ func testMatrix(t *testing.T, books chan *book) {
 	var mu sync.Mutex
 	came := make(map[cell]outcome)
 	share(t, books, all, func(t *testing.T, b *book, c cell) {
-		o := c.play(t, b)
+		o := c.try(t, b)
 		mu.Lock()
 		defer mu.Unlock()
 		came[c] = o
@@ -107,12 +107,12 @@ func testMatrix(t *testing.T, books chan *book) {
 	t.Log("\n" + table(all, came))
 }
 
-// play has two runners share the invoices: a survivor, whose requests the API
-// keeps waiting, and a victim, which comes to its failpoint meanwhile. Then the
+// try has two runners share the invoices: a survivor, whose requests the API
+// keeps waiting, and a target, which comes to its failpoint meanwhile. Then the
 // survivor goes on, and has to finish all of it in the same run.
-func (c cell) play(t *testing.T, b *book) outcome {
+func (c cell) try(t *testing.T, b *book) outcome {
 	g := newGate(t.Context())
-	s := newScene(t, b, invoices, billingfake.Config{Idempotent: c.keys, Before: g.pass})
+	s := newTestbed(t, b, invoices, billingfake.Config{Idempotent: c.keys, Before: g.pass})
 	shared := []string{
 		"RUN_LOCK=shared", "LOCK_STRATEGY=" + c.strategy, fmt.Sprintf("BILLING_IDEMPOTENT=%t", c.keys),
 		"CLAIM_SIZE=3", fmt.Sprintf("CONCURRENCY=%d", concurrency),
@@ -130,19 +130,19 @@ func (c cell) play(t *testing.T, b *book) outcome {
 		// One sender: of several, another may stand beyond its permit just then.
 		doomed = append(doomed, "CONCURRENCY=1")
 	}
-	victim := s.start("victim", append(shared, doomed...)...)
-	o := outcome{hits: victim.wantActed(c.orders())}
+	target := s.start("target", append(shared, doomed...)...)
+	o := outcome{hits: target.wantActed(c.orders())}
 	switch c.action {
 	case "kill":
-		victim.wantExit(-1)
+		target.wantExit(-1)
 		close(g.open)
 		survivor.wantExit(0, 3)
 		s.wantAllDone("after the survivor's run")
 	case "stop":
-		o.late = c.stopped(s, g, survivor, victim)
+		o.late = c.stopped(s, g, survivor, target)
 	default:
 		close(g.open)
-		victim.wantExit(0, 3)
+		target.wantExit(0, 3)
 		survivor.wantExit(0)
 		s.wantAllDone("after both runs")
 	}
@@ -152,39 +152,39 @@ func (c cell) play(t *testing.T, b *book) outcome {
 	return o
 }
 
-// stopped is about a victim that stands still for longer than its locks live.
+// stopped is about a target that stands still for longer than its locks live.
 // Woken up, it may take the run lock again and go on, but not with what it had in
 // hand. It returns how many requests it made of that.
-func (c cell) stopped(s *scene, g *gate, survivor, victim *runner) (late int) {
-	victim.wantStopped()
+func (c cell) stopped(s *testbed, g *gate, survivor, target *runner) (late int) {
+	target.wantStopped()
 	life := time.NewTimer(c.intentLife())
 	defer life.Stop()
-	s.terminate("victim")
+	s.terminate("target")
 	close(g.open)
 	survivor.wantExit(0, 3)
 	s.wantAllDone("after the survivor's run")
 	<-life.C
 	s.wantIdleAPI()
 	g.wake()
-	victim.signal(syscall.SIGCONT)
+	target.signal(syscall.SIGCONT)
 	if c.keys {
-		victim.wantExit(0, 4)
+		target.wantExit(0, 4)
 	} else {
-		victim.wantExit(0, 3, 4) // 3: it lost a reply
+		target.wantExit(0, 3, 4) // 3: it lost a reply
 	}
 	s.wantIdleAPI()
 	for _, invoice := range g.afterWaking() {
-		if !s.intendedAgain(invoice, "victim") {
+		if !s.intendedAgain(invoice, "target") {
 			late++
 		}
 	}
 	if late > 0 && !c.beyondThePermit() {
-		s.t.Errorf("woken up, the victim made %d requests though their locks were gone", late)
+		s.t.Errorf("woken up, the target made %d requests though their locks were gone", late)
 	}
 	return late
 }
 
-// cutsOff says that the victim's locks come free while it is at work.
+// cutsOff says that the target's locks come free while it is at work.
 func (c cell) cutsOff() bool { return c.action == "kill" || c.action == "stop" }
 
 func (c cell) intentLife() time.Duration {
@@ -200,7 +200,7 @@ func (c cell) intentLife() time.Duration {
 func (c cell) beyondThePermit() bool { return c.point == "before_write" }
 
 // judge compares the ledger, the invoices and the API's own account: P1, P2, P3.
-func (c cell) judge(s *scene) (sent, inDoubt int) {
+func (c cell) judge(s *testbed) (sent, inDoubt int) {
 	s.t.Helper()
 	for _, d := range s.deliveries() {
 		r := s.api.Invoice(d.invoice)
@@ -229,7 +229,7 @@ func (c cell) judge(s *scene) (sent, inDoubt int) {
 	return sent, inDoubt
 }
 
-// doubtAtMost is what may be in doubt in the end, without keys: what the victim
+// doubtAtMost is what may be in doubt in the end, without keys: what the target
 // had begun when it was killed or cut off, or a request whose reply never came.
 func (c cell) doubtAtMost() int {
 	untouched := []string{
@@ -247,7 +247,7 @@ func (c cell) doubtAtMost() int {
 }
 
 // gate keeps the survivor's requests waiting at the API until it is opened, and
-// notes those that the victim makes after it was woken up.
+// notes those that the target makes after it was woken up.
 type gate struct {
 	ctx  context.Context // the test's: a failed one must not hang
 	came chan struct{}

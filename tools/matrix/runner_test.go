@@ -47,7 +47,7 @@ func (r *runner) output() string {
 }
 
 // start starts a runner; env comes as NAME=value.
-func (s *scene) start(name string, env ...string) *runner {
+func (s *testbed) start(name string, env ...string) *runner {
 	s.t.Helper()
 	r := &runner{t: s.t, name: name, cmd: exec.Command(s.book.program, "run"), said: make(chan struct{}, 1), ended: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "HOSTNAME="+name, "DATABASE_URL="+s.book.url, "BILLING_URL="+s.url,

@@ -8,7 +8,7 @@ import (
 
 // table shows the matrix: a line for each point and action, a column for each
 // world. "3: 23+1" is the hits up to when it happened, invoices sent, and in
-// doubt; "late" counts requests of a woken victim.
+// doubt; "late" counts requests of a woken target.
 func table(all []cell, came map[cell]outcome) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -155,7 +155,7 @@ func mutants() []mutant {
 			"one of the two locks is enough to recover",
 			[]edit{{
 				"internal/billing/pgstore/claim.go",
-				"claim.Recoverable, err = c.store.rowsFree(ctx, orphans)", "claim.Recoverable, err = orphans, nil",
+				"claim.Recoverable, err = c.store.rowsFree(ctx, sending)", "claim.Recoverable, err = sending, nil",
 			}},
 			"internal/billing/pgstore", "TestRecoveryTakesBothLocks", `could be taken over from a live row runner`,
 		},

@@ -12,7 +12,7 @@ import (
 	"billonce/internal/billing"
 )
 
-// Describe shows the request that Send would make of a message, for people: secrets
+// Describe shows a request as Send would make it, for people: secrets
 // are masked. What belongs to the connection is left out.
 func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error) {
 	req, err := c.request(ctx, m)
@@ -43,7 +43,7 @@ func masked(name, value string, secret bool) string {
 	switch {
 	case name == "Authorization" && found:
 		return scheme + " ***"
-	case name == "Webhook-Signature": // whoever sees it could send the message himself
+	case name == "Webhook-Signature": // whoever sees it could send the request himself
 		return "v1,***"
 	case name == "Authorization", secret:
 		return "***"

@@ -116,17 +116,17 @@ func (c *Claimer) lockAdvisory(ctx context.Context, candidates []billing.Candida
 		return nil, err
 	}
 	claim := &billing.Claimed{Release: c.end}
-	orphans := make(map[billing.InvoiceID]int)
+	sending := make(map[billing.InvoiceID]int)
 	for i, candidate := range candidates {
 		if !got[i] {
 			continue
 		}
 		claim.IDs = append(claim.IDs, candidate.ID)
 		if candidate.State == billing.Sending {
-			orphans[candidate.ID] = candidate.Attempt
+			sending[candidate.ID] = candidate.Attempt
 		}
 	}
-	claim.Recoverable, err = c.store.rowsFree(ctx, orphans)
+	claim.Recoverable, err = c.store.rowsFree(ctx, sending)
 	return claim, err
 }
 
@@ -176,21 +176,21 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 // runner would take a `row` runner's live request for a dead one. A probe is
 // enough: we hold the advisory lock, which a `row` runner needs for a recovery,
 // and holding the row would block our own settlement.
-func (s *Store) rowsFree(ctx context.Context, orphans map[billing.InvoiceID]int) (map[billing.InvoiceID]int, error) {
-	if len(orphans) == 0 {
+func (s *Store) rowsFree(ctx context.Context, sending map[billing.InvoiceID]int) (map[billing.InvoiceID]int, error) {
+	if len(sending) == 0 {
 		return nil, nil
 	}
-	free := make(map[billing.InvoiceID]int, len(orphans))
+	free := make(map[billing.InvoiceID]int, len(sending))
 	probe := func(ctx context.Context, conn *pgx.Conn) error {
 		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 		if err != nil {
 			return begun(err)
 		}
-		rows, err := tx.Query(ctx, s.sql.lockRows, keys(slices.Collect(maps.Keys(orphans))))
+		rows, err := tx.Query(ctx, s.sql.lockRows, keys(slices.Collect(maps.Keys(sending))))
 		if err != nil {
 			return err
 		}
-		if err := eachID(func(id string) { free[billing.InvoiceID(id)] = orphans[billing.InvoiceID(id)] })(rows); err != nil {
+		if err := eachID(func(id string) { free[billing.InvoiceID(id)] = sending[billing.InvoiceID(id)] })(rows); err != nil {
 			return err
 		}
 		return tx.Rollback(ctx)

@@ -19,31 +19,31 @@ func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (
 		return nil, err
 	}
 	claim := &billing.Claimed{Settle: c.settleOrElse, Release: c.end}
-	var orphans []billing.Candidate
+	var sending []billing.Candidate
 	for _, candidate := range candidates {
 		if _, ok := locked[candidate.ID]; !ok {
 			continue
 		}
 		claim.IDs = append(claim.IDs, candidate.ID)
 		if candidate.State == billing.Sending {
-			orphans = append(orphans, candidate)
+			sending = append(sending, candidate)
 		}
 	}
-	claim.Recoverable, err = c.keysHeld(ctx, orphans)
+	claim.Recoverable, err = c.keysHeld(ctx, sending)
 	return claim, err
 }
 
 // keysHeld takes the advisory locks of deliveries that may have lost their
 // sender: an `advisory` runner that is alive holds them.
-func (c *Claimer) keysHeld(ctx context.Context, orphans []billing.Candidate) (map[billing.InvoiceID]int, error) {
-	if len(orphans) == 0 {
+func (c *Claimer) keysHeld(ctx context.Context, sending []billing.Candidate) (map[billing.InvoiceID]int, error) {
+	if len(sending) == 0 {
 		return nil, nil
 	}
-	got, err := c.lockKeys(ctx, ids(orphans))
-	held := make(map[billing.InvoiceID]int, len(orphans))
+	got, err := c.lockKeys(ctx, ids(sending))
+	held := make(map[billing.InvoiceID]int, len(sending))
 	for i, ok := range got {
 		if ok {
-			held[orphans[i].ID] = orphans[i].Attempt
+			held[sending[i].ID] = sending[i].Attempt
 		}
 	}
 	return held, err

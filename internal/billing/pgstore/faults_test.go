@@ -16,8 +16,8 @@ import (
 	"billonce/internal/billing/pgstore"
 )
 
-// orphans leaves n deliveries `sending`, as a sender does that has died.
-func orphans(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) {
+// leaveSending leaves n deliveries `sending`, as a sender does that has died.
+func leaveSending(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) {
 	t.Helper()
 	dead, _ := openStore(t, cfg, "advisory")
 	var intents []billing.Intent
@@ -151,7 +151,7 @@ func TestBreakerCountsDenials(t *testing.T) {
 func TestRecoveryNeverGuesses(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 3)
-	orphans(t, cfg, "1", "2", "3")
+	leaveSending(t, cfg, "1", "2", "3")
 	execute(t, cfg, `update billonce.deliveries set deadline_at = now() - interval '1 s';
 		update billonce.deliveries set first_sent_at = now() - interval '23 h 45 min' where invoice_id = 1;
 		update invoices set amount_cents = amount_cents + 1 where id = 2`)
@@ -168,7 +168,7 @@ func TestRecoveryNeverGuesses(t *testing.T) {
 func TestLookUpDecides(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 3)
-	orphans(t, cfg, "1", "2", "3")
+	leaveSending(t, cfg, "1", "2", "3")
 	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.Absent}}
 	withLookup := func(c *engine.Config) { c.HasLookup, c.Linger = true, 0 }
 	s := newRunner(t, cfg, &a, "advisory", withLookup).Run(t.Context(), nil)
@@ -194,7 +194,7 @@ func TestLookUpDecides(t *testing.T) {
 func TestLaterRunsReconcileWhatIsInDoubt(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 4)
-	orphans(t, cfg, "1", "2", "3", "4")
+	leaveSending(t, cfg, "1", "2", "3", "4")
 	execute(t, cfg, `update billonce.deliveries set state = 'in_doubt', error = 'as seen then', deadline_at = now() - interval '1 s';
 		update billonce.deliveries set deadline_at = now() + interval '1 h' where invoice_id = 4`)
 	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.Absent, "4": billing.Acted}}
@@ -268,7 +268,7 @@ func TestCanarysPassIsNotTheWholeTable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 8)
-			orphans(t, cfg, "6", "7", "8")
+			leaveSending(t, cfg, "6", "7", "8")
 			execute(t, cfg, `update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s' where invoice_id <> 8;
 				update billonce.deliveries set state = 'sent' where invoice_id = 8`)
 			a := api{finding: map[billing.InvoiceID]billing.Finding{"6": billing.Acted}}
@@ -304,7 +304,7 @@ func TestRetryOfAnotherRunSinceTheScanIsWaitedFor(t *testing.T) {
 	r.NewClaimer = func() engine.Claimer {
 		return meddler{newClaimer(), func() {
 			once.Do(func() {
-				orphans(t, cfg, "1")
+				leaveSending(t, cfg, "1")
 				execute(t, cfg, "update billonce.deliveries set state = 'retry', due_at = now() + interval '1 h'")
 			})
 		}}
@@ -334,7 +334,7 @@ func TestRecoveredThatCantBeRenderedComesIntoDoubt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 4)
-			orphans(t, cfg, "1", "2", "3")
+			leaveSending(t, cfg, "1", "2", "3")
 			execute(t, cfg, `update billonce.deliveries set deadline_at = now() - interval '1 s';
 				update billonce.deliveries set state = 'retry', doubtful = true, due_at = now() where invoice_id = 2;
 				update billonce.deliveries set state = 'in_doubt', error = 'as seen then' where invoice_id = 3`)
@@ -371,7 +371,7 @@ func TestWhatIsTakenBackDuringALookUpIsNotSent(t *testing.T) {
 	t.Parallel()
 	for _, idempotent := range []bool{true, false} {
 		cfg := seeded(t, 3)
-		orphans(t, cfg, "1")
+		leaveSending(t, cfg, "1")
 		execute(t, cfg, "update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s'")
 		a := &api{}
 		r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.HasLookup, c.Idempotent = true, idempotent })

@@ -87,7 +87,7 @@ func TestSettleIsGuarded(t *testing.T) {
 	if want := "sending 2 true true"; got != want {
 		t.Errorf("the delivery is %q, want %q", got, want)
 	}
-	// Two who saw the same orphan: one gets it.
+	// Two who saw the same `sending`: one gets it.
 	third, _ := openStore(t, cfg, "advisory")
 	if ours, err := intend(t.Context(), third, []billing.Intent{takeover}, time.Minute); err != nil || len(ours) != 0 {
 		t.Errorf("a second take-over of what has changed meanwhile: %v, %v", ours, err)

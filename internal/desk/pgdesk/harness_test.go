@@ -119,8 +119,8 @@ func ledger(t *testing.T, cfg *pgx.ConnConfig) string {
 	return query[string](t, cfg, `select string_agg(invoice_id || ':' || state, ' ' order by invoice_id) from billonce.deliveries`)
 }
 
-// orphans leaves deliveries `sending`, as a sender does that has died.
-func orphans(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) {
+// leaveSending leaves deliveries `sending`, as a sender does that has died.
+func leaveSending(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) {
 	t.Helper()
 	dead, _ := openStore(t, cfg, "advisory")
 	seen, err := dead.Look(t.Context(), ids)

@@ -13,7 +13,7 @@ func TestHistoryOfAttemptsAndDecisions(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
 	person := openDesk(t, cfg)
-	orphans(t, cfg, "1") // attempt 1: its runner died
+	leaveSending(t, cfg, "1") // attempt 1: its runner died
 	n := 0
 	a := api{reply: func() billing.Reply {
 		n++

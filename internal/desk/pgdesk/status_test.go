@@ -74,7 +74,7 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 			t.Run(strategy+"/"+namespace, func(t *testing.T) {
 				t.Parallel()
 				cfg := seeded(t, 5)
-				orphans(t, cfg, "4", "5")
+				leaveSending(t, cfg, "4", "5")
 				b := demoBook()
 				b.Namespace = namespace
 				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: b.Book, Strategy: strategy})
@@ -127,7 +127,7 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 	}
 }
 
-// A live runner's deliveries are never taken for orphans, though they come and
+// A live runner's deliveries are never taken for a dead one's, though they come and
 // go while they are being looked at.
 func TestStatusOfALiveRunShowsNoOrphans(t *testing.T) {
 	t.Parallel()
@@ -145,7 +145,7 @@ func TestStatusOfALiveRunShowsNoOrphans(t *testing.T) {
 			return
 		default:
 			if n := status(t, cfg).Sending.Orphaned; n > 0 {
-				t.Errorf("%d orphans", n)
+				t.Errorf("%d whose sender is gone", n)
 			}
 		}
 	}

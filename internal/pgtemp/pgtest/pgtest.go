@@ -44,18 +44,11 @@ func Main(m *testing.M) int {
 // test ends, unless that failed.
 func DB(t testing.TB, template string, prepare func(ctx context.Context, url string) error) string {
 	t.Helper()
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
 	ctx := t.Context()
-	if err := ensureTemplate(ctx, template, prepare); err != nil {
-		t.Fatalf("prepare the template database %s: %v", template, err)
+	name, url, err := newDB(ctx, template, prepare)
+	if err != nil {
+		t.Fatal(err)
 	}
-	shared.databases++
-	name := fmt.Sprintf("test_%d", shared.databases)
-	if err := admin(ctx, fmt.Sprintf("create database %s template %s", name, quote(template))); err != nil {
-		t.Fatalf("make a database: %v", err)
-	}
-	url := shared.server.URL(name)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the test's database was %s", name)
@@ -66,6 +59,27 @@ func DB(t testing.TB, template string, prepare func(ctx context.Context, url str
 		}
 	})
 	return url
+}
+
+// ExampleDB makes an empty database for an Example, which has no testing.TB, and
+// returns its URL. It goes with the server.
+func ExampleDB(ctx context.Context) (string, error) {
+	_, url, err := newDB(ctx, "empty", nil)
+	return url, err
+}
+
+func newDB(ctx context.Context, template string, prepare func(ctx context.Context, url string) error) (name, url string, err error) {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if err := ensureTemplate(ctx, template, prepare); err != nil {
+		return "", "", fmt.Errorf("prepare the template database %s: %w", template, err)
+	}
+	shared.databases++
+	name = fmt.Sprintf("test_%d", shared.databases)
+	if err := admin(ctx, fmt.Sprintf("create database %s template %s", name, quote(template))); err != nil {
+		return "", "", fmt.Errorf("make a database: %w", err)
+	}
+	return name, shared.server.URL(name), nil
 }
 
 // Server starts a server of the test's own, for tests that break it.
