@@ -56,7 +56,7 @@ func TestAllFaultsAreOneMessage(t *testing.T) {
 	environ := []string{
 		"DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing", "LOCK_DATABASE_URL=mysql:x", "RUN_LIMIT=0", "INVOICES_TABLE=a.b.c",
 		"INVOICES_MARK_SENT=pending = {reply.}", "BILLING_URL=https://billing.example/{id", "BILLING_METHOD=GET",
-		"BILLING_SIGNING_SECRET=" + frontDoorSecret, "BILLING_TIMOUT=1s", "CONCURENCY=1", "METRICS_ADDR=9090", "BILLING_REPLY_ID=id",
+		"BILLING_SIGNING_SECRET=" + frontDoorSecret, "BILLING_TIMOUT=1s", "CONCURENCY=1", "METRICS_ADDR=9090", "BILLING_REPLY_ID=/id",
 	}
 	want := `batch: read the environment:
   LOCK_DATABASE_URL: is not a PostgreSQL connection string; write for example postgres://user@host:5432/database, or embedded to try things out
@@ -64,10 +64,10 @@ func TestAllFaultsAreOneMessage(t *testing.T) {
   CONCURENCY: is not known; did you mean CONCURRENCY?
   INVOICES_TABLE: "a.b.c" has 3 parts, at most 2 are allowed
   INVOICES_MARK_SENT: has a {reply. that is no placeholder; write {reply.id}, or {reply.data.id} for what lies deeper
-  BILLING_URL: has a { without its }; write a placeholder as {column}
+  BILLING_URL: has a { without its }; write a placeholder as {column}, and a brace as \{
   BILLING_METHOD: is GET, which proxies and caches may repeat or answer themselves; write POST, PUT, PATCH or DELETE
   BILLING_SIGNING_SECRET: is no secret of Standard Webhooks: whsec_ and the base64 of 24 to 64 bytes; make one with: echo "whsec_$(openssl rand -base64 32)"
-  BILLING_REPLY_ID: is not a JSON pointer; write /id, or /data/id for what lies deeper
+  BILLING_REPLY_ID: is a JSON pointer, which it no longer is; write it as in {reply.…}, with dots: id
   BILLING_TIMOUT: is not known; did you mean BILLING_TIMEOUT?
   METRICS_ADDR: is not an address to listen at; write for example :9090
 ` + "`batch help environment` explains every variable\n"

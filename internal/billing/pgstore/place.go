@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -49,7 +50,7 @@ func Locate(ctx context.Context, conn *pgx.Conn, b book.Book) (Place, error) {
 	case err != nil:
 		return p, fmt.Errorf("look up the invoices' table and key: %w", err)
 	case readOnly:
-		return p, &UserSQLError{Variable: "INVOICES_TABLE", Fragment: b.Invoices.SQL(), At: -1, Err: errMaterialized}
+		return p, &UserSQLError{Variable: "INVOICES_TABLE", Fragment: strings.Join(b.Invoices, "."), At: -1, Err: errMaterialized}
 	}
 	var ok bool
 	if p.keyType, ok = ledgerKeyType(typ); !ok {
