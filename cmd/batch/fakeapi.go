@@ -12,13 +12,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing/billingfake"
+	books "billonce/internal/billing/book"
+	"billonce/internal/config"
 	"billonce/internal/words"
 )
 
 const (
 	fakeAPIShutdown = 5 * time.Second
 	childPatience   = 2 * time.Minute
-	invoicePath     = "/v1/invoices/{id}/send"
 )
 
 type fakeAPIFlags struct {
@@ -31,6 +32,7 @@ type fakeAPIFlags struct {
 	dialect     string
 	keyTTL      time.Duration
 	lookup      string
+	reply       string
 	rate, quota string
 	atOnce      int
 	limitStatus int
@@ -57,8 +59,9 @@ It behaves as told, to rehearse what an API of yours does: how it takes keys
 look-up says (--lookup), and what gets lost on the way (--faults). All of these can
 be combined. GET /v1/invoices/ID or /v1/invoices?invoice=ID looks up.
 
-With a command behind --, it runs that command with BILLING_URL set to itself,
-and ends with it:  batch fake-api -- batch run`,
+With a command behind --, it runs that command with BILLING_URL set to itself, and
+BILLING_LOOKUP_URL too where that is set, and ends with it:
+batch fake-api -- batch run`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.fakeAPI(cmd.Context(), f, args) },
 	}
 	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:0", "address to listen on; port 0: any free one")
@@ -76,6 +79,7 @@ func (f *fakeAPIFlags) addPeerFlags(cmd *cobra.Command) {
 	flags.StringVar(&f.dialect, "dialect", "", "take idempotency keys as a real API does, and refuse requests without one: "+strings.Join(billingfake.DialectNames(), ", "))
 	flags.DurationVar(&f.keyTTL, "key-ttl", 0, "how long a key is remembered; 0: for ever")
 	flags.StringVar(&f.lookup, "lookup", "resource", "what a look-up answers: "+strings.Join(billingfake.LookupNames(), ", "))
+	flags.StringVar(&f.reply, "reply", "", "body of a success, as your API writes it, for example {\"status\":\"COMPLETED\"}: what your rules ask about")
 	flags.StringVar(&f.rate, "rate", "", "requests that are taken: 25 (a second), 60/m, 5000/h; more are throttled")
 	flags.IntVar(&f.atOnce, "at-once", 0, "requests that are taken at the same time; 0: any")
 	flags.StringVar(&f.quota, "quota", "", "requests that are taken in a window from the first one on: 5000/d")
@@ -91,6 +95,9 @@ func (f *fakeAPIFlags) addPeerFlags(cmd *cobra.Command) {
 // config is the API that the flags describe.
 func (f fakeAPIFlags) config() (billingfake.Config, error) {
 	c := billingfake.Config{Idempotent: f.idempotent, Latency: f.latency, KeyTTL: f.keyTTL}
+	if f.reply != "" {
+		c.Body = []byte(f.reply)
+	}
 	if err := errors.Join(f.setFaults(&c), f.setDialect(&c), f.setLimits(&c), f.setTraits(&c)); err != nil {
 		return billingfake.Config{}, usage(err)
 	}
@@ -194,11 +201,11 @@ func checkPercent(flag string, percent float64) error {
 }
 
 func (a app) fakeAPI(ctx context.Context, f fakeAPIFlags, command []string) (err error) {
-	config, err := f.config()
+	peer, err := f.config()
 	if err != nil {
 		return err
 	}
-	api := billingfake.New(config)
+	api := billingfake.New(peer)
 	server, err := billingfake.Listen(f.addr, api)
 	if err != nil {
 		return err
@@ -208,19 +215,45 @@ func (a app) fakeAPI(ctx context.Context, f fakeAPIFlags, command []string) (err
 		defer cancel()
 		err = errors.Join(err, server.Close(shutdown), a.printLedger(api))
 	}()
-	url := server.URL() + invoicePath
 	if len(command) > 0 {
-		return a.runBeside(ctx, url, command)
+		return a.runBeside(ctx, f.urls(server.URL(), config.LookupIn(a.environ)), command)
 	}
-	fmt.Fprintf(a.stdout, "The fake billing API listens. Use it with\n  BILLING_URL='%s'\nIts ledger: %s/ledger\n", url, server.URL())
+	fmt.Fprintf(a.stdout, "The fake billing API listens. Use it with\n  BILLING_URL='%s/v1/invoices/{id}/send'\nIts ledger: %[1]s/ledger\n", server.URL())
 	<-ctx.Done()
 	return nil
 }
 
+// urls are the environment of a command that is run against the API. A look-up that
+// went on asking the real one would have it that nothing was billed.
+func (f fakeAPIFlags) urls(server string, env func(string) (string, bool)) []string {
+	column := "id"
+	if name, _ := env("INVOICES_ID"); name != "" {
+		if parsed, err := books.ParseName(name, 1); err == nil { // else the command says what is wrong with it
+			column = parsed[0]
+		}
+	}
+	resource := server + "/v1/invoices/{" + column + "}"
+	send := resource + "/send"
+	own, _ := env("BILLING_URL")
+	if _, query, found := strings.Cut(own, "?"); found { // some APIs take the key there
+		send += "?" + query
+	}
+	urls := []string{"BILLING_URL=" + send}
+	lookup, _ := env("BILLING_LOOKUP_URL")
+	switch {
+	case lookup == "":
+	case f.lookup == "search":
+		urls = append(urls, "BILLING_LOOKUP_URL="+server+"/v1/invoices?invoice={"+column+"}")
+	default:
+		urls = append(urls, "BILLING_LOOKUP_URL="+resource)
+	}
+	return urls
+}
+
 // runBeside runs a command against the API. Its exit code becomes ours.
-func (a app) runBeside(ctx context.Context, url string, command []string) error {
+func (a app) runBeside(ctx context.Context, urls, command []string) error {
 	child := exec.CommandContext(ctx, command[0], command[1:]...)
-	child.Env = append(append([]string{}, a.environ...), "BILLING_URL="+url)
+	child.Env = append(append([]string{}, a.environ...), urls...)
 	child.Stdout, child.Stderr = a.stdout, a.stderr
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	child.WaitDelay = childPatience

@@ -2,17 +2,23 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"billonce/internal/billing/billingfake"
@@ -170,5 +176,158 @@ func TestLookUpRecipe(t *testing.T) {
 	sum := api.Summary()
 	if sum.Effects != 5 || len(sum.Duplicates) != 0 || sum.Lookups != 4 {
 		t.Errorf("%+v, want five effects and four look-ups", sum)
+	}
+}
+
+// rehearsed is a page that rehearses against batch fake-api, on a copy of its table.
+func rehearsed(t *testing.T, name string, replace map[string]string, env ...string) document {
+	t.Helper()
+	copied := pgtest.DB(t, "empty", nil)
+	d := recipe(t, name, replace, append(env, "REHEARSAL_DATABASE_URL="+copied)...)
+	page, err := os.ReadFile(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	for _, b := range blocks(string(page)) {
+		if b.language != "sql" {
+			continue
+		}
+		if err := conn.PgConn().Exec(t.Context(), b.text).Close(); err != nil {
+			t.Fatalf("%s:%d: %v", d.path, b.line, err)
+		}
+	}
+	return d
+}
+
+// APIs that take keys, each in its own way. The first request about the first invoice
+// times out once it has taken effect, that about the second one loses its answer: both
+// are repeated under their keys, and each invoice is billed once.
+func TestRecipesWithKeys(t *testing.T) {
+	t.Parallel()
+	part := func(path string, n int) string { return strings.Split(path, "/")[n] }
+	for _, c := range []struct {
+		page, dialect, base, token string
+		reply                      string
+		whose                      func(path string, body []byte) string // the invoice of a request
+		invoices                   []string
+		headers                    map[string]map[string]string // by invoice
+	}{
+		{
+			page: "stripe-connect.md", dialect: "stripe", base: "https://api.stripe.com", token: "STRIPE_API_KEY",
+			whose:    func(path string, _ []byte) string { return part(path, 3) },
+			invoices: []string{"in_1", "in_2", "in_3", "in_4"},
+			headers: map[string]map[string]string{
+				"in_1": {"Stripe-Account": "acct_1", "Authorization": "Bearer s3cret"}, "in_2": {"Stripe-Account": "acct_1"},
+				"in_3": {"Stripe-Account": "acct_2"}, "in_4": {"Stripe-Account": "acct_2"},
+			},
+		},
+		{
+			page: "paypal.md", dialect: "paypal", base: "https://api-m.paypal.com", token: "PAYPAL_ACCESS_TOKEN",
+			reply:    `{"id": "8F1", "status": "COMPLETED"}`,
+			whose:    func(path string, _ []byte) string { return part(path, 4) },
+			invoices: []string{"0VF1", "0VF2", "0VF3", "0VF4"},
+			headers:  map[string]map[string]string{"0VF1": {"Authorization": "Bearer s3cret"}},
+		},
+		{
+			page: "square.md", dialect: "square", base: "https://connect.squareup.com", token: "SQUARE_ACCESS_TOKEN",
+			reply: `{"payment": {"id": "P1", "status": "COMPLETED"}}`,
+			whose: func(_ string, body []byte) string {
+				var payment struct {
+					Reference string `json:"reference_id"`
+				}
+				_ = json.Unmarshal(body, &payment) // what is no JSON is nobody's invoice
+				return payment.Reference
+			},
+			invoices: []string{"1", "2", "3", "4"},
+		},
+	} {
+		t.Run(c.page, func(t *testing.T) {
+			t.Parallel()
+			dialect, err := billingfake.ParseDialect(c.dialect)
+			if err != nil {
+				t.Fatal(err)
+			}
+			peer := billingfake.Config{Dialect: dialect, Fault: func(r billingfake.Received) billingfake.Fault {
+				switch {
+				case r.Attempt == 1 && r.Invoice == c.invoices[0]:
+					return billingfake.ApplyThenHang{}
+				case r.Attempt == 1 && r.Invoice == c.invoices[1]:
+					return billingfake.ApplyThenReset{}
+				}
+				return nil
+			}}
+			if c.reply != "" {
+				peer.Body = []byte(c.reply)
+			}
+			api := billingfake.New(peer)
+			t.Cleanup(api.Close)
+			var mu sync.Mutex
+			headers := map[string]http.Header{}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				invoice := c.whose(r.URL.Path, body)
+				mu.Lock()
+				headers[invoice] = r.Header.Clone()
+				mu.Unlock()
+				r.URL.Path, r.URL.RawPath = "/v1/invoices/"+invoice+"/send", "" // where the fake has it
+				api.ServeHTTP(w, r)
+			}))
+			t.Cleanup(server.Close)
+			rehearsed(t, c.page, map[string]string{c.base: server.URL, "BILLING_TIMEOUT=30s": "BILLING_TIMEOUT=2s"}, c.token+"=s3cret").run()
+
+			sum := api.Summary()
+			if sum.Effects != 4 || len(sum.Duplicates) != 0 || sum.Replays != 2 || sum.BadKeys+sum.Mismatches != 0 {
+				t.Errorf("%+v, want four effects, and two repeats that are recognised", sum)
+			}
+			keys := map[string]bool{}
+			for _, id := range c.invoices {
+				r := api.Invoice(id)
+				if len(r.Keys) != 1 || len(r.Bodies) != 1 || keys[r.Keys[0]] {
+					t.Errorf("%+v, want one key of its own, and one body", r)
+					continue
+				}
+				keys[r.Keys[0]] = true
+				for name, want := range c.headers[id] {
+					if got := headers[id].Get(name); got != want {
+						t.Errorf("%s: %s %q, want %q", id, name, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Without keys: a request whose answer is lost is searched for, and is sent again only
+// where nothing was found.
+func TestSearchLookUpRecipe(t *testing.T) {
+	t.Parallel()
+	api := billingfake.New(billingfake.Config{Lookup: billingfake.LookupSearch, Fault: func(r billingfake.Received) billingfake.Fault {
+		switch {
+		case r.Attempt == 1 && r.Invoice == "R-1":
+			return billingfake.ApplyThenHang{}
+		case r.Attempt == 1 && r.Invoice == "R-2":
+			return billingfake.ResetBeforeApply{}
+		}
+		return nil
+	}})
+	t.Cleanup(api.Close)
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	rehearsed(t, "search-lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=3s"}).run()
+	sum := api.Summary()
+	if sum.Effects != 6 || len(sum.Duplicates) != 0 || sum.Lookups != 2 {
+		t.Errorf("%+v, want six effects and two look-ups", sum)
+	}
+	if once, again := api.Invoice("R-1").Requests, api.Invoice("R-2").Requests; once != 1 || again != 2 {
+		t.Errorf("R-1 was sent %d times and R-2 %d times, want once and twice", once, again)
 	}
 }

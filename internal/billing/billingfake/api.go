@@ -33,6 +33,8 @@ type Config struct {
 	Traits []Trait
 	// Lookup answers look-ups; nil: LookupResource.
 	Lookup Lookup
+	// Body is what a success says; nil: the charge's id and its invoice.
+	Body []byte
 	// KeepBodies keeps every request's body in its Record, not the hash alone.
 	KeepBodies bool
 

@@ -61,7 +61,7 @@ func (x *exchange) apply() reply {
 	case k.status == 0:
 		return d.inProgress()
 	default:
-		return replay(k, d.replayHeader())
+		return a.replay(k)
 	}
 	x.keyed = true
 	r := x.act(0)
@@ -81,7 +81,7 @@ func (x *exchange) act(nth int) reply {
 	if a.config.After != nil {
 		a.config.After(x.in)
 	}
-	return success(x.in.Invoice)
+	return a.success(x.in.Invoice)
 }
 
 // wait returns false if the API was closed in the meantime.

@@ -13,6 +13,14 @@ type reply struct {
 	body   []byte
 }
 
+// success is what the API says of an invoice that it has billed.
+func (a *API) success(invoice string) reply {
+	if a.config.Body != nil {
+		return reply{status: http.StatusOK, body: a.config.Body}
+	}
+	return success(invoice)
+}
+
 // success is written by hand: encoding/json would be the dearest step of the
 // plain path.
 func success(invoice string) reply {
@@ -30,7 +38,7 @@ func success(invoice string) reply {
 }
 
 // replay is the stored reply of a key, marked as such by a header.
-func replay(k storedKey, header string) reply {
+func (a *API) replay(k storedKey) reply {
 	var r reply
 	switch {
 	case k.reply != nil:
@@ -38,10 +46,10 @@ func replay(k storedKey, header string) reply {
 	case k.status != http.StatusOK:
 		r = failure(k.status, "this is the stored reply")
 	default:
-		r = success(k.invoice)
+		r = a.success(k.invoice)
 	}
 	r.header = http.Header{}
-	r.header.Set(header, "true")
+	r.header.Set(a.config.Dialect.replayHeader(), "true")
 	return r
 }
 
