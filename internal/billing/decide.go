@@ -13,7 +13,7 @@ type Known struct {
 	AttemptsLeft   bool          // in this run
 	HasLookup      bool          // a look-up is configured
 	KeyReused      bool          // the API holds another request under the key
-	BodyChanged    bool          // a repeat would carry another body
+	RequestChanged bool          // a repeat would be another request
 	DeadlinePassed bool          // no request of the last attempt can still be on its way
 	Doubtful       bool          // an earlier attempt may have had its effect
 	Recovered      bool          // the attempt's sender is gone: found as `sending` with its locks free
@@ -93,7 +93,7 @@ func doubt(k Known) string {
 		return "the API may have acted, and has no idempotency keys"
 	case k.KeyReused:
 		return "the API holds another request under the same idempotency key"
-	case k.BodyChanged:
+	case k.RequestChanged:
 		return "the invoice has changed since its first attempt"
 	case !KeyAlive(k.KeyAge, k.KeyTTL):
 		return "the API may have acted, and may have forgotten the idempotency key since"

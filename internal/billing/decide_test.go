@@ -44,7 +44,7 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			"unknown, idempotent, body changed",
-			Known{Idempotent: true, KeyTTL: testTTL, BodyChanged: true},
+			Known{Idempotent: true, KeyTTL: testTTL, RequestChanged: true},
 			Decision{Next: InDoubt, Reason: "the invoice has changed since its first attempt"},
 		},
 		{
@@ -108,7 +108,7 @@ func TestDecideKeepsPromises(t *testing.T) {
 					k := Known{
 						Outcome: outcome, Finding: finding, KeyAge: age, KeyTTL: testTTL,
 						LookedUp: bools[bits&1], Idempotent: bools[bits>>1&1], AttemptsLeft: bools[bits>>2&1],
-						HasLookup: bools[bits>>3&1], KeyReused: bools[bits>>4&1], BodyChanged: bools[bits>>5&1],
+						HasLookup: bools[bits>>3&1], KeyReused: bools[bits>>4&1], RequestChanged: bools[bits>>5&1],
 						DeadlinePassed: bools[bits>>6&1], Recovered: bools[bits>>7&1], Doubtful: bools[bits>>8&1],
 					}
 					n++
@@ -124,7 +124,7 @@ func TestDecideKeepsPromises(t *testing.T) {
 
 func brokenPromise(k Known, d Decision) string {
 	unknown := k.Outcome != Accepted && k.Outcome != Refused && k.Outcome != NotSent
-	repeatIsHarmless := k.Idempotent && !k.KeyReused && !k.BodyChanged && KeyAlive(k.KeyAge, k.KeyTTL)
+	repeatIsHarmless := k.Idempotent && !k.KeyReused && !k.RequestChanged && KeyAlive(k.KeyAge, k.KeyTTL)
 	foundNothing := k.LookedUp && k.Finding == Absent
 	found := k.LookedUp && k.Finding == Acted
 	foundRefused := unknown && k.LookedUp && k.Finding == RefusedFinding

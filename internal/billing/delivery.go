@@ -26,7 +26,10 @@ type Delivery struct {
 	Attempt        int           // of the whole delivery, from 1
 	RunAttempt     int           // within the run RunID, from 1
 	RunID          uuid.UUID     // who wrote the row last
+	Key            string        // its idempotency key: it is never computed again
 	BodySHA256     []byte        // of the first attempt that may have had its effect
+	RequestSHA256  []byte        // likewise; nil: an older program's, of whose request only the body is known
+	LookupSHA256   []byte        // of the look-up that belongs to it; nil: none is known to
 	KeyAge         time.Duration // since that attempt
 	DueIn          time.Duration // until a `retry` may be tried; ≤ 0: now
 	Doubtful       bool          // an earlier attempt may have had its effect

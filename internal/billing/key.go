@@ -21,6 +21,15 @@ func NewKey(ledger uuid.UUID, id InvoiceID) Key {
 	return Key{Text: uuid.NewSHA1(ledger, []byte(id)).String()}
 }
 
+// KeyOf is the key of an invoice: what its delivery says, whatever it was made of;
+// without one, a new key.
+func KeyOf(ledger uuid.UUID, inv Invoice) Key {
+	if inv.Delivery != nil {
+		return Key{Text: inv.Delivery.Key}
+	}
+	return NewKey(ledger, inv.ID)
+}
+
 // Used is the same key once an attempt under it may have reached the API.
 func (k Key) Used(age time.Duration, asOf time.Time) Key {
 	k.used, k.age, k.asOf = true, age, asOf

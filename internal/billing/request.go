@@ -8,6 +8,8 @@ type Request struct {
 	Headers        []Header // that are made for the invoice
 	LookupURL      string   // empty where no look-up is configured
 	Body           []byte
+	SHA256         []byte // which request it is ([RequestHash])
+	LookupSHA256   []byte // which look-up belongs to it ([LookUpHash]); nil: none
 	Repeat         bool   // an earlier attempt may have reached the API under the same key
 	TraceParent    string // W3C Trace Context, section 3.2; empty: no trace
 }

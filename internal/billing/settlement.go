@@ -13,7 +13,9 @@ type Intent struct {
 	RunAttempt int
 	Key        string
 	BodySHA256 []byte
-	Seen       *Delivery // what is taken over; nil: a new delivery
+	// RequestSHA256 and LookupSHA256 say which request it is, and which look-up asks about it.
+	RequestSHA256, LookupSHA256 []byte
+	Seen                        *Delivery // what is taken over; nil: a new delivery
 	// DeadlineIn is how long from the commit its request can be on its way, at most:
 	// the engine sees to it, and the ledger keeps it.
 	DeadlineIn time.Duration

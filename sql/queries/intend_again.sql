@@ -5,6 +5,7 @@
 -- Shape: compare and swap on everything that the second look saw. The key stays
 --   as it is. Where no attempt can have had its effect, the key's age begins
 --   anew and the body may be another one.
+-- $6, $9, $10: hashes of the body, of the request, and of the look-up that asks about it.
 -- $7: this run; $8: seconds until no request of this attempt can be on its way.
 update {{.Schema}}.deliveries as d
 set state         = 'sending',
@@ -19,12 +20,13 @@ set state         = 'sending',
     due_at        = null,
     retry_since   = case when d.state = 'retry' then coalesce(d.retry_since, d.updated_at) else d.retry_since end,
     open_state    = null,
-    request_sha256 = null,
-    lookup_sha256  = null,
+    request_sha256 = s.request,
+    lookup_sha256  = s.lookup,
     http_status   = null,
     error         = null
-from unnest($1::{{.KeyType}}[], $2::text[], $3::integer[], $4::uuid[], $5::integer[], $6::bytea[])
-     as s (id, state, attempt, run_id, run_attempt, body)
+from unnest($1::{{.KeyType}}[], $2::text[], $3::integer[], $4::uuid[], $5::integer[], $6::bytea[],
+            $9::bytea[], $10::bytea[])
+     as s (id, state, attempt, run_id, run_attempt, body, request, lookup)
 where d.invoice_id = any ($1::{{.KeyType}}[])
   and d.invoice_id = s.id
   and d.state = s.state

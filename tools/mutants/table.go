@@ -111,7 +111,7 @@ func mutants() []mutant {
 		},
 		{
 			"a changed body is sent under the old key",
-			[]edit{{"internal/billing/decide.go", "	case k.BodyChanged:\n", "	case false:\n"}},
+			[]edit{{"internal/billing/decide.go", "	case k.RequestChanged:\n", "	case false:\n"}},
 			"internal/billing/pgstore", "TestRecoveryNeverGuesses", `1:in_doubt 2:sent 3:sent, want`,
 		},
 		{

@@ -2,6 +2,7 @@ package billinghttp
 
 import (
 	"fmt"
+	"slices"
 
 	"billonce/internal/billing"
 )
@@ -40,5 +41,19 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 			return m, fmt.Errorf("render BILLING_BODY for invoice %s: %w", inv.ID, err)
 		}
 	}
+	c.identify(&m, inv.Key)
 	return m, nil
+}
+
+// identify says which request and which look-up these are. The key's own header is
+// made of the invoice, too.
+func (c *Client) identify(m *billing.Request, key string) {
+	made := append(slices.Clip(m.Headers), billing.Header{Name: "Idempotency-Key", Value: key, OfKey: true})
+	sum := billing.RequestHash(c.method, m.URL, made, m.Body)
+	m.SHA256 = sum[:]
+	if c.lookup != nil {
+		ofRow := slices.DeleteFunc(slices.Clone(m.Headers), func(h billing.Header) bool { return h.OfKey })
+		sum := billing.LookUpHash(m.LookupURL, ofRow)
+		m.LookupSHA256 = sum[:]
+	}
 }

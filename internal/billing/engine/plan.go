@@ -67,7 +67,7 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 			return *left
 		}
 	}
-	key := billing.NewKey(p.ledgerID, inv.ID)
+	key := billing.KeyOf(p.ledgerID, inv)
 	inv.Key = key.Text
 	request, err := p.renderer.Render(inv)
 	if err != nil && !seen.MayHaveActed() {
@@ -78,7 +78,7 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
 		s.do = toBegin
 		return s
-	case seen.State == billing.InDoubt && err != nil:
+	case seen.State == billing.InDoubt && (err != nil || !asksAboutIt(request, seen)):
 		return step{why: stillInDoubt}
 	case seen.State == billing.InDoubt:
 		s.do = toAsk
@@ -121,6 +121,7 @@ func (p planner) prepared(inv billing.Invoice, key billing.Key, request billing.
 	hash := sha256.Sum256(request.Body)
 	s := step{request: request, key: key, intent: billing.Intent{
 		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, BodySHA256: hash[:], Seen: inv.Delivery,
+		RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256,
 	}}
 	if seen := inv.Delivery; seen != nil {
 		s.intent.Attempt = seen.Attempt + 1
@@ -138,9 +139,11 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 	s.request.Repeat, s.key = true, s.key.Used(seen.KeyAge, v.at)
 	known := p.known
 	known.KeyAge, known.AttemptsLeft = s.key.Age(v.at), true
-	known.HasLookup = known.HasLookup && unrendered == nil
-	known.BodyChanged = unrendered != nil || !slices.Equal(s.intent.BodySHA256, seen.BodySHA256)
-	known.DeadlinePassed, known.Recovered = seen.DeadlinePassed, true
+	asks := unrendered == nil && asksAboutIt(s.request, seen)
+	elsewhere := known.HasLookup && unrendered == nil && !asks
+	known.HasLookup = known.HasLookup && asks
+	known.RequestChanged = unrendered != nil || !s.repeats(seen)
+	known.DeadlinePassed, known.Recovered = seen.DeadlinePassed, seen.State == billing.Sending
 	switch decision := billing.Decide(known); {
 	case decision.Action == billing.Wait:
 		return step{why: notDue, dueIn: lingerPoll}
@@ -152,9 +155,25 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 		if unrendered != nil {
 			decision.Reason += "; and no request can be made of it now: " + unrendered.Error()
 		}
+		if elsewhere {
+			decision.Reason += "; no look-up is known to ask about what was sent"
+		}
 		s.do, s.decision = toSettle, decision
 	}
 	return s
+}
+
+// repeats says whether the step's request is the one that was sent.
+func (s step) repeats(seen *billing.Delivery) bool {
+	if seen.RequestSHA256 == nil { // an older program's
+		return slices.Equal(s.intent.BodySHA256, seen.BodySHA256)
+	}
+	return slices.Equal(s.intent.RequestSHA256, seen.RequestSHA256)
+}
+
+// asksAboutIt says whether a look-up that is made now asks about what was sent.
+func asksAboutIt(now billing.Request, seen *billing.Delivery) bool {
+	return seen.LookupSHA256 != nil && slices.Equal(now.LookupSHA256, seen.LookupSHA256)
 }
 
 // settlement settles what an earlier sender left, under that sender's guard.

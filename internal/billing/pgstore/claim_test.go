@@ -288,7 +288,8 @@ func settleClaim(ctx context.Context, s *pgstore.Store, claim *billing.Claimed, 
 
 func newIntent(id billing.InvoiceID) billing.Intent {
 	hash := sha256.Sum256([]byte(id))
-	return billing.Intent{InvoiceID: id, Attempt: 1, RunAttempt: 1, Key: uuid.NewString(), BodySHA256: hash[:]}
+	lookup := billing.LookUpHash("", nil) // the harness's renderer makes the same
+	return billing.Intent{InvoiceID: id, Attempt: 1, RunAttempt: 1, Key: uuid.NewString(), BodySHA256: hash[:], LookupSHA256: lookup[:]}
 }
 
 // A `sending` delivery is taken over only by one who has had both locks: a live

@@ -60,19 +60,21 @@ func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billin
 
 func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}, fenced bool) error {
 	var fresh struct {
-		id, key []string
-		body    [][]byte
+		id, key               []string
+		body, request, lookup [][]byte
 	}
 	var again struct {
-		id, state, run      []string
-		attempt, runAttempt []int32
-		body                [][]byte
+		id, state, run        []string
+		attempt, runAttempt   []int32
+		body, request, lookup [][]byte
 	}
 	for _, i := range intents {
 		if i.Seen == nil {
 			fresh.id = append(fresh.id, string(i.InvoiceID))
 			fresh.key = append(fresh.key, i.Key)
 			fresh.body = append(fresh.body, i.BodySHA256)
+			fresh.request = append(fresh.request, i.RequestSHA256)
+			fresh.lookup = append(fresh.lookup, i.LookupSHA256)
 			continue
 		}
 		again.id = append(again.id, string(i.InvoiceID))
@@ -81,11 +83,13 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		again.run = append(again.run, i.Seen.RunID.String())
 		again.runAttempt = append(again.runAttempt, int32(i.RunAttempt))
 		again.body = append(again.body, i.BodySHA256)
+		again.request = append(again.request, i.RequestSHA256)
+		again.lookup = append(again.lookup, i.LookupSHA256)
 	}
 	w := newWriting()
 	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
 	if len(fresh.id) > 0 {
-		args := []any{keys(fresh.id), keys(fresh.key), fresh.body, s.runID(), deadline.Seconds()}
+		args := []any{keys(fresh.id), keys(fresh.key), fresh.body, s.runID(), deadline.Seconds(), fresh.request, fresh.lookup}
 		if fenced {
 			w.query(collect, s.sql.intendFenced, args...)
 		} else {
@@ -102,7 +106,7 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 	}
 	if len(again.id) > 0 {
 		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, keys(again.run), again.runAttempt, again.body,
-			s.runID(), deadline.Seconds())
+			s.runID(), deadline.Seconds(), again.request, again.lookup)
 	}
 	failpoint.Hit("before_intent_commit")
 	err := w.commit(ctx, conn)

@@ -117,7 +117,7 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 		var id string
 		var d billing.Delivery
 		var age, due zeronull.Float8
-		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.BodySHA256,
+		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
 			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
 			return nil, err
 		}

@@ -215,7 +215,8 @@ func (a *api) Send(_ context.Context, m billing.Request, permit func() error) bi
 }
 
 func (a *api) Render(inv billing.Invoice) (billing.Request, error) {
-	return billing.Request{Body: inv.Row}, nil
+	request, lookup := billing.RequestHash("", "", nil, inv.Row), billing.LookUpHash("", nil)
+	return billing.Request{Body: inv.Row, SHA256: request[:], LookupSHA256: lookup[:]}, nil
 }
 
 // runner is a run that has not begun.
