@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help postgres run test lint build bench model clean image test-image test-cluster release matrix mutants torture recovery test-versions report
+.PHONY: help postgres run test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(TOOLS)/golangci-lint ## vet and lint
 	$(TOOLS)/golangci-lint run ./...
 	cd deploy && go vet ./... && ../$(TOOLS)/golangci-lint run ./...
 	cd tools/bench/river && go vet ./... && ../../../$(TOOLS)/golangci-lint run ./...
+
+docs: ## write .env.example and docs/reference.md anew, as internal/config describes the variables
+	go test -count=1 ./internal/config -run TestDocumentsAreOfConfig -update
 
 test-versions: ## run what speaks to PostgreSQL on its versions 13 to 18, fetched by npm (ten minutes)
 	tools/versions.sh $(VERSIONS)
@@ -93,6 +96,9 @@ torture: postgres ## faults of process, database, network and API for $DURATION 
 
 recovery: postgres ## kill one of three runners 20 times under either strategy, and time the recovery
 	go run ./tools/torture -recovery 20
+
+ledger-size: postgres ## what an invoice costs in the ledger, bytes and WAL, after a year of nights (ten minutes; SIZEFLAGS=-help)
+	go run ./tools/ledgersize $(SIZEFLAGS)
 
 report: postgres build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
 	$(BIN)/batch compare --html $(BIN)/report.html

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing/billingfake"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -58,9 +59,7 @@ func newSite(t testing.TB, host string, invoices int, c billingfake.Config) *sit
 // migrate makes the ledger.
 func (s *site) migrate() {
 	s.t.Helper()
-	_, err := pgstore.Migrate(s.t.Context(), s.database, pgstore.Book{
-		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false",
-	})
+	_, err := pgstore.Migrate(s.t.Context(), s.database, book.Demo())
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -171,9 +171,9 @@ func TestTLSCertificatesAreChecked(t *testing.T) {
 		cert, key []byte
 		want      string
 	}{
-		"expired":       {expired, oldKey, "BILLING_TLS_CERT has expired on 20"},
-		"another one's": {valid, oldKey, "BILLING_TLS_CERT and BILLING_TLS_KEY are no pair in PEM: private key does not match public key"},
-		"the wrong way": {key, valid, "BILLING_TLS_CERT and BILLING_TLS_KEY are no pair in PEM: failed to find certificate PEM data"},
+		"expired":       {expired, oldKey, "BILLING_TLS_CERT: has expired on 20"},
+		"another one's": {valid, oldKey, "BILLING_TLS_CERT: is no pair in PEM with BILLING_TLS_KEY: private key does not match public key"},
+		"the wrong way": {key, valid, "BILLING_TLS_CERT: is no pair in PEM with BILLING_TLS_KEY: failed to find certificate PEM data"},
 	} {
 		s := newShop(t, two, "BILLING_URL=https://localhost/{id}", "BILLING_TLS_CERT_FILE="+file(t, c.cert), "BILLING_TLS_KEY_FILE="+file(t, c.key))
 		if _, said := s.batch(2, "run"); !strings.Contains(said, c.want) || strings.Contains(said, "BEGIN") {

@@ -21,15 +21,6 @@ type app struct {
 	stdout, stderr io.Writer
 }
 
-// config loads what a command needs of the environment; faults are exit code 2.
-func (a app) config(need needs) (config, error) {
-	c, err := loadConfig(a.env, need, namesIn(a.environ)...)
-	if err != nil {
-		return c, usage(err)
-	}
-	return c, nil
-}
-
 func (a app) getenv(name string) string {
 	value, _ := a.env(name)
 	return value
@@ -38,7 +29,7 @@ func (a app) getenv(name string) string {
 // applicationName is what pg_stat_activity, the ledger and other runners show:
 // the pod and its node, else the host and the process. PostgreSQL cuts it off
 // after 63 bytes: what matters most stands first.
-func (a app) applicationName(c config) string {
+func (a app) applicationName(c settings) string {
 	if c.PodName != "" {
 		return strings.TrimSuffix(fmt.Sprintf("billonce/%s@%s", c.PodName, c.NodeName), "@")
 	}
@@ -61,17 +52,6 @@ func (a app) whoami() string {
 	}
 	return cmp.Or(name, "unknown") + "@" + cmp.Or(host, "unknown")
 }
-
-const exitCodesHelp = `
-The exit codes of batch run:
-
-  0  nothing is left to do, or RUN_LIMIT is reached, or another run holds the run lock
-  1  unexpected error
-  2  usage or configuration; nothing was touched
-  3  finished, and a person is needed: this run left failed or in_doubt deliveries
-  4  stopped early, or something is left for the next run
-  5  refused: the environment is not safe
-`
 
 // exitError is an error with an exit code of its own. Without err everything
 // has been said already.
@@ -109,7 +89,8 @@ func exitCodeOf(err error) int {
 func configurationFault(err error) error {
 	var schema *pgstore.SchemaError
 	var fragment *pgstore.UserSQLError
-	if errors.As(err, &schema) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) {
+	if errors.As(err, &schema) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) ||
+		errors.Is(err, pgstore.ErrOtherTable) {
 		return usage(err)
 	}
 	return err

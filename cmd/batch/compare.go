@@ -15,6 +15,7 @@ import (
 	"billonce/internal/billing"
 	"billonce/internal/compare"
 	"billonce/internal/compare/report"
+	"billonce/internal/config"
 	"billonce/internal/pgtemp"
 )
 
@@ -138,11 +139,11 @@ func (a app) withServer(ctx context.Context, own bool, f func(url string, p comp
 			return f(server.URL(embeddedDatabase), program)
 		})
 	}
-	c, err := a.config(needDatabase)
+	c, err := a.settings(config.Database)
 	if err != nil {
 		return err
 	}
-	if c.DatabaseURL == embedded {
+	if c.DatabaseURL == config.Embedded {
 		return usage(errors.New("--own-server: DATABASE_URL is embedded; leave --own-server away, or name your server"))
 	}
 	program, err := a.thisProgram()

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/config"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp"
 )
@@ -30,19 +31,19 @@ type database struct {
 	server     *pgtemp.Server
 }
 
-func (a app) openDatabase(ctx context.Context, c config) (*database, error) {
+func (a app) openDatabase(ctx context.Context, c settings) (*database, error) {
 	var d database
 	mainURL, lockURL := c.DatabaseURL, c.LockDatabaseURL
-	if mainURL == embedded || lockURL == embedded {
+	if mainURL == config.Embedded || lockURL == config.Embedded {
 		server, err := pgtemp.Start(ctx, pgtemp.Options{Dir: embeddedDir, Getenv: a.getenv})
 		if err != nil {
 			return nil, fmt.Errorf("start the embedded PostgreSQL: %w", err)
 		}
 		d.server = server
-		if mainURL == embedded {
+		if mainURL == config.Embedded {
 			mainURL = server.URL(embeddedDatabase)
 		}
-		if lockURL == embedded {
+		if lockURL == config.Embedded {
 			lockURL = server.URL(embeddedDatabase)
 		}
 	}
@@ -105,13 +106,10 @@ func closeProven(conn *pgx.Conn) {
 const farewellTimeout = 5 * time.Second
 
 // withDatabase runs a command that needs the database and no billing API.
-func (a app) withDatabase(ctx context.Context, f func(context.Context, config, *database) error) (err error) {
-	c, err := a.config(needDatabase)
+func (a app) withDatabase(ctx context.Context, f func(context.Context, settings, *database) error) (err error) {
+	c, err := a.settings(config.Database)
 	if err != nil {
 		return err
-	}
-	if err := bookOf(c).Check(); err != nil {
-		return usage(err)
 	}
 	d, err := a.openDatabase(ctx, c)
 	if err != nil {
@@ -125,18 +123,11 @@ func (a app) withDatabase(ctx context.Context, f func(context.Context, config, *
 
 // withDesk runs a command that shows people the ledger, or decides for them.
 func (a app) withDesk(ctx context.Context, f func(context.Context, *pgdesk.Desk) error) error {
-	return a.withDatabase(ctx, func(ctx context.Context, c config, d *database) error {
-		desk, err := pgdesk.Open(ctx, d.main, bookOf(c))
+	return a.withDatabase(ctx, func(ctx context.Context, c settings, d *database) error {
+		desk, err := pgdesk.Open(ctx, d.main, pgstore.DeskBook{Book: c.book})
 		if err != nil {
 			return configurationFault(err)
 		}
 		return errors.Join(f(ctx, desk), desk.Close(ctx))
 	})
-}
-
-func bookOf(c config) pgstore.Book {
-	return pgstore.Book{
-		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
-		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/billinghttp"
 	"billonce/internal/doctor"
 )
 
@@ -32,7 +33,7 @@ warnings.`,
 			if f.runners < 1 {
 				return usage(fmt.Errorf("doctor: --runners is at least 1; see `batch doctor --help`"))
 			}
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
 				return a.doctor(ctx, c, d, f)
 			})
 		},
@@ -43,13 +44,13 @@ warnings.`,
 	return cmd
 }
 
-func (a app) doctor(ctx context.Context, c config, d *database, f doctorFlags) error {
+func (a app) doctor(ctx context.Context, c settings, d *database, f doctorFlags) error {
 	subject := doctor.Subject{
-		Main: d.main, Lock: d.lock, OnePath: d.sameServer, Book: bookOf(c), RunLock: c.RunLock, Runners: f.runners,
+		Main: d.main, Lock: d.lock, OnePath: d.sameServer, Book: c.book, RunLock: c.RunLock, Runners: f.runners,
 		ClaimSize: c.ClaimSize, Longest: c.BillingTimeout, BillingURL: c.BillingURL,
 	}
 	if c.BillingURL != "" {
-		client, err := billingClient(c)
+		client, err := billinghttp.New(c.api)
 		if err != nil {
 			return usage(err)
 		}

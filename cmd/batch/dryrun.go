@@ -9,6 +9,7 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billinghttp"
+	"billonce/internal/billing/engine"
 	"billonce/internal/desk"
 	"billonce/internal/words"
 )
@@ -17,13 +18,13 @@ import (
 const shownAtMost = 10
 
 // dryRun shows what a run would do now. It goes the same way as far as the request.
-func dryRun(ctx context.Context, out io.Writer, runner *billing.Runner, client *billinghttp.Client) (int, error) {
-	var first *billing.Message
+func dryRun(ctx context.Context, out io.Writer, client *billinghttp.Client, rehearse func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error)) (int, error) {
+	var first *billing.Request
 	var ids []string
 	var sum desk.Amounts
-	total, err := runner.Rehearse(ctx, func(inv billing.Invoice, m billing.Message) {
+	total, err := rehearse(func(inv billing.Invoice, r billing.Request) {
 		if first == nil {
-			first = &m
+			first = &r
 		}
 		if len(ids) < shownAtMost {
 			ids = append(ids, string(inv.ID))
@@ -49,7 +50,7 @@ func dryRun(ctx context.Context, out io.Writer, runner *billing.Runner, client *
 	return billing.ExitDone, err
 }
 
-func printRehearsal(out io.Writer, total billing.Rehearsal, ids []string, sum string) {
+func printRehearsal(out io.Writer, total engine.Rehearsal, ids []string, sum string) {
 	fmt.Fprintln(out, "Dry run: nothing was locked, recorded or sent.")
 	names := words.OneLine(strings.Join(ids, ", "))
 	if total.Requests > len(ids) {

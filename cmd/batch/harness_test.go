@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"billonce/internal/billing/billingfake"
+	books "billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -96,10 +97,7 @@ func makeBook(ctx context.Context, url string) error {
 	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 		return err
 	}
-	_, err = pgstore.Migrate(ctx, cfg, bookOf(config{
-		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
-		InvoicesPending: "pending", InvoicesMarkSent: "pending = false",
-	}))
+	_, err = pgstore.Migrate(ctx, cfg, books.Demo())
 	return err
 }
 

@@ -77,16 +77,16 @@ func lastError(view *terminal, log zerolog.Logger, code int, err error) error {
 func (a app) refuse(err error) error {
 	code := exitCodeOf(err)
 	_ = lastWords{nil, code, err.Error()}.leave() // it is said below, in any case
-	if format, _ := a.env("LOG_FORMAT"); format != "json" {
+	if format, _ := a.env("LOG_FORMAT"); !strings.EqualFold(format, "json") {
 		return err
 	}
-	log := a.named(zerolog.New(a.stderr).With().Timestamp(), config{})
+	log := a.named(zerolog.New(a.stderr).With().Timestamp(), settings{})
 	log.Error().Str("event", "run_ended").Err(err).Int("exit_code", code).Msg("the run could not start")
 	return &exitError{code: code}
 }
 
 // named gives every line the names under which Kubernetes knows the runner.
-func (a app) named(log zerolog.Context, c config) zerolog.Logger {
+func (a app) named(log zerolog.Context, c settings) zerolog.Logger {
 	for _, name := range []struct{ field, value string }{
 		{"pod", c.PodName}, {"node", c.NodeName}, {"job", c.JobName}, {"completion_index", a.getenv("JOB_COMPLETION_INDEX")},
 	} {

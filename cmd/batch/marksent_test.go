@@ -164,8 +164,8 @@ func TestMistakesAreShown(t *testing.T) {
 		"a stored view":   {"INVOICES_TABLE=stored", "INVOICES_TABLE: PostgreSQL can't use \"stored\": it is a materialized view, whose rows can't be marked sent; name its table"},
 		"no such column":  {"BILLING_URL=http://localhost/{nr}", "column i.nr does not exist"},
 		"no such table":   {"INVOICES_TABLE=invoice", "there is no such table or column"},
-		"a bad pointer":   {"BILLING_REPLY_ID=id", "BILLING_REPLY_ID is not a JSON pointer; write /id"},
-		"another pointer": {"BILLING_REPLY_ID=/a~2", "BILLING_REPLY_ID is not a JSON pointer; write /id"},
+		"a bad pointer":   {"BILLING_REPLY_ID=id", "BILLING_REPLY_ID: is not a JSON pointer; write /id"},
+		"another pointer": {"BILLING_REPLY_ID=/a~2", "BILLING_REPLY_ID: is not a JSON pointer; write /id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

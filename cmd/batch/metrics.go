@@ -36,7 +36,7 @@ func serveMetrics(ctx context.Context, log zerolog.Logger, addr string, m *metri
 
 // countLeft says how many invoices are left, -1 where that is not known: the
 // count can take seconds, which nobody gets for nothing, nor after a SIGTERM.
-func countLeft(ctx context.Context, log zerolog.Logger, c config, s billing.Summary, countPending func(context.Context) (int64, error)) int64 {
+func countLeft(ctx context.Context, log zerolog.Logger, c settings, s billing.Summary, countPending func(context.Context) (int64, error)) int64 {
 	if c.PushgatewayURL == "" || s.Stopped == billing.StoppedBySignal {
 		return -1
 	}
@@ -50,7 +50,7 @@ func countLeft(ctx context.Context, log zerolog.Logger, c config, s billing.Summ
 
 // pushMetrics sends the run's metrics to PUSHGATEWAY_URL, where it is set. The
 // run has ended as it has: a gateway that is away changes nothing about that.
-func (a app) pushMetrics(ctx context.Context, log zerolog.Logger, c config, m *metrics.Metrics) {
+func (a app) pushMetrics(ctx context.Context, log zerolog.Logger, c settings, m *metrics.Metrics) {
 	if c.PushgatewayURL == "" {
 		return
 	}
@@ -64,7 +64,7 @@ func (a app) pushMetrics(ctx context.Context, log zerolog.Logger, c config, m *m
 // Kubernetes gives the pods of an Indexed Job keeps those of one run apart and
 // comes back the next night. Runners without one share a group: the last to end
 // is seen.
-func (a app) pushGrouping(c config) map[string]string {
+func (a app) pushGrouping(c settings) map[string]string {
 	grouping := map[string]string{"run_name": c.RunName}
 	if index, ok := a.completionIndex(); ok {
 		grouping["completion_index"] = strconv.FormatUint(uint64(index), 10)

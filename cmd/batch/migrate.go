@@ -12,6 +12,7 @@ import (
 
 func (a app) migrateCommand() *cobra.Command {
 	var role string
+	var rebind bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Make or upgrade the ledger's tables in LEDGER_SCHEMA",
@@ -22,11 +23,15 @@ invoices and to set the columns that INVOICES_MARK_SENT names, and to write the
 ledger. Say it at each upgrade: new tables need new grants.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
 				if err := proveSession(ctx, d); err != nil {
 					return &exitError{exitCodeOf(err), err}
 				}
-				m, err := pgstore.Migrate(ctx, d.lock, bookOf(c))
+				migrate := pgstore.Migrate
+				if rebind {
+					migrate = pgstore.Rebind
+				}
+				m, err := migrate(ctx, d.lock, c.book)
 				if err != nil {
 					return configurationFault(err)
 				}
@@ -35,11 +40,14 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 						"If your key has another type, run `batch migrate` again when the table is there.\n",
 						c.InvoicesTable, c.InvoicesID, m.KeyType)
 				}
+				if m.Is != "" {
+					fmt.Fprintf(a.stdout, "The ledger in schema %s belonged to %s, and belongs to %s now.\n", m.Schema, m.Was, m.Is)
+				}
 				switch {
 				case m.From != m.To:
 					fmt.Fprintf(a.stdout, "Migrated schema %s from version %d to %d (keys of type %s).\n", m.Schema, m.From, m.To, m.KeyType)
 				case m.Retyped != "":
-					fmt.Fprintf(a.stdout, "Changed the empty ledger in schema %s from keys of type %s to %s.\n", m.Schema, m.Retyped, m.KeyType)
+					fmt.Fprintf(a.stdout, "Changed the ledger in schema %s from keys of type %s to %s.\n", m.Schema, m.Retyped, m.KeyType)
 				default:
 					fmt.Fprintf(a.stdout, "Schema %s is up to date (version %d).\n", m.Schema, m.To)
 				}
@@ -47,17 +55,18 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&rebind, "rebind", false, "the table was renamed: bind the ledger to INVOICES_TABLE and INVOICES_ID")
 	cmd.Flags().StringVar(&role, "role", "", "grant the role `NAME` what batch run needs")
 	return cmd
 }
 
 // grant shows the statements whatever becomes of them: the invoices may belong to
 // somebody else, who then has to run them.
-func (a app) grant(ctx context.Context, c config, d *database, role string) error {
+func (a app) grant(ctx context.Context, c settings, d *database, role string) error {
 	if role == "" {
 		return nil
 	}
-	statements, err := bookOf(c).Grant(ctx, d.main, role)
+	statements, err := pgstore.Grant(ctx, d.main, c.book, role)
 	if err != nil && len(statements) > 0 {
 		return fmt.Errorf("grant role %s its rights: %w; have the owner of the invoices run:\n%s", role, err, strings.Join(statements, "\n"))
 	}

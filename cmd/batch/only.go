@@ -34,11 +34,11 @@ func parseOnly(given bool, ids []string) ([]billing.InvoiceID, error) {
 
 // checkOnly refuses ids that are none: a slip of the pen must not pass for a run
 // that had nothing to do.
-func checkOnly(ctx context.Context, log zerolog.Logger, c config, db *database, only []billing.InvoiceID) error {
+func checkOnly(ctx context.Context, log zerolog.Logger, c settings, db *database, only []billing.InvoiceID) error {
 	if len(only) == 0 {
 		return nil
 	}
-	d, err := pgdesk.Open(ctx, pgstore.Unprepared(db.main), bookOf(c))
+	d, err := pgdesk.Open(ctx, pgstore.Unprepared(db.main), pgstore.DeskBook{Book: c.book})
 	if err != nil {
 		return err
 	}

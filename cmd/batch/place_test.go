@@ -3,13 +3,15 @@ package main
 import (
 	"slices"
 	"testing"
+
+	"billonce/internal/config"
 )
 
 func TestPodsOfAnIndexedJobStartAtEvenPlaces(t *testing.T) {
 	t.Parallel()
 	var places []float64
 	for _, index := range []string{"0", "1", "2", "3", "4", "5", "6", "7"} {
-		a := app{env: lookupIn([]string{"JOB_COMPLETION_INDEX=" + index})}
+		a := app{env: config.LookupIn([]string{"JOB_COMPLETION_INDEX=" + index})}
 		places = append(places, a.startingPlace())
 	}
 	if places[0] != 0 {
@@ -27,7 +29,7 @@ func TestPodsOfAnIndexedJobStartAtEvenPlaces(t *testing.T) {
 func TestPlaceWithoutAnIndexIsAnywhere(t *testing.T) {
 	t.Parallel()
 	for _, environ := range [][]string{nil, {"JOB_COMPLETION_INDEX="}, {"JOB_COMPLETION_INDEX=-1"}, {"JOB_COMPLETION_INDEX=x"}} {
-		a := app{env: lookupIn(environ)}
+		a := app{env: config.LookupIn(environ)}
 		first := a.startingPlace()
 		if first < 0 || first >= 1 || first == a.startingPlace() {
 			t.Errorf("%v: the place %v is not at random in [0, 1)", environ, first)

@@ -22,7 +22,7 @@ func meet(ctx context.Context, db *database) error {
 
 // prove shows that locks lock here, over the connections' very paths, before
 // anything relies on them. It keeps the connections for those who will.
-func prove(ctx context.Context, c config, db *database) error {
+func prove(ctx context.Context, c settings, db *database) error {
 	a, b := db.proven.claims[0], db.proven.claims[1]
 	if err := proveMain(ctx, c, db, a, b); err != nil {
 		return err
@@ -42,7 +42,7 @@ func prove(ctx context.Context, c config, db *database) error {
 	return proveSession(ctx, db)
 }
 
-func proveMain(ctx context.Context, c config, db *database, a, b *pgx.Conn) error {
+func proveMain(ctx context.Context, c settings, db *database, a, b *pgx.Conn) error {
 	if err := advisory.RefuseStandby(ctx, a); err != nil {
 		return err
 	}

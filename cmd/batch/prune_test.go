@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"billonce/internal/billing/billingfake"
+	books "billonce/internal/billing/book"
+	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk/pgdesk"
 )
 
@@ -16,7 +18,7 @@ import (
 func TestPruneInterrupted(t *testing.T) {
 	t.Parallel()
 	b := newBook(t, 1, billingfake.Config{})
-	book := bookOf(config{LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id", InvoicesPending: "pending", InvoicesMarkSent: "pending = false"})
+	book := pgstore.DeskBook{Book: books.Demo()}
 	d, err := pgdesk.Open(t.Context(), b.config(), book)
 	if err != nil {
 		t.Fatal(err)

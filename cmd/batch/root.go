@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing"
+	"billonce/internal/config"
 )
 
 // untilSignal is a context that the first signal cancels. A second one ends the
@@ -33,7 +34,7 @@ func untilSignal() context.Context {
 // run is the program but for signals and the exit code's delivery, so that
 // tests take the same path.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	root := app{env: lookupIn(environ), environ: environ, stdout: stdout, stderr: stderr}.rootCommand()
+	root := app{env: config.LookupIn(environ), environ: environ, stdout: stdout, stderr: stderr}.rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -74,7 +75,7 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 		&cobra.Command{
 			Use:   "environment",
 			Short: "The environment variables that configure batch (batch help environment)",
-			Long:  environmentHelp() + exitCodesHelp,
+			Long:  config.Help(),
 			Args:  cobra.NoArgs,
 			RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		},

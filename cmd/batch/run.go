@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +13,9 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/billing/billinghttp"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/config"
 	"billonce/internal/metrics"
 	"billonce/internal/tracing"
 )
@@ -28,10 +29,10 @@ func (a app) runCommand() *cobra.Command {
 		Long: `run sends every pending invoice of INVOICES_TABLE to BILLING_URL once, and ends
 when nothing is left that it could send. Any number of runs may be started at
 the same moment. The environment configures it: see ` + "`batch help environment`" + `.
-Its flags are for people.` + "\n" + exitCodesHelp,
+Its flags are for people.` + "\n" + config.ExitCodes(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.config(needDatabase | needBilling)
+			c, err := a.settings(config.Database | config.Billing)
 			if err != nil {
 				return a.refuse(err)
 			}
@@ -59,7 +60,7 @@ type runFlags struct {
 // execution is one run on its way from configuration to exit code.
 type execution struct {
 	app
-	config config
+	config settings
 	flags  runFlags
 	id     uuid.UUID
 	view   *terminal
@@ -69,7 +70,7 @@ type execution struct {
 	store  *pgstore.Store
 }
 
-func (a app) batchRun(ctx context.Context, c config, flags runFlags) (int, error) {
+func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, error) {
 	view := newTerminal(a.stderr, c)
 	defer view.close()
 	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
@@ -83,19 +84,16 @@ func (a app) batchRun(ctx context.Context, c config, flags runFlags) (int, error
 
 func (e *execution) execute(ctx context.Context) (code int, err error) {
 	c := e.config
-	if err := bookOf(c).Check(); err != nil {
-		return billing.ExitUsage, err
-	}
-	client, err := billingClient(c)
+	client, err := billinghttp.New(c.api)
 	if err != nil {
 		return billing.ExitUsage, err
 	}
 	defer client.Close()
 	e.client = client
-	for _, w := range c.warnings() {
+	for _, w := range c.Warnings() {
 		e.log.Warn().Msg(w)
 	}
-	e.log.Debug().Any("config", c.redacted()).Msg("configuration")
+	e.log.Debug().Any("config", c.Redacted()).Msg("configuration")
 
 	if e.db, err = e.openDatabase(ctx, c); err != nil {
 		return exitCodeOf(err), err
@@ -113,11 +111,14 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		return exitCodeOf(err), err
 	}
 	if e.flags.dryRun {
-		runner, err := e.newRunner(ctx)
+		cfg, err := e.engineConfig(ctx)
 		if err != nil {
 			return billing.ExitError, err
 		}
-		return dryRun(ctx, e.stdout, runner, e.client)
+		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
+		return dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+			return engine.Rehearse(ctx, cfg, ports, e.log, see)
+		})
 	}
 	return e.underLock(ctx)
 }
@@ -130,7 +131,7 @@ func (e *execution) openStore(ctx context.Context) error {
 		return err
 	}
 	cfg := pgstore.Config{
-		Conn: e.db.main, Pooled: e.db.pooled, Book: bookOf(c), RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
+		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book, RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
 		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Only: e.flags.only, Log: e.log,
 	}
 	proof := make(chan error, 1)
@@ -195,13 +196,12 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 
 // run sends what is pending.
 func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (s billing.Summary, m *metrics.Metrics, err error) {
-	runner, err := e.newRunner(ctx)
+	cfg, err := e.engineConfig(ctx)
 	if err != nil {
 		return s, nil, err
 	}
-	m = metrics.New(&runner.Tally)
-	runner.Sender = m.Sender(e.client)
-	runner.Ports = traced.Ports(runner.Ports)
+	tally := &billing.Tally{}
+	m = metrics.New(tally)
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
@@ -210,28 +210,17 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err != nil {
 		return s, nil, err
 	}
-	if err := e.view.showProgress(ctx, e.store.CountPending, &runner.Tally, e.config.RunLimit); err != nil {
+	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
 		return s, nil, err
 	}
-	if lock == nil {
-		return runner.Run(ctx, nil), m, nil
+	ports := engine.Ports{
+		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
+		Ledger: traced.Ledger(e.store), Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client,
 	}
-	return runner.Run(ctx, lock), m, nil
-}
-
-func (e *execution) newRunner(ctx context.Context) (*billing.Runner, error) {
-	ledger, err := e.store.LedgerID(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger's identity: %w", err)
+	if lock != nil {
+		ports.RunLock = lock
 	}
-	return &billing.Runner{
-		Config: e.runnerConfig(ledger),
-		Ports: billing.Ports{
-			Scanner: e.store, NewClaimer: e.store.NewClaimer, Looker: e.store, Intender: e.store, Settler: e.store,
-			Renderer: e.client, Sender: e.client, Reconciler: e.client,
-		},
-		Log: e.log,
-	}, nil
+	return engine.New(cfg, ports, tally, e.log).Do(ctx), m, nil
 }
 
 func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, error) {
@@ -259,30 +248,20 @@ func releaseRunLock(ctx context.Context, lock *pgstore.KeptRunLock) error {
 	return lock.Release(context.WithoutCancel(ctx))
 }
 
-func billingClient(c config) (*billinghttp.Client, error) {
-	paths, err := bookOf(c).ReplyPaths()
-	if err != nil {
-		return nil, err
-	}
-	return billinghttp.New(billinghttp.Config{
-		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Header: http.Header(c.BillingHeaders),
-		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth, Signing: c.BillingSigningSecret,
-		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Success: c.BillingSuccess, Timeout: c.BillingTimeout,
-		ReplyID: c.BillingReplyID, ReplyValues: paths,
-		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
-	})
-}
-
-func (e *execution) runnerConfig(ledger uuid.UUID) billing.Config {
+func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 	c := e.config
+	ledger, err := e.store.LedgerID(ctx)
+	if err != nil {
+		return engine.Config{}, fmt.Errorf("read the ledger's identity: %w", err)
+	}
 	size := e.store.ClaimSize(c.ClaimSize)
-	return billing.Config{
+	return engine.Config{
 		RunID: e.id, LedgerID: ledger,
-		Lanes: pgstore.Lanes, MostLanes: e.store.MostLanes(size), ClaimSize: size,
+		Claims: pgstore.Claims, MostClaims: e.store.MostClaims(size), ClaimSize: size,
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Canary: c.RunCanary, Linger: c.Linger, Drain: c.DrainTimeout,
-	}
+	}, nil
 }

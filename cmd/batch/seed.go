@@ -20,7 +20,7 @@ func (a app) seedCommand() *cobra.Command {
 			if err != nil || n < 0 {
 				return usage(fmt.Errorf("seed: %q is not a number of invoices; write for example `batch seed 1000`", args[0]))
 			}
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, _ config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, _ settings, d *database) error {
 				if err := pgstore.Seed(ctx, d.main, int(n)); err != nil {
 					return err
 				}

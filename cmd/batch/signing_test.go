@@ -53,7 +53,7 @@ func TestSignedRequests(t *testing.T) {
 			s.wants("select idempotency_key::text || idempotency_key from billonce.deliveries", id)
 		}
 		for body := range bodies {
-			s.wants("select (body_sha256 = sha256('"+body+"'))::text from billonce.deliveries", "true")
+			s.wants("select bool_and(body_sha256 = sha256('"+body+"'))::text from billonce.history", "true")
 		}
 	})
 }

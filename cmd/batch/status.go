@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
 )
@@ -39,7 +40,7 @@ func (a app) statusCommand() *cobra.Command {
 			case f.failed:
 				return a.statusOpen(cmd.Context(), desk.Failed(), f.json)
 			}
-			return a.withDatabase(cmd.Context(), func(ctx context.Context, c config, d *database) error {
+			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
 				if f.watch > 0 {
 					return watch(ctx, a.stdout, f.watch, terminalSize, func() (string, error) { return statusPage(ctx, c, d, f) })
 				}
@@ -74,8 +75,8 @@ func (f statusFlags) check() error {
 	return nil
 }
 
-func statusPage(ctx context.Context, c config, d *database, f statusFlags) (string, error) {
-	st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: d.main, Book: bookOf(c), Namespace: c.LockNamespace, RunName: c.RunName})
+func statusPage(ctx context.Context, c settings, d *database, f statusFlags) (string, error) {
+	st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: d.main, Book: pgstore.DeskBook{Book: c.book}, Namespace: c.LockNamespace, RunName: c.RunName})
 	if err != nil {
 		return "", configurationFault(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing/billingfake"
+	books "billonce/internal/billing/book"
 )
 
 // screen is a terminal that somebody leaves after so many pages.
@@ -36,7 +37,8 @@ func TestStatusWatch(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	out := &screen{pages: 2, leave: leave}
-	c := config{LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id", InvoicesPending: "pending", RunName: "invoices"}
+	c := settings{book: books.Demo()}
+	c.RunName = "invoices"
 	read := func() (string, error) { return statusPage(ctx, c, &database{main: b.config()}, statusFlags{}) }
 	if err := watch(ctx, out, time.Millisecond, terminalSize, read); err != nil {
 		t.Fatal(err)

@@ -35,13 +35,13 @@ type terminal struct {
 	stop func()
 }
 
-func newTerminal(out io.Writer, c config) *terminal {
+func newTerminal(out io.Writer, c settings) *terminal {
 	t := &terminal{out: out, isTerm: isTerminal(out)}
 	t.console = c.LogFormat == "console" || (c.LogFormat == "auto" && t.isTerm)
 	return t
 }
 
-func (t *terminal) logger(c config) zerolog.Logger {
+func (t *terminal) logger(c settings) zerolog.Logger {
 	level, err := zerolog.ParseLevel(c.LogLevel)
 	if err != nil {
 		level = zerolog.InfoLevel

@@ -11,7 +11,7 @@ import (
 
 // startTrace begins the run's trace, where the OTEL_ variables ask for one; else
 // it is nil. They are the standard's, and no part of config.
-func (a app) startTrace(ctx context.Context, log zerolog.Logger, c config, runID string, client *billinghttp.Client) *tracing.Run {
+func (a app) startTrace(ctx context.Context, log zerolog.Logger, c settings, runID string, client *billinghttp.Client) *tracing.Run {
 	return tracing.Start(ctx, tracing.Config{
 		Env: a.env, RunID: runID, RunName: c.RunName, Strategy: c.LockStrategy, Version: version(),
 		PodName: c.PodName, NodeName: c.NodeName, JobName: c.JobName, Requests: client, Log: log,

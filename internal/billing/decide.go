@@ -40,19 +40,6 @@ type Decision struct {
 	Reason string
 }
 
-// KeyMargin is how long before the end of its life an idempotency key is no
-// longer trusted: clocks differ, and an intent may wait for its turn, though
-// never longer than [intentLife].
-func KeyMargin(ttl time.Duration) time.Duration {
-	return min(ttl/10, 30*time.Minute)
-}
-
-// KeyAlive says whether a repeat under a key of this age is still recognised
-// by the API.
-func KeyAlive(age, ttl time.Duration) bool {
-	return age < ttl-KeyMargin(ttl)
-}
-
 // Decide is the state machine of a delivery: from what is known to what is
 // done. It is pure; a table test covers every combination. Money is never
 // guessed: whatever is not certain ends in InDoubt.
@@ -74,9 +61,9 @@ func Decide(k Known) Decision {
 		switch k.Finding {
 		case Acted:
 			return Decision{Next: Sent, Reason: "the look-up says that the API has acted"}
-		case NotActed:
+		case Absent:
 			return Decision{Next: Retry, Final: !k.AttemptsLeft, Reason: "the look-up says that the API has not acted"}
-		case NotKnown:
+		case UnknownFinding:
 			return Decision{Next: InDoubt, Reason: "the look-up does not tell"}
 		}
 		return Decision{Next: InDoubt, Reason: "the look-up does not tell"}

@@ -80,7 +80,7 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			"looked up: not acted",
-			Known{LookedUp: true, Finding: NotActed, AttemptsLeft: true},
+			Known{LookedUp: true, Finding: Absent, AttemptsLeft: true},
 			Decision{Next: Retry, Reason: "the look-up says that the API has not acted"},
 		},
 		{"looked up: no answer", Known{LookedUp: true}, Decision{Next: InDoubt, Reason: "the look-up does not tell"}},
@@ -101,7 +101,7 @@ func TestDecideKeepsPromises(t *testing.T) {
 	bools := []bool{false, true}
 	n := 0
 	for _, outcome := range []Outcome{Unknown, Accepted, Refused, NotSent, Outcome(99)} {
-		for _, finding := range []Finding{NotKnown, Acted, NotActed} {
+		for _, finding := range []Finding{UnknownFinding, Acted, Absent} {
 			for _, age := range []time.Duration{0, testTTL / 2, testTTL, 2 * testTTL} {
 				for bits := range 1 << 9 {
 					k := Known{
@@ -124,7 +124,7 @@ func TestDecideKeepsPromises(t *testing.T) {
 func brokenPromise(k Known, d Decision) string {
 	unknown := k.Outcome != Accepted && k.Outcome != Refused && k.Outcome != NotSent
 	repeatIsHarmless := k.Idempotent && !k.KeyReused && !k.BodyChanged && KeyAlive(k.KeyAge, k.KeyTTL)
-	foundNothing := k.LookedUp && k.Finding == NotActed
+	foundNothing := k.LookedUp && k.Finding == Absent
 	found := k.LookedUp && k.Finding == Acted
 	switch {
 	case d.Action == Settle && d.Next == Sent && k.Outcome != Accepted && !(unknown && found):

@@ -1,9 +1,10 @@
-// Package billing is the domain of Billonce: invoices, their deliveries, and
-// the run that sends each of them once.
+// Package billing is the domain of Billonce: its values and its pure decisions.
+// An invoice's way through a run is that of its values:
 //
-// Data flows one way: scan → claim → intent → send → settle → release. The
-// package knows neither PostgreSQL nor HTTP; the edges implement the small
-// interfaces in ports.go.
+//	Candidate → Claimed → Invoice → Request, Intent → Reply → Settlement → Settled
+//
+// The package imports nothing of this module: package engine below it is the run,
+// and the packages beside engine are the edges.
 //
 // Why it is safe, in one paragraph: the ledger's committed row (the intent)
 // exists before the first byte of a request, so a crash is never mistaken for

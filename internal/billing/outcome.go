@@ -37,6 +37,7 @@ type Reply struct {
 	RetryAfter time.Duration // what the API asked for; 0: nothing
 	Throttled  bool          // 429: the whole runner slows down
 	Denied     bool          // 401, 403: it is us whom the API refuses, whatever the invoice
+	Elsewhere  bool          // 307, 308: the requests belong to another place, which the reason names
 	KeyReused  bool          // 422 on a key that was used before: the API holds another request under it
 	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte
 	Reason     string        // for people; holds no secret; empty when accepted
@@ -49,14 +50,25 @@ type Answer struct {
 	Values []*string // for the invoice, in the order in which they are asked for; nil: the reply lacks it
 }
 
-// Finding is what a look-up came to.
+// Finding is what a look-up says.
 type Finding int
 
 const (
-	// NotKnown: the look-up does not tell. The zero value, for the reason that Unknown is.
-	NotKnown Finding = iota
+	// UnknownFinding: the look-up does not tell. The zero value, for the reason that Unknown is.
+	UnknownFinding Finding = iota
 	// Acted: the API has acted.
 	Acted
-	// NotActed: the API has not acted.
-	NotActed
+	// Absent: the API has not acted.
+	Absent
 )
+
+func (f Finding) String() string {
+	switch f {
+	case Acted:
+		return "acted"
+	case Absent:
+		return "absent"
+	case UnknownFinding:
+	}
+	return "unknown"
+}

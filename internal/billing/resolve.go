@@ -29,7 +29,7 @@ type Ruling struct {
 
 // Resolve is the people's part of a delivery's state machine, beside [Decide].
 // A person's word weighs as much as a look-up's: "sent" is [Acted], "retry" out
-// of doubt is [NotActed], and like a look-up's it counts only once the request
+// of doubt is [Absent], and like a look-up's it counts only once the request
 // can't be on its way any more.
 //
 // So a retry out of doubt clears the doubt, and with it what follows from it:

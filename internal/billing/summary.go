@@ -15,6 +15,20 @@ const (
 	ExitRefused = 5 // the environment is not safe
 )
 
+// StopReason says why a run ended before its work did; empty if it did not.
+type StopReason string
+
+// Why a run stops.
+const (
+	StoppedBySignal   StopReason = "signal"
+	StoppedByDeadline StopReason = "deadline"
+	StoppedByBreaker  StopReason = "breaker"
+	StoppedByLockLost StopReason = "lock_lost"
+	StoppedByLimit    StopReason = "limit"
+	StoppedByCanary   StopReason = "canary"
+	StoppedByError    StopReason = "error"
+)
+
 // Tally counts what a run has done so far; Retry is a gauge. It may be read
 // while the run goes on.
 type Tally struct {
@@ -76,7 +90,8 @@ func (s Summary) ExitCode() int {
 	return ExitDone
 }
 
-func summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reason StopReason, err error) Summary {
+// Summarize makes the summary of a run that has ended.
+func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reason StopReason, err error) Summary {
 	// The last pass has seen all that waits; a run that was stopped had none, and
 	// knows what it has put there itself.
 	retry := int64(left.Waiting + left.Exhausted)

@@ -11,8 +11,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/compare/meter"
+	"billonce/internal/fault"
 )
 
 const (
@@ -81,10 +83,13 @@ func (t *testbed) build(ctx context.Context) error {
 	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 		return err
 	}
-	book := pgstore.Book{
+	b, faults := book.Parse(book.Settings{
 		Schema: t.schema, Invoices: t.table("invoices"), ID: "id", Pending: "pending", MarkSent: markSent, Namespace: t.schema,
+	})
+	if err := fault.Join(nil, faults); err != nil {
+		return err
 	}
-	if _, err := pgstore.Migrate(ctx, cfg, book); err != nil {
+	if _, err := pgstore.Migrate(ctx, cfg, b); err != nil {
 		return err
 	}
 	// Autovacuum would fall on one sample and not on another.

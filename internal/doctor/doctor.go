@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/advisory"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/pgerr"
@@ -23,7 +24,7 @@ import (
 type Subject struct {
 	Main, Lock *pgx.ConnConfig
 	OnePath    bool // Main and Lock are one
-	Book       pgstore.Book
+	Book       book.Book
 	RunLock    string // exclusive, shared or off
 	Runners    int    // that are to work side by side
 	ClaimSize  int
@@ -86,7 +87,9 @@ func checks() []check {
 type exam struct {
 	Subject
 	main, lock [2]*pgx.Conn
-	status     *desk.Status // once it was read
+	status     *desk.Status   // once it was read
+	place      *pgstore.Place // once it was found
+	examined   *examined      // once it was
 }
 
 // Examine makes all checks. What can't be connected to is refused, and not
@@ -123,7 +126,7 @@ func asFinding(err error) Finding {
 	switch {
 	case errors.As(err, &unsafe):
 		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
-	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType):
+	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType), errors.Is(err, pgstore.ErrOtherTable):
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
 	}
 	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {

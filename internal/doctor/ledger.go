@@ -14,16 +14,49 @@ import (
 
 // examineLedger has PostgreSQL look at everything that a run would ask of it.
 func examineLedger(ctx context.Context, e *exam) (Finding, error) {
-	seen, err := e.Book.Examine(ctx, e.main[0], e.Row, e.Columns)
+	seen, err := e.examine(ctx)
 	if err != nil {
 		return Finding{}, err
 	}
-	return ok("schema %s, version %d, for %s with keys of type %s; INVOICES_PENDING and INVOICES_MARK_SENT are understood",
-		seen.Schema, seen.Version, seen.Invoices, seen.KeyType), nil
+	return ok("%s; INVOICES_PENDING and INVOICES_MARK_SENT are understood", seen), nil
+}
+
+// examined is what became of examining the book.
+type examined struct {
+	book pgstore.Examined
+	err  error
+}
+
+// examine looks at the book once, whatever comes of it.
+func (e *exam) examine(ctx context.Context) (pgstore.Examined, error) {
+	if e.examined == nil {
+		b, err := pgstore.Examine(ctx, e.main[0], e.Book, e.Row, e.Columns)
+		e.examined = &examined{b, err}
+		if place := b.Place(); err == nil {
+			e.place = &place
+		}
+	}
+	return e.examined.book, e.examined.err
+}
+
+// locate finds the invoices, where something else than they does not fit.
+func (e *exam) locate(ctx context.Context) (pgstore.Place, error) {
+	if e.place == nil {
+		place, err := pgstore.Locate(ctx, e.main[0], e.Book)
+		if err != nil {
+			return place, err
+		}
+		e.place = &place
+	}
+	return *e.place, nil
 }
 
 func examineRights(ctx context.Context, e *exam) (Finding, error) {
-	missing, err := e.Book.MissingRights(ctx, e.main[0])
+	place, err := e.locate(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	missing, err := place.MissingRights(ctx, e.main[0])
 	if err != nil {
 		return Finding{}, err
 	}
@@ -35,7 +68,11 @@ func examineRights(ctx context.Context, e *exam) (Finding, error) {
 }
 
 func examineRowSecurity(ctx context.Context, e *exam) (Finding, error) {
-	active, err := e.Book.RowSecurity(ctx, e.main[0])
+	place, err := e.locate(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	active, err := place.RowSecurity(ctx, e.main[0])
 	if err != nil {
 		return Finding{}, err
 	}
@@ -55,7 +92,11 @@ func examineMark(ctx context.Context, e *exam) (Finding, error) {
 		hurry    = "Look for a trigger that waits or does much, or a key without an index: a run marks hundreds of invoices in one statement"
 		agree    = "Let INVOICES_MARK_SENT change what INVOICES_PENDING asks for: else every run meets again all that was ever sent"
 	)
-	t, err := e.Book.TryMark(ctx, e.main[0])
+	seen, err := e.examine(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	t, err := seen.TryMark(ctx, e.main[0])
 	if err != nil {
 		return Finding{}, err
 	}
@@ -81,7 +122,11 @@ func examineMark(ctx context.Context, e *exam) (Finding, error) {
 }
 
 func examineIndex(ctx context.Context, e *exam) (Finding, error) {
-	index, err := e.Book.PendingIndex(ctx, e.main[0])
+	place, err := e.locate(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	index, err := place.PendingIndex(ctx, e.main[0])
 	switch {
 	case err != nil:
 		return Finding{}, err
@@ -95,7 +140,7 @@ func examineIndex(ctx context.Context, e *exam) (Finding, error) {
 
 func (e *exam) readStatus(ctx context.Context) (desk.Status, error) {
 	if e.status == nil {
-		st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: e.Main, Book: e.Book, Namespace: e.Book.Namespace})
+		st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: e.Main, Book: pgstore.DeskBook{Book: e.Book}, Namespace: e.Book.Namespace})
 		if err != nil {
 			return st, err
 		}

@@ -55,7 +55,7 @@ func examineLockTable(ctx context.Context, e *exam) (Finding, error) {
 	if err != nil {
 		return Finding{}, err
 	}
-	wants, share := pgstore.Lanes*e.ClaimSize, table.Share()
+	wants, share := pgstore.Claims*e.ClaimSize, table.Share()
 	each := min(wants, share)
 	seen := fmt.Sprintf("%d of %d slots in use; %s of CLAIM_SIZE=%d: up to %d locks each",
 		table.Held, table.Slots, runners(e.Runners), e.ClaimSize, each)

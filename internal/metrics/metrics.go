@@ -79,18 +79,23 @@ func (t tallied) Collect(out chan<- prometheus.Metric) {
 		prometheus.GaugeValue, float64(t.tally.Retry.Load()))
 }
 
+// Sender makes requests to the billing API.
+type Sender interface {
+	Send(ctx context.Context, r billing.Request, permit func() error) billing.Reply
+}
+
 // Sender measures another sender.
-func (m *Metrics) Sender(next billing.Sender) billing.Sender { return measured{next, m.duration} }
+func (m *Metrics) Sender(next Sender) Sender { return measured{next, m.duration} }
 
 type measured struct {
-	next     billing.Sender
+	next     Sender
 	duration *prometheus.HistogramVec
 }
 
-// Send implements billing.Sender.
-func (s measured) Send(ctx context.Context, msg billing.Message, permit func() error) billing.Reply {
+// Send has the request sent, and measures it.
+func (s measured) Send(ctx context.Context, r billing.Request, permit func() error) billing.Reply {
 	began := time.Now()
-	reply := s.next.Send(ctx, msg, permit)
+	reply := s.next.Send(ctx, r, permit)
 	if !reply.NotAsked {
 		s.duration.WithLabelValues(reply.Outcome.String()).Observe(time.Since(began).Seconds())
 	}

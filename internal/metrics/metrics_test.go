@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type answer billing.Reply
 
-func (a answer) Send(context.Context, billing.Message, func() error) billing.Reply {
+func (a answer) Send(context.Context, billing.Request, func() error) billing.Reply {
 	return billing.Reply(a)
 }
 
@@ -38,7 +38,7 @@ func TestNamesFollowTheConventions(t *testing.T) {
 	t.Parallel()
 	m := sample()
 	m.Finish(End{At: time.Unix(1e9, 0)})
-	m.Sender(answer{Outcome: billing.Accepted}).Send(t.Context(), billing.Message{}, nil)
+	m.Sender(answer{Outcome: billing.Accepted}).Send(t.Context(), billing.Request{}, nil)
 	problems, err := testutil.GatherAndLint(m.registry)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
@@ -49,8 +49,8 @@ func TestServe(t *testing.T) {
 	t.Parallel()
 	m := sample()
 	sender := m.Sender(answer{Outcome: billing.Refused})
-	sender.Send(t.Context(), billing.Message{}, nil)
-	m.Sender(answer{NotAsked: true}).Send(t.Context(), billing.Message{}, nil)
+	sender.Send(t.Context(), billing.Request{}, nil)
+	m.Sender(answer{NotAsked: true}).Send(t.Context(), billing.Request{}, nil)
 	addr, stop, err := m.Serve(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestSenderMeasuresByOutcome(t *testing.T) {
 		{Outcome: billing.Unknown},
 		{Outcome: billing.NotSent, NotAsked: true},
 	} {
-		if got := m.Sender(reply).Send(t.Context(), billing.Message{}, nil); got != billing.Reply(reply) {
+		if got := m.Sender(reply).Send(t.Context(), billing.Request{}, nil); got != billing.Reply(reply) {
 			t.Errorf("the reply became %+v", got)
 		}
 	}

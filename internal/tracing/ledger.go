@@ -12,14 +12,28 @@ import (
 	"billonce/internal/billing"
 )
 
+// Claimer locks invoices.
+type Claimer interface {
+	Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error)
+	Close(ctx context.Context) error
+}
+
+// Claimer is the same claimer, traced.
+func (r *Run) Claimer(next Claimer) Claimer {
+	if r == nil {
+		return next
+	}
+	return claimer{next, r}
+}
+
 type claimer struct {
-	billing.Claimer
+	Claimer
 	run *Run
 }
 
-// Claim implements billing.Claimer. The span lasts until the claim is released.
+// Claim traces a claim. The span lasts until the claim is released.
 // A claim that got nothing has none: what others hold is tried again and again.
-func (c claimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+func (c claimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	began := time.Now()
 	claim, err := c.Claimer.Claim(ctx, candidates)
 	if err == nil && len(claim.IDs) == 0 {
@@ -33,8 +47,13 @@ func (c claimer) Claim(ctx context.Context, candidates []billing.Candidate) (*bi
 	}
 	span.SetAttributes(attribute.Int("billonce.claimed", len(claim.IDs)))
 	c.run.held.claimed(claim.IDs, span.SpanContext())
-	if claim.Settler != nil {
-		claim.Settler = settler{claim.Settler, c.run, span.SpanContext()}
+	if settle := claim.Settle; settle != nil {
+		claim.Settle = func(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+			ctx, span := c.run.settling(under(ctx, span.SpanContext()), group)
+			came, err := settle(ctx, group)
+			noteSettled(span, group, came, err)
+			return came, err
+		}
 	}
 	release := claim.Release
 	claim.Release = func(ctx context.Context) error {
@@ -46,33 +65,54 @@ func (c claimer) Claim(ctx context.Context, candidates []billing.Candidate) (*bi
 	return claim, nil
 }
 
-type intender struct {
-	billing.Intender
+// Ledger is where deliveries are read and written.
+type Ledger interface {
+	Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
+	Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (billing.Committed, error)
+}
+
+// Ledger is the same ledger, traced.
+func (r *Run) Ledger(next Ledger) Ledger {
+	if r == nil {
+		return next
+	}
+	return ledger{next, r}
+}
+
+type ledger struct {
+	Ledger
 	run *Run
 }
 
-// Intend implements billing.Intender. Intents are of one claim.
-func (i intender) Intend(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
-	ctx, span := i.run.tracer.Start(under(ctx, i.run.held.of(intents[0].InvoiceID).claim), "intend",
-		trace.WithAttributes(attribute.Int("billonce.intents", len(intents))))
-	i.run.held.intended(intents)
-	ours, err := i.Intender.Intend(ctx, intents, deadline)
-	span.SetAttributes(attribute.Int("billonce.committed", len(ours)))
-	end(span, err)
-	return ours, err
+// Commit traces a commit: a span for what begins, and one for what ends. What begins is
+// of one claim.
+func (l ledger) Commit(ctx context.Context, begin []billing.Intent, ends []billing.Settlement) (billing.Committed, error) {
+	var intend, settle trace.Span
+	if len(begin) > 0 {
+		ctx, intend = l.run.tracer.Start(under(ctx, l.run.held.of(begin[0].InvoiceID).claim), "intend",
+			trace.WithAttributes(attribute.Int("billonce.intents", len(begin))))
+		l.run.held.intended(begin)
+	}
+	if len(ends) > 0 {
+		ctx, settle = l.run.settling(ctx, ends)
+	}
+	c, err := l.Ledger.Commit(ctx, begin, ends)
+	if settle != nil {
+		noteSettled(settle, ends, c.Ended, err)
+	}
+	if intend != nil {
+		intend.SetAttributes(attribute.Int("billonce.committed", len(c.Begun)))
+		end(intend, err)
+	}
+	return c, err
 }
 
-type settler struct {
-	billing.Settler
-	run   *Run
-	claim trace.SpanContext // whose settler it is; the zero one: of the run's
-}
-
-// Settle implements billing.Settler.
-func (s settler) Settle(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
-	ctx, span := s.run.tracer.Start(under(ctx, s.claim), "settle", trace.WithLinks(s.run.held.requests(group)...),
+func (r *Run) settling(ctx context.Context, group []billing.Settlement) (context.Context, trace.Span) {
+	return r.tracer.Start(ctx, "settle", trace.WithLinks(r.held.requests(group)...),
 		trace.WithAttributes(attribute.Int("billonce.settlements", len(group))))
-	came, err := s.Settler.Settle(ctx, group)
+}
+
+func noteSettled(span trace.Span, group []billing.Settlement, came []billing.Settled, err error) {
 	counts := make(map[string]int)
 	for i, c := range came {
 		counts[nameOf(group[i].State, c)]++
@@ -81,7 +121,6 @@ func (s settler) Settle(ctx context.Context, group []billing.Settlement) ([]bill
 		span.SetAttributes(attribute.Int("billonce.settled."+name, n))
 	}
 	end(span, err)
-	return came, err
 }
 
 func nameOf(state billing.State, came billing.Settled) string {

@@ -31,13 +31,26 @@ func newRequestSpans(r Requests, tells bool) requestSpans {
 	}
 }
 
+// Sender makes requests to the billing API.
+type Sender interface {
+	Send(ctx context.Context, r billing.Request, permit func() error) billing.Reply
+}
+
+// Sender is the same sender, traced.
+func (r *Run) Sender(next Sender) Sender {
+	if r == nil {
+		return next
+	}
+	return sender{next, r}
+}
+
 type sender struct {
-	billing.Sender
+	Sender
 	run *Run
 }
 
-// Send implements billing.Sender.
-func (s sender) Send(ctx context.Context, m billing.Message, permit func() error) billing.Reply {
+// Send traces a request. One that was not begun has no span.
+func (s sender) Send(ctx context.Context, m billing.Request, permit func() error) billing.Reply {
 	about := s.run.held.of(m.InvoiceID)
 	ctx, span := s.run.tracer.Start(under(ctx, about.claim), s.run.request.name, trace.WithSpanKind(trace.SpanKindClient))
 	if s.run.request.tells {

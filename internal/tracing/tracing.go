@@ -36,7 +36,7 @@ type Requests interface {
 	// Operation is what all of them have in common: method, and path with placeholders.
 	Operation() (method, route string)
 	// PublicURL is the URL of one without secrets.
-	PublicURL(m billing.Message) string
+	PublicURL(m billing.Request) string
 }
 
 // Run is the trace of one run. A nil one is of a run that is not traced.
@@ -81,19 +81,6 @@ func (r *Run) Context(ctx context.Context) context.Context {
 		return ctx
 	}
 	return trace.ContextWithSpan(ctx, r.span)
-}
-
-// Ports are the same ports, traced.
-func (r *Run) Ports(p billing.Ports) billing.Ports {
-	if r == nil {
-		return p
-	}
-	newClaimer := p.NewClaimer
-	p.NewClaimer = func() billing.Claimer { return claimer{newClaimer(), r} }
-	p.Intender = intender{p.Intender, r}
-	p.Sender = sender{p.Sender, r}
-	p.Settler = settler{p.Settler, r, trace.SpanContext{}}
-	return p
 }
 
 // End ends the run's span, and gives the collector a few seconds to take what it

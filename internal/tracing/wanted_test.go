@@ -70,13 +70,12 @@ func TestOffIsNothing(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
 	r := Start(t.Context(), Config{Env: environment(""), Log: zerolog.New(&log)})
-	type port struct{ billing.Sender }
+	type port struct{ Sender }
 	sender := &port{}
 	ctx := context.WithValue(t.Context(), port{}, 1)
-	p := r.Ports(billing.Ports{Sender: sender})
 	r.End(ctx, 0, billing.Summary{})
 	if diff := cmp.Diff([]bool{true, true, true, true, true}, []bool{
-		r == nil, p.Sender == billing.Sender(sender), p.Settler == nil, p.NewClaimer == nil, r.Context(ctx) == ctx,
+		r == nil, r.Sender(sender) == Sender(sender), r.Ledger(nil) == nil, r.Claimer(nil) == nil, r.Context(ctx) == ctx,
 	}); diff != "" || log.Len() > 0 {
 		t.Errorf("%s%s", diff, log.String())
 	}

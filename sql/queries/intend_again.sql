@@ -17,6 +17,10 @@ set state         = 'sending',
     updated_at    = now(),
     deadline_at   = greatest(d.deadline_at, now() + make_interval(secs => $8)),
     due_at        = null,
+    retry_since   = case when d.state = 'retry' then coalesce(d.retry_since, d.updated_at) else d.retry_since end,
+    open_state    = null,
+    request_sha256 = null,
+    lookup_sha256  = null,
     http_status   = null,
     error         = null
 from unnest($1::{{.KeyType}}[], $2::text[], $3::integer[], $4::uuid[], $5::integer[], $6::bytea[])

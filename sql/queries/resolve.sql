@@ -12,7 +12,12 @@ with resolved as (
     set state      = $5,
         doubtful   = d.doubtful and not $6,
         updated_at = now(),
-        due_at     = case when $5 = 'retry' then now() end
+        due_at     = case when $5 = 'retry' then now() end,
+        retry_since = case when $5 = 'retry' then now() end,
+        open_state = case when $5 = 'retry' then $5 end,
+        body_sha256 = case when $5 <> 'sent' then d.body_sha256 end,
+        request_sha256 = case when $5 <> 'sent' then d.request_sha256 end,
+        lookup_sha256 = case when $5 <> 'sent' then d.lookup_sha256 end
     where d.invoice_id = $1::{{.KeyType}}
       and d.state = $2
       and d.attempt = $3

@@ -1,6 +1,7 @@
 -- Purpose: record that a run began: under the run lock, and before anything else.
 -- Locks: none but the new row's.
--- Shape: it may be tried again after a commit whose fate is unknown.
-insert into {{.Schema}}.runs (run_id, name, lock_strategy, run_lock, application, version)
-values ($1, $2, $3, $4, $5, $6)
+-- Shape: program is the number of the newest migration, as this program knows it.
+--   It may be tried again after a commit whose fate is unknown.
+insert into {{.Schema}}.runs (run_id, name, lock_strategy, run_lock, application, version, program)
+values ($1, $2, $3, $4, $5, $6, 4)
 on conflict (run_id) do nothing

@@ -7,6 +7,7 @@
 --   each one costs as much as a column that is written.
 --   Times are the clock's: now() is the transaction's start, and a row claim's began
 --   before its requests.
+--   What only an open delivery needs, its hashes, goes as it is decided.
 --   It does not tell which were settled: nearly always all are, and their number says
 --   so. If not, settled.sql tells.
 -- Flag: each (they have waits, reasons or replies of their own; the ids are then given
@@ -20,6 +21,13 @@ set state       = $5,
     doubtful    = $6,
     updated_at  = clock_timestamp(),
     http_status = nullif($7::smallint, 0),
+    retry_since = case $5 when 'sending' then d.retry_since
+                          when 'retry' then case when d.state = 'in_doubt' then clock_timestamp()
+                                                 else coalesce(d.retry_since, clock_timestamp()) end end,
+    open_state  = case when $5 in ('unmarked', 'failed', 'retry', 'submitted', 'in_doubt') then $5 end,
+    body_sha256 = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.body_sha256 end,
+    request_sha256 = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.request_sha256 end,
+    lookup_sha256  = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.lookup_sha256 end,
 {{- if .Has.each}}
     due_at      = case when $5 = 'retry' then clock_timestamp() + make_interval(secs => s.retry_in) end,
     error       = s.error,

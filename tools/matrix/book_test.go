@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing/billingfake"
+	demo "billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -28,9 +29,7 @@ func newBook(t *testing.T, program string) *book {
 		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 			return err
 		}
-		_, err = pgstore.Migrate(ctx, cfg, pgstore.Book{
-			Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false",
-		})
+		_, err = pgstore.Migrate(ctx, cfg, demo.Demo())
 		return err
 	})
 	return &book{program, url}

@@ -25,23 +25,24 @@ func mutants() []mutant {
 			"the intent is committed after the request",
 			[]edit{
 				{
-					"internal/billing/delivering.go",
-					"	committed, err := r.Intender.Intend(context.WithoutCancel(ctx), intents, r.intentLife()+r.Timeout+deadlineMargin)\n",
-					"	committed, err := make(map[InvoiceID]struct{}), error(nil)\n" +
-						"	for _, i := range intents {\n		committed[i.InvoiceID] = struct{}{}\n	}\n",
+					"internal/billing/engine/intend.go",
+					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, nil)\n",
+					"	committed, err := billing.Committed{Begun: make(map[billing.InvoiceID]struct{})}, error(nil)\n" +
+						"	for _, i := range group {\n		committed.Begun[i.InvoiceID] = struct{}{}\n	}\n",
 				},
 				{
-					"internal/billing/send.go",
-					"	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n",
-					"	reply := r.Sender.Send(r.sendCtx, a.message, a.permit)\n" +
-						"	_, _ = r.Intender.Intend(context.WithoutCancel(r.sendCtx), []Intent{a.intent}, time.Minute)\n",
+					"internal/billing/engine/send.go",
+					"	reply := s.port.Send(ctx, a.request, func() error { return s.permit(a) })\n",
+					"	reply := s.port.Send(ctx, a.request, func() error { return s.permit(a) })\n" +
+						"	a.intent.DeadlineIn = time.Minute\n" +
+						"	_, _ = s.settler.ledger.Commit(context.WithoutCancel(ctx), []billing.Intent{a.intent}, nil)\n",
 				},
 			},
 			"cmd/batch", "TestP1IntentIsCommittedBeforeTheRequest", `[1-9]\d* of them without a committed intent`,
 		},
 		{
 			"a new key for each attempt",
-			[]edit{{"internal/billing/delivering.go", "return uuid.NewSHA1(r.LedgerID, []byte(id)).String()", "return uuid.NewString()"}},
+			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, []byte(id)).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
 		},
 		{
@@ -56,7 +57,7 @@ func mutants() []mutant {
 		},
 		{
 			"the ledger's fence is ignored",
-			[]edit{{"internal/billing/delivering.go", "committed[a.intent.InvoiceID]; !ok {", "committed[a.intent.InvoiceID]; false && !ok {"}},
+			[]edit{{"internal/billing/engine/intend.go", "committed.Begun[s.intent.InvoiceID]; !ours {", "committed.Begun[s.intent.InvoiceID]; false && !ours {"}},
 			"internal/billing/pgstore", "TestP1FenceHoldsWithoutLocks", `[1-9]\d* of 300 invoices were sent more than once`,
 		},
 		{
@@ -130,24 +131,24 @@ func mutants() []mutant {
 		},
 		{
 			"the permit does not ask after the claim's locks",
-			[]edit{{"internal/billing/send.go", "	case isClosed(a.delivering.claim.Lost):\n", "	case false:\n"}},
-			"internal/billing", "TestP5PermitIsWithdrawn", `permit: "", want "request not started: the claim's connection is lost"`,
+			[]edit{{"internal/billing/engine/send.go", "	case a.claim.lost():\n", "	case false:\n"}},
+			"internal/billing/engine", "TestP5PermitIsWithdrawn", `permit: "", want "request not started: the claim's connection is lost"`,
 		},
 		{
 			"an old intent is sent",
-			[]edit{{"internal/billing/send.go", "	case tooLate(a.sendBy):\n", "	case false:\n"}},
-			"internal/billing", "TestP5PermitIsWithdrawn", `permit: "", want "request not started: its intent has grown too old"`,
+			[]edit{{"internal/billing/engine/send.go", "	case tooLate(a.sendBy):\n", "	case false:\n"}},
+			"internal/billing/engine", "TestP5PermitIsWithdrawn", `permit: "", want "request not started: its intent has grown too old"`,
 		},
 		{
 			"the claim's error is ignored",
 			[]edit{{
-				"internal/billing/lane.go", "			return r.unlessStopped(fmt.Errorf(\"claim invoices: %w\", err))\n", "			_ = fmt.Errorf(\"claim invoices: %w\", err)\n",
+				"internal/billing/engine/produce.go", "			return p.stop.unlessStopped(ctx, fmt.Errorf(\"claim invoices: %w\", err))\n", "			_ = fmt.Errorf(\"claim invoices: %w\", err)\n",
 			}},
 			"internal/billing/pgstore", "TestFailedClaimSendsNothing", `[1-9]\d* requests without a lock`,
 		},
 		{
 			"locks are freed before the replies",
-			[]edit{{"internal/billing/delivering.go", "		d.await()\n", ""}},
+			[]edit{{"internal/billing/engine/deliver.go", "		c.await(stuck)\n", ""}},
 			"internal/billing/pgstore", "TestLocksOutliveTheRequests", `a claim was released with a request in flight`,
 		},
 		{

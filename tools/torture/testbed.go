@@ -14,6 +14,7 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp"
 )
@@ -83,8 +84,7 @@ func (s *testbed) newDatabase(ctx context.Context, invoices int, settings []stri
 	if err := pgstore.Seed(ctx, cfg, invoices); err != nil {
 		return "", err
 	}
-	book := pgstore.Book{Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()"}
-	if _, err := pgstore.Migrate(ctx, cfg, book); err != nil {
+	if _, err := pgstore.Migrate(ctx, cfg, book.Demo()); err != nil {
 		return "", err
 	}
 	for _, setting := range settings {

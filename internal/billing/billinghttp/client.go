@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-
-	"billonce/internal/billing"
 )
 
 const (
@@ -33,25 +31,21 @@ type Client struct {
 	columns       []string
 	body          renderBody // nil: requests have no body
 	method        string
-	host          string // of the Host header; empty: the URL's
+	host          string      // of the Host header; empty: the URL's
+	common        http.Header // BILLING_HEADERS
 	header        http.Header
 	lookupHeader  http.Header
 	secretHeaders map[string]bool
 	success       *regexp.Regexp
 	answers       answers
 	signer        *signer
+	tls           *tls.Config // nil: nothing particular
 	timeout       time.Duration
 	redactor      redactor
 
 	transport *http.Transport
 	hangUp    context.CancelFunc // ends all connections, and dials that nobody waits for any more
 }
-
-var (
-	_ billing.Sender     = (*Client)(nil)
-	_ billing.Reconciler = (*Client)(nil)
-	_ billing.Renderer   = (*Client)(nil)
-)
 
 // Close ends the connections. No call may be under way.
 func (c *Client) Close() {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"billonce/internal/fault"
 )
 
 // Config is how the billing API is called.
@@ -19,7 +21,7 @@ type Config struct {
 	URL         string // template: {column} is filled from the invoice's row
 	LookupURL   string // template; empty: there is no look-up
 	Method      string // empty: POST
-	Header      http.Header
+	Headers     string // Name: value, one a line or comma-separated; a comma within a value is written \,
 	Token       string // bearer
 	BasicAuth   string // user:password
 	TLSCert     string // PEM; the client's own, with TLSKey
@@ -35,53 +37,71 @@ type Config struct {
 	UserAgent   string
 }
 
-// New checks a configuration. Its error lists every fault, one a line, with
-// the variable's name and without its value.
+// Check says all that is wrong with a configuration, and quotes no secret. An empty
+// URL is none of it: whether one is needed depends on the command.
+func Check(c Config) []fault.Fault {
+	_, faults := read(c)
+	return faults
+}
+
+// New is a client for a configuration in which [Check] finds nothing wrong; the error
+// is what it finds.
 func New(c Config) (*Client, error) {
-	var all []error
-	fault := func(variable string, err error) {
-		if err != nil {
-			all = append(all, fmt.Errorf("%s %w", variable, err))
-		}
+	client, faults := read(c)
+	if c.URL == "" {
+		faults = append(faults, fault.New("BILLING_URL", "is required"))
 	}
-	client := &Client{success: c.Success, timeout: c.Timeout, method: c.Method}
-	if client.method == "" {
-		client.method = http.MethodPost
-	}
-	fault("BILLING_METHOD", checkMethod(client.method))
-	var err error
-	client.url, err = parseURLTemplate(c.URL)
-	fault("BILLING_URL", err)
-	if c.LookupURL != "" {
-		client.lookup, err = parseURLTemplate(c.LookupURL)
-		fault("BILLING_LOOKUP_URL", err)
-	}
-	client.body, err = parseBody(c.Body)
-	fault("BILLING_BODY", err)
-	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
-	fault("BILLING_REPLY_ID", err)
-	client.signer, err = newSigner(c.Signing)
-	fault("BILLING_SIGNING_SECRET", err)
-	fault("BILLING_BASIC_AUTH", checkBasicAuth(c))
-	tls := tlsConfig(c, fault)
-	fault("BILLING_HEADERS", checkHeader(c.Header, c.Token != ""))
-	if !isFieldValue(c.Token) {
-		fault("BILLING_TOKEN", errors.New("has a character that no header can carry, perhaps a line break; it is sent as it stands"))
-	}
-	if c.Token != "" && client.url != nil && client.url.user != nil {
-		fault("BILLING_URL", errors.New("has a user, and BILLING_TOKEN is set; a request carries one of the two"))
-	}
-	if c.Timeout <= 0 {
-		fault("BILLING_TIMEOUT", errors.New("is not above 0; 30s is usual"))
-	}
-	if len(all) > 0 {
-		return nil, errors.Join(all...)
+	if err := fault.Join(nil, faults); err != nil {
+		return nil, err
 	}
 	client.indexColumns()
 	client.setHeaders(c)
-	client.redactor = newRedactor(c, client.url, client.lookup)
-	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency), tls)
+	client.redactor = newRedactor(client.common, c, client.url, client.lookup)
+	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency), client.tls)
 	return client, nil
+}
+
+// read makes of a configuration the parts of a client that may be wrong.
+func read(c Config) (*Client, []fault.Fault) {
+	client := &Client{success: c.Success, timeout: c.Timeout, method: cmp.Or(c.Method, http.MethodPost)}
+	faults := fault.In("BILLING_METHOD", checkMethod(client.method))
+	add := func(variable string, err error) { faults = append(faults, fault.In(variable, err)...) }
+	var err error
+	if c.URL != "" {
+		client.url, err = parseURLTemplate(c.URL)
+		add("BILLING_URL", err)
+	}
+	if c.LookupURL != "" {
+		client.lookup, err = parseURLTemplate(c.LookupURL)
+		if err == nil && len(client.lookup.places) == 0 {
+			// One 200 would mark every invoice sent.
+			err = errors.New("has no {column}: it would ask the same about every invoice")
+		}
+		add("BILLING_LOOKUP_URL", err)
+	}
+	client.body, err = parseBody(c.Body)
+	add("BILLING_BODY", err)
+	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
+	add("BILLING_REPLY_ID", err)
+	client.signer, err = newSigner(c.Signing)
+	add("BILLING_SIGNING_SECRET", err)
+	client.common, err = parseHeaders(c.Headers)
+	add("BILLING_HEADERS", err)
+	for _, problem := range forbidden(client.common, c.Token != "") {
+		faults = append(faults, fault.New("BILLING_HEADERS", problem))
+	}
+	add("BILLING_BASIC_AUTH", checkBasicAuth(c, client.common))
+	client.tls = tlsConfig(c, add)
+	if !isFieldValue(c.Token) || strings.ContainsAny(c.Token, " \t") {
+		add("BILLING_TOKEN", errors.New("has white space or a control character in it, perhaps a line break; it is sent as it stands"))
+	}
+	if c.Token != "" && client.url != nil && client.url.user != nil {
+		add("BILLING_URL", errors.New("has a user, and BILLING_TOKEN is set; a request carries one of the two"))
+	}
+	if c.Timeout <= 0 {
+		add("BILLING_TIMEOUT", errors.New("is not above 0; 30s is usual"))
+	}
+	return client, faults
 }
 
 // indexColumns numbers the columns of both templates, each once.
@@ -105,8 +125,7 @@ func (c *Client) indexColumns() {
 func (c *Client) setHeaders(cfg Config) {
 	common := make(http.Header)
 	c.secretHeaders = make(map[string]bool)
-	for name, values := range cfg.Header {
-		name = http.CanonicalHeaderKey(name)
+	for name, values := range c.common {
 		common[name] = slices.Clone(values)
 		c.secretHeaders[name] = !isHarmless(name)
 	}
@@ -148,7 +167,7 @@ func basicAuth(user *url.Userinfo) string {
 	return base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
 }
 
-func checkBasicAuth(c Config) error {
+func checkBasicAuth(c Config, header http.Header) error {
 	switch {
 	case c.BasicAuth == "":
 		return nil
@@ -157,10 +176,8 @@ func checkBasicAuth(c Config) error {
 	case c.Token != "":
 		return errors.New("is set beside BILLING_TOKEN; a request carries one of the two")
 	}
-	for name := range c.Header {
-		if http.CanonicalHeaderKey(name) == "Authorization" {
-			return errors.New("is set, and BILLING_HEADERS sets Authorization; a request carries one of the two")
-		}
+	if _, set := header["Authorization"]; set {
+		return errors.New("is set, and BILLING_HEADERS sets Authorization; a request carries one of the two")
 	}
 	return nil
 }
@@ -175,47 +192,4 @@ func checkMethod(method string) error {
 		return fmt.Errorf("is %s, which proxies and caches may repeat or answer themselves; write POST, PUT, PATCH or DELETE", method)
 	}
 	return errors.New("is none of POST, PUT, PATCH and DELETE, in upper case")
-}
-
-// checkHeader quotes names only: values are secrets.
-func checkHeader(header http.Header, hasToken bool) error {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		switch http.CanonicalHeaderKey(name) {
-		case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Upgrade", "Connection":
-			all = append(all, fmt.Sprintf("sets %s, which belongs to the connection; leave it out", name))
-		case "Idempotency-Key":
-			all = append(all, "sets Idempotency-Key, which is made for each invoice; leave it out")
-		case "Authorization":
-			if hasToken {
-				all = append(all, "sets Authorization, and BILLING_TOKEN is set; a request carries one of the two")
-			}
-		}
-		if !isToken(name) {
-			all = append(all, fmt.Sprintf("has the name %q; a header's name has letters, digits and -", printable(name)))
-		}
-		for _, value := range header[name] {
-			if !isFieldValue(value) {
-				all = append(all, fmt.Sprintf("has a character in the value of %s that no header can carry", printable(name)))
-			}
-		}
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(all, "\nBILLING_HEADERS "))
-}
-
-// isToken: RFC 9110, 5.6.2.
-func isToken(text string) bool {
-	other := func(r rune) bool {
-		alphanumeric := r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
-		return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-	}
-	return text != "" && !strings.ContainsFunc(text, other)
-}
-
-// isFieldValue: RFC 9110, 5.5.
-func isFieldValue(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f })
 }

@@ -2,6 +2,7 @@ package billinghttp
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,32 +10,39 @@ import (
 	"time"
 
 	"billonce/internal/billing"
+	"billonce/internal/fault"
 )
 
-func TestNewListsAllFaults(t *testing.T) {
+// said are faults as lines.
+func said(faults []fault.Fault) string {
+	lines := make([]string, len(faults))
+	for i, f := range faults {
+		lines[i] = f.Variable + " " + f.Problem
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestCheckListsAllFaults(t *testing.T) {
 	const secret = "s3cr3t-value"
-	_, err := New(Config{
+	faults := Check(Config{
 		URL: "https://api.example/{id}}?key=" + secret, LookupURL: "ftp://u:" + secret + "@api.example/{id}",
 		Method: "GET", Body: "{{.id", Token: secret + "\n",
-		Header: http.Header{"Authorization": {secret}, "X-Key": {secret + "\x00"}, "Idempotency-Key": {secret}, "A b": {"x"}},
+		Headers: "Authorization: " + secret + ", X-Key: " + secret + ", idempotency-key: " + secret + ", Te: x",
 	})
-	if err == nil {
-		t.Fatal("no fault")
-	}
-	lines := strings.Split(err.Error(), "\n")
+	lines := strings.Split(said(faults), "\n")
 	for i, want := range []string{
 		"BILLING_METHOD is GET", "BILLING_URL has a } without its {", "BILLING_LOOKUP_URL is not a URL",
-		"BILLING_BODY is no template", `BILLING_HEADERS has the name "A b"`, "BILLING_HEADERS sets Authorization",
-		"BILLING_HEADERS sets Idempotency-Key", "BILLING_HEADERS has a character in the value of X-Key",
-		"BILLING_TOKEN has a character", "BILLING_TIMEOUT is not above 0",
+		"BILLING_BODY is no template", "BILLING_HEADERS sets Authorization",
+		"BILLING_HEADERS sets Idempotency-Key", "BILLING_HEADERS sets Te",
+		"BILLING_TOKEN has white space or a control character", "BILLING_TIMEOUT is not above 0",
 	} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
-			t.Errorf("line %d is not %q of\n%s", i, want, err)
+			t.Errorf("line %d is not %q of\n%s", i, want, said(faults))
 			break
 		}
 	}
-	if strings.Contains(err.Error(), secret) {
-		t.Errorf("a secret is in\n%s", err)
+	if strings.Contains(said(faults), secret) {
+		t.Errorf("a secret is in\n%s", said(faults))
 	}
 }
 
@@ -43,6 +51,7 @@ func TestURLTemplateFaults(t *testing.T) {
 		"":                          "is not a URL",
 		"api.example/{id}":          "is not a URL",
 		"https:///{id}":             "is not a URL",
+		"https://:80/{id}":          "is not a URL",
 		"https://{region}.example/": "before the path",
 		"{scheme}://api.example/":   "is not a URL",
 		"https://a.example/{id":     "{ without its }",
@@ -69,27 +78,35 @@ func TestCredentialFaults(t *testing.T) {
 	}{
 		"no colon":         {func(c *Config) { c.BasicAuth = secret }, "BILLING_BASIC_AUTH is not of the form user:password"},
 		"token and basic":  {func(c *Config) { c.BasicAuth, c.Token = "u:"+secret, secret }, "BILLING_BASIC_AUTH is set beside BILLING_TOKEN"},
-		"header and basic": {func(c *Config) { c.BasicAuth, c.Header = "u:"+secret, http.Header{"authorization": {secret}} }, "BILLING_BASIC_AUTH is set, and BILLING_HEADERS"},
-		"no pair":          {func(c *Config) { c.TLSCert, c.TLSKey = secret, secret }, "BILLING_TLS_CERT and BILLING_TLS_KEY are no pair in PEM"},
-		"no key":           {func(c *Config) { c.TLSCert = secret }, "BILLING_TLS_CERT is set without BILLING_TLS_KEY"},
-		"no certificate":   {func(c *Config) { c.TLSKey = secret }, "BILLING_TLS_KEY is set without BILLING_TLS_CERT"},
+		"header and basic": {func(c *Config) { c.BasicAuth, c.Headers = "u:"+secret, "authorization: "+secret }, "BILLING_BASIC_AUTH is set, and BILLING_HEADERS"},
+		"no pair":          {func(c *Config) { c.TLSCert, c.TLSKey = secret, secret }, "BILLING_TLS_CERT is no pair in PEM with BILLING_TLS_KEY"},
+		"no key":           {func(c *Config) { c.TLSCert = secret }, "BILLING_TLS_KEY is not set, and BILLING_TLS_CERT is"},
+		"no certificate":   {func(c *Config) { c.TLSKey = secret }, "BILLING_TLS_CERT is not set, and BILLING_TLS_KEY is"},
 		"no authority":     {func(c *Config) { c.TLSCA = secret }, "BILLING_TLS_CA has no certificate"},
 		"in the clear":     {func(c *Config) { c.TLSCA, c.URL = secret, "http://api.example/{id}" }, "BILLING_URL is not https"},
 		"signing":          {func(c *Config) { c.Signing = "whsec_" + secret }, "BILLING_SIGNING_SECRET is no secret of Standard Webhooks"},
+		"no colons":        {func(c *Config) { c.Headers = secret }, "BILLING_HEADERS entry 1 is not"},
+		"no name":          {func(c *Config) { c.Headers = "X-A: 1,X B: " + secret }, "BILLING_HEADERS entry 2 is not"},
+		"no value":         {func(c *Config) { c.Headers = "X-A: 1\n\nX-B: " + secret + "\x00\n" }, "BILLING_HEADERS entry 2 has a control character"},
+		"token in words":   {func(c *Config) { c.Token = secret + " " + secret }, "BILLING_TOKEN has white space"},
+		"one for all":      {func(c *Config) { c.LookupURL = "https://api.example/invoices?key=" + secret }, "BILLING_LOOKUP_URL has no {column}"},
 		"short signing":    {func(c *Config) { c.Signing = "whsec_c2VjcmV0" }, "BILLING_SIGNING_SECRET is no secret of Standard Webhooks"},
 	} {
 		cfg := Config{URL: "https://api.example/{id}", Body: "row", Timeout: time.Second}
 		c.change(&cfg)
-		_, err := New(cfg)
-		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), secret) {
-			t.Errorf("%s: %v, want %s", name, err, c.want)
+		got := said(Check(cfg))
+		if !strings.HasPrefix(got, c.want) || strings.Contains(got, secret) {
+			t.Errorf("%s: %v, want %s", name, got, c.want)
+		}
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: a client is made of it", name)
 		}
 	}
 }
 
 func TestBodyFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "is empty", "ROW": "is written row", " none": "is written none", "{{.id": "is no template", "{{pence .x}}": "is no template",
+		"": "is empty", "ROW": "is written row", " none": "is written none", "{{.id": "is no template", "{{pence .x}}": "is no template", "rows": "is neither row nor none",
 	} {
 		if _, err := parseBody(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
@@ -131,7 +148,7 @@ func TestHeaders(t *testing.T) {
 		"own": {
 			func(cfg *Config) {
 				cfg.Token, cfg.URL = "", user+"/{id}"
-				cfg.Header = http.Header{"content-type": {"text/plain"}, "Host": {"api.example"}, "User-Agent": {"me"}, "X-A": {"1", "2"}}
+				cfg.Headers = "content-type: text/plain, Host: api.example\nUser-Agent: me\n\nX-A: 1, x-a: 2\n"
 			}, "api.example",
 			http.Header{
 				"User-Agent": {"me"}, "Authorization": {"Basic bWU6cDRzcw=="}, "Content-Type": {"text/plain"}, "X-A": {"1", "2"},
@@ -170,7 +187,7 @@ func TestRedaction(t *testing.T) {
 	c, err := New(Config{
 		URL: "https://me:passw0rd@api.example/{id}?api_key=query-s3cret", Body: "row", Timeout: time.Second,
 		Signing: "whsec_c2lnbmluZy1rZXktb2YtMjQtYnl0ZXMh",
-		Header:  http.Header{"X-Auth": {"Digest a-longer-s3cret"}, "X-Shop": {"eu"}, "Accept": {"application/json"}},
+		Headers: "X-Auth: Digest a-longer-s3cret, X-Shop: eu, Accept: application/json",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -191,5 +208,25 @@ func TestRedaction(t *testing.T) {
 	}
 	if got := c.redactor.clean(strings.Repeat("ü", 500)); len(got) > excerptMax || !strings.HasSuffix(got, "ü…") {
 		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
+
+// An empty URL is the matter of whoever needs one; New does.
+func TestURLIsRequired(t *testing.T) {
+	cfg := Config{Body: "row", Timeout: time.Second}
+	if faults := Check(cfg); len(faults) > 0 {
+		t.Errorf("%v", faults)
+	}
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "BILLING_URL: is required") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestParseHeaders(t *testing.T) {
+	t.Parallel()
+	got, err := parseHeaders("X-Team: billing, Accept: text/html\\, text/plain,x-team:two\r\n\r\nX-C:  3 \n")
+	want := http.Header{"X-Team": {"billing", "two"}, "Accept": {"text/html, text/plain"}, "X-C": {"3"}}
+	if err != nil || !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // Describe shows the request that Send would make of a message, for people: secrets
 // are masked. What belongs to the connection is left out.
-func (c *Client) Describe(ctx context.Context, m billing.Message) (string, error) {
+func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error) {
 	req, err := c.request(ctx, m)
 	if err != nil {
 		return "", fmt.Errorf("no request can be made of invoice %s: %w", m.InvoiceID, err)

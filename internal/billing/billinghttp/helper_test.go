@@ -50,7 +50,7 @@ func newClient(t testing.TB, base string, change func(*Config)) *Client {
 }
 
 // message is the request of invoice 7.
-func message(t testing.TB, c *Client) billing.Message {
+func message(t testing.TB, c *Client) billing.Request {
 	t.Helper()
 	id := "7"
 	inv := billing.Invoice{ID: "7", Row: []byte(`{"id":7}`)}

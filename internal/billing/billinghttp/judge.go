@@ -30,7 +30,7 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 	if reply.Outcome != billing.Refused {
 		reply.RetryAfter = retryAfter(resp.Header, time.Now())
 	}
-	reply.Reason = statusText(resp)
+	reply.Reason = c.statusText(resp)
 	if said := c.redactor.clean(string(skim(resp.Body, cancel, skimMax))); said != "" {
 		reply.Reason += ": " + said
 	}
@@ -89,15 +89,15 @@ func skim(body io.ReadCloser, cancel context.CancelFunc, keep int64) []byte {
 	return kept
 }
 
-func statusText(resp *http.Response) string {
+func (c *Client) statusText(resp *http.Response) string {
 	text := fmt.Sprintf("HTTP %d", resp.StatusCode)
 	if name := http.StatusText(resp.StatusCode); name != "" {
 		text += " " + name
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		text += ", not followed"
-		if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
-			text += " to " + printable(u.Scheme+"://"+u.Host)
+		if u, err := resp.Location(); err == nil {
+			text += " to " + c.redactor.clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
 		}
 	}
 	return text

@@ -9,15 +9,15 @@ import (
 
 // LookUp asks the API whether it has acted. It carries no idempotency key: an
 // API that replays what it stored under the key would answer for the send.
-func (c *Client) LookUp(ctx context.Context, m billing.Message) (billing.Finding, string) {
+func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding, string) {
 	if m.LookupURL == "" {
-		return billing.NotKnown, "BILLING_LOOKUP_URL is not set"
+		return billing.UnknownFinding, "BILLING_LOOKUP_URL is not set"
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
 	defer cancel()
 	u, err := parseURL(m.LookupURL)
 	if err != nil {
-		return billing.NotKnown, "no look-up can be made: " + err.Error()
+		return billing.UnknownFinding, "no look-up can be made: " + err.Error()
 	}
 	req := &http.Request{
 		Method: http.MethodGet, URL: u, Host: c.host, Header: c.lookupHeader,
@@ -25,7 +25,7 @@ func (c *Client) LookUp(ctx context.Context, m billing.Message) (billing.Finding
 	}
 	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return billing.NotKnown, "the look-up has no reply: " + c.explain(ctx, err)
+		return billing.UnknownFinding, "the look-up has no reply: " + c.explain(ctx, err)
 	}
 	defer resp.Body.Close()
 	said := c.redactor.clean(string(skim(resp.Body, cancel, skimMax)))
@@ -33,11 +33,11 @@ func (c *Client) LookUp(ctx context.Context, m billing.Message) (billing.Finding
 	case http.StatusOK:
 		return billing.Acted, ""
 	case http.StatusNotFound:
-		return billing.NotActed, ""
+		return billing.Absent, ""
 	}
-	reason := "the look-up says " + statusText(resp)
+	reason := "the look-up says " + c.statusText(resp)
 	if said != "" {
 		reason += ": " + said
 	}
-	return billing.NotKnown, reason
+	return billing.UnknownFinding, reason
 }

@@ -25,7 +25,7 @@ func (c *Client) Operation() (method, route string) {
 
 // PublicURL is the URL of a request where others can read it. People put keys
 // into queries: nothing is left of one.
-func (c *Client) PublicURL(m billing.Message) string {
+func (c *Client) PublicURL(m billing.Request) string {
 	public, _, hasQuery := strings.Cut(m.URL, "?")
 	if hasQuery {
 		public += "?***"

@@ -3,6 +3,7 @@ package billinghttp
 import (
 	"cmp"
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,9 +23,9 @@ type redactor struct {
 	secrets []string // longest first
 }
 
-func newRedactor(c Config, templates ...*urlTemplate) redactor {
+func newRedactor(header http.Header, c Config, templates ...*urlTemplate) redactor {
 	var secrets []string
-	for name, values := range c.Header {
+	for name, values := range header {
 		if isHarmless(name) {
 			continue
 		}

@@ -21,8 +21,8 @@ func (c *Client) Columns() []string { return c.columns }
 func (c *Client) NeedsRow() bool { return c.body != nil }
 
 // Render makes the request of an invoice: the same invoice gives the same bytes.
-func (c *Client) Render(inv billing.Invoice) (billing.Message, error) {
-	m := billing.Message{InvoiceID: inv.ID}
+func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
+	m := billing.Request{InvoiceID: inv.ID}
 	if len(inv.Columns) != len(c.columns) {
 		return m, fmt.Errorf("render invoice %s: it has %d of %d columns", inv.ID, len(inv.Columns), len(c.columns))
 	}
@@ -54,6 +54,10 @@ func parseBody(text string) (renderBody, error) {
 		return nil, errors.New("is empty; write row, none or a template")
 	case strings.EqualFold(strings.TrimSpace(text), "row"), strings.EqualFold(strings.TrimSpace(text), "none"):
 		return nil, fmt.Errorf("is written %s in lower case, without spaces", strings.ToLower(strings.TrimSpace(text)))
+	}
+	if isToken(text) {
+		// A misspelt word is a valid template: it would be every request's body.
+		return nil, errors.New("is neither row nor none nor a template")
 	}
 	t, err := template.New("body").Option("missingkey=error").Funcs(functions()).Parse(text)
 	if err != nil {

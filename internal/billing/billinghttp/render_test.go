@@ -9,7 +9,7 @@ import (
 	"billonce/internal/billing"
 )
 
-func render(t *testing.T, cfg Config, row string, columns ...any) (billing.Message, error) {
+func render(t *testing.T, cfg Config, row string, columns ...any) (billing.Request, error) {
 	t.Helper()
 	cfg.Timeout = time.Second
 	c, err := New(cfg)

@@ -25,10 +25,18 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 						c.write(ok)
 						continue
 					}
-					c.write(fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: /v1/elsewhere\r\nContent-Length: 0\r\n\r\n", status))
+					c.write(fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: /v1/elsewhere?token=secret\r\nContent-Length: 0\r\n\r\n", status))
 				}
 			})
-			wantOutcome(t, send(t, newClient(t, s.url, nil)), billing.Unknown, "not followed")
+			outcome := billing.Unknown
+			if status == 307 || status == 308 {
+				outcome = billing.NotSent
+			}
+			reply := send(t, newClient(t, s.url, nil))
+			wantOutcome(t, reply, outcome, "not followed to "+s.url+"/v1/elsewhere")
+			if strings.Contains(reply.Reason, "?") {
+				t.Errorf("the reason holds a query: %s", reply.Reason)
+			}
 			if s.requests.Load() != 1 {
 				t.Errorf("%d requests", s.requests.Load())
 			}
@@ -107,8 +115,8 @@ func TestSuccess(t *testing.T) {
 
 func TestLookUp(t *testing.T) {
 	for status, want := range map[int]billing.Finding{
-		200: billing.Acted, 404: billing.NotActed, 201: billing.NotKnown, 204: billing.NotKnown, 302: billing.NotKnown,
-		400: billing.NotKnown, 401: billing.NotKnown, 410: billing.NotKnown, 500: billing.NotKnown,
+		200: billing.Acted, 404: billing.Absent, 201: billing.UnknownFinding, 204: billing.UnknownFinding, 302: billing.UnknownFinding,
+		400: billing.UnknownFinding, 401: billing.UnknownFinding, 410: billing.UnknownFinding, 500: billing.UnknownFinding,
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
@@ -127,17 +135,17 @@ func TestLookUp(t *testing.T) {
 			})
 			c := newClient(t, s.url, func(cfg *Config) { cfg.LookupURL = s.url + "/v1/invoices/{id}" })
 			finding, reason := c.LookUp(context.Background(), message(t, c))
-			if finding != want || (finding == billing.NotKnown) != (reason != "") || s.requests.Load() != 1 {
+			if finding != want || (finding == billing.UnknownFinding) != (reason != "") || s.requests.Load() != 1 {
 				t.Errorf("%d: %s, %d requests", finding, reason, s.requests.Load())
 			}
 		})
 	}
 	s := serveRaw(t, func(c *rawConn) { c.request() })
 	c := newClient(t, s.url, func(cfg *Config) { cfg.LookupURL = s.url + "/{id}" })
-	if finding, reason := c.LookUp(context.Background(), message(t, c)); finding != billing.NotKnown || reason == "" {
+	if finding, reason := c.LookUp(context.Background(), message(t, c)); finding != billing.UnknownFinding || reason == "" {
 		t.Errorf("%d: %s", finding, reason)
 	}
-	if finding, reason := c.LookUp(context.Background(), billing.Message{}); finding != billing.NotKnown || reason == "" {
+	if finding, reason := c.LookUp(context.Background(), billing.Request{}); finding != billing.UnknownFinding || reason == "" {
 		t.Errorf("%d: %s", finding, reason)
 	}
 }

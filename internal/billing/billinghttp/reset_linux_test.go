@@ -26,7 +26,7 @@ func TestAbandonedConnectionDropsWhatHasNotLeft(t *testing.T) {
 	}
 	defer l.Close()
 	const body = 256 << 10 // more than the window, less than what a kernel takes from a writer
-	c := newClient(t, "http://"+l.Addr().String(), func(cfg *Config) { cfg.Body = strings.Repeat("x", body) })
+	c := newClient(t, "http://"+l.Addr().String(), func(cfg *Config) { cfg.Body = `{"x": "` + strings.Repeat("x", body) + `"}` })
 	ctx, giveUp := context.WithCancel(context.Background())
 	dial := c.transport.DialContext
 	c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

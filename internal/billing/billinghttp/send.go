@@ -23,7 +23,7 @@ const staleTries = 3
 var errTimeout = errors.New("BILLING_TIMEOUT is over")
 
 // Send makes one attempt: at most one request.
-func (c *Client) Send(ctx context.Context, m billing.Message, permit func() error) billing.Reply {
+func (c *Client) Send(ctx context.Context, m billing.Request, permit func() error) billing.Reply {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
 	defer cancel()
 	for try := 1; ; try++ {
@@ -36,7 +36,7 @@ func (c *Client) Send(ctx context.Context, m billing.Message, permit func() erro
 
 // attempt says too whether it failed only for its connection: a kept one that the server
 // had closed before anything was written to it, or one that takes no more requests.
-func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billing.Message, permit func() error) (_ billing.Reply, stale bool) {
+func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billing.Request, permit func() error) (_ billing.Reply, stale bool) {
 	g := &gate{permit: permit, abort: cancel}
 	req, err := c.request(g.trace(ctx), m)
 	if err != nil {
@@ -78,7 +78,7 @@ func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billi
 
 // request is http.NewRequest without what it would do for a second sending:
 // GetBody stays nil, so that net/http can't rewind the body.
-func (c *Client) request(ctx context.Context, m billing.Message) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, m billing.Request) (*http.Request, error) {
 	u, err := parseURL(m.URL)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func newSigner(secret string) (*signer, error) {
 
 // sign adds the three headers. The id is the idempotency key: a repeat is the same
 // message to whoever received it before. The time is the attempt's.
-func (s *signer) sign(h http.Header, m billing.Message, now time.Time) {
+func (s *signer) sign(h http.Header, m billing.Request, now time.Time) {
 	if s == nil {
 		return
 	}

@@ -58,7 +58,7 @@ func TestSignatureIsOfItsAttempt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := billing.Message{IdempotencyKey: key, Body: []byte("{}")}
+	m := billing.Request{IdempotencyKey: key, Body: []byte("{}")}
 	first, second := http.Header{}, http.Header{}
 	now := time.Now()
 	s.sign(first, m, now.Add(-time.Hour))

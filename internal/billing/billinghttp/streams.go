@@ -108,7 +108,7 @@ func (h *host) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := c.ClientConn.RoundTrip(req)
 	if err != nil && ctx.Err() != nil {
 		// The stream has been reset. Whatever kept its reply away may do so with others.
-		
+		c.SetDoNotReuse()
 	}
 	return resp, err
 }

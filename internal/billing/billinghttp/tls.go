@@ -14,16 +14,16 @@ func tlsConfig(c Config, fault func(variable string, err error)) *tls.Config {
 	if c.TLSCert == "" && c.TLSKey == "" && c.TLSCA == "" {
 		return nil
 	}
-	if !strings.HasPrefix(c.URL, "https://") {
+	if c.URL != "" && !strings.HasPrefix(c.URL, "https://") {
 		fault("BILLING_URL", errors.New("is not https, and a BILLING_TLS_… variable is set: nothing would be encrypted"))
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
 	case c.TLSCert == "" && c.TLSKey == "":
 	case c.TLSKey == "":
-		fault("BILLING_TLS_CERT", errors.New("is set without BILLING_TLS_KEY; set both"))
+		fault("BILLING_TLS_KEY", errors.New("is not set, and BILLING_TLS_CERT is; set both"))
 	case c.TLSCert == "":
-		fault("BILLING_TLS_KEY", errors.New("is set without BILLING_TLS_CERT; set both"))
+		fault("BILLING_TLS_CERT", errors.New("is not set, and BILLING_TLS_KEY is; set both"))
 	default:
 		pair, err := tls.X509KeyPair([]byte(c.TLSCert), []byte(c.TLSKey))
 		fault("BILLING_TLS_CERT", checkPair(pair, err, time.Now()))
@@ -45,7 +45,7 @@ func checkPair(pair tls.Certificate, err error, now time.Time) error {
 	switch {
 	case err != nil:
 		// Its errors say what is wrong with which of the two, and quote neither.
-		return errors.New("and BILLING_TLS_KEY are no pair in PEM: " + strings.TrimPrefix(err.Error(), "tls: "))
+		return errors.New("is no pair in PEM with BILLING_TLS_KEY: " + strings.TrimPrefix(err.Error(), "tls: "))
 	case now.After(pair.Leaf.NotAfter):
 		return fmt.Errorf("has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(pair.Leaf.NotBefore):

@@ -58,7 +58,7 @@ func (t *urlTemplate) check() error {
 	}
 	u, err := url.Parse(strings.Join(t.literals, "x"))
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return errors.New("is not a URL of the form https://host/path/{id}")
 	case u.Fragment != "" || strings.Contains(strings.Join(t.literals, ""), "#"):
 		return errors.New("has a #fragment, which is never sent; write %23 where a # is meant")

@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/billing"
+	"billonce/internal/billing/book"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -24,45 +25,14 @@ func emptyDB(t *testing.T) *pgx.ConnConfig {
 	return cfg
 }
 
-func TestParseIdentifier(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		`invoices`:                  `"invoices"`,
-		`Invoices`:                  `"invoices"`,
-		`billing."Invoice"`:         `"billing"."Invoice"`,
-		`"select"."a ""quoted"" b"`: `"select"."a ""quoted"" b"`,
-		`"a.b"`:                     `"a.b"`,
-		`rechnungen_ä1$`:            `"rechnungen_ä1$"`,
-		`Übersicht`:                 `"Übersicht"`,
-	} {
-		got, err := pgstore.ParseIdentifier(text, 2)
-		if err != nil || got.Sanitize() != want {
-			t.Errorf("%s: %s, %v; want %s", text, got.Sanitize(), err, want)
-		}
+// parsed is a book that the test describes rightly.
+func parsed(t testing.TB, s book.Settings) book.Book {
+	t.Helper()
+	b, faults := book.Parse(s)
+	if len(faults) > 0 {
+		t.Fatal(faults)
 	}
-	for _, text := range []string{
-		``, ` `, `.`, `a.`, `.a`, `a..b`, `1a`, `a b`, `a;drop table x`, `a--`, `"a`, `""`, `a"b"`, `"a"b`, `a.b.c`,
-		`invoices where false; --`, "a\x00", "\"a\x00\"", `a/**/`, `(select 1)`,
-	} {
-		if got, err := pgstore.ParseIdentifier(text, 2); err == nil {
-			t.Errorf("%q was taken for %s", text, got.Sanitize())
-		}
-	}
-}
-
-func FuzzParseIdentifier(f *testing.F) {
-	f.Add(`billing."Invoice"`)
-	f.Add(`a;drop table x`)
-	f.Fuzz(func(t *testing.T, text string) {
-		got, err := pgstore.ParseIdentifier(text, 2)
-		if err != nil {
-			return
-		}
-		again, err := pgstore.ParseIdentifier(got.Sanitize(), 2)
-		if err != nil || again.Sanitize() != got.Sanitize() {
-			t.Errorf("%q became %s, and that %s (%v)", text, got.Sanitize(), again.Sanitize(), err)
-		}
-	})
+	return b
 }
 
 func TestRunRefusesAnotherSchema(t *testing.T) {
@@ -76,7 +46,7 @@ func TestRunRefusesAnotherSchema(t *testing.T) {
 			t.Parallel()
 			cfg := newDB(t)
 			execute(t, cfg, c.change)
-			_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory"})
+			_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory"})
 			var fault *pgstore.SchemaError
 			if !errors.As(err, &fault) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v; want a SchemaError with %q", err, c.want)
@@ -88,22 +58,24 @@ func TestRunRefusesAnotherSchema(t *testing.T) {
 func TestFragmentsAreCheckedBeforeAnything(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		change func(*pgstore.Book)
+		change func(*book.Settings)
 		want   string
 	}{
-		"pending":   {func(b *pgstore.Book) { b.Pending = "pendign" }, "INVOICES_PENDING"},
-		"mark_sent": {func(b *pgstore.Book) { b.MarkSent = "sent_on = now()" }, "INVOICES_MARK_SENT"},
-		"injection": {func(b *pgstore.Book) { b.Pending = "pending); drop table invoices; --" }, "INVOICES_PENDING"},
-		"no_table":  {func(b *pgstore.Book) { b.Invoices = "invoice" }, "no such table"},
-		"no_id":     {func(b *pgstore.Book) { b.ID = "invoice_id" }, "no such table or column"},
-		"bad_type":  {func(b *pgstore.Book) { b.ID = "due_date" }, "bigint, integer, uuid or text"},
+		"pending":   {func(b *book.Settings) { b.Pending = "pendign" }, "INVOICES_PENDING"},
+		"mark_sent": {func(b *book.Settings) { b.MarkSent = "sent_on = now()" }, "INVOICES_MARK_SENT"},
+		"injection": {func(b *book.Settings) { b.Pending = "pending); drop table invoices; --" }, "INVOICES_PENDING"},
+		"no_table":  {func(b *book.Settings) { b.Invoices = "invoice" }, "no such table"},
+		"no_id":     {func(b *book.Settings) { b.ID = "invoice_id" }, "no such table or column"},
+		"bad_type":  {func(b *book.Settings) { b.ID = "due_date" }, "bigint, integer, uuid or text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := newDB(t)
-			book := demoBook()
-			c.change(&book)
-			_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: book, RunID: uuid.New(), Strategy: "advisory"})
+			s := book.Settings{
+				Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
+			}
+			c.change(&s)
+			_, err := pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: parsed(t, s), RunID: uuid.New(), Strategy: "advisory"})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v; want it to say %q", err, c.want)
 			}
@@ -125,7 +97,7 @@ func TestMigrateAtTheSameMoment(t *testing.T) {
 	did := 0
 	for range 5 {
 		g.Go(func() error {
-			m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+			m, err := pgstore.Migrate(t.Context(), cfg, book.Demo())
 			mu.Lock()
 			defer mu.Unlock()
 			if m.From != m.To {
@@ -165,15 +137,15 @@ func TestRunOnOtherTables(t *testing.T) {
 				cfg := emptyDB(t)
 				execute(t, cfg, c.table)
 				execute(t, cfg, `insert into billing."Invoice" (attempt) select n from generate_series(1, 300) n`)
-				book := pgstore.Book{
+				b := parsed(t, book.Settings{
 					Schema: `"My Ledger"`, Invoices: `billing."Invoice"`, ID: c.id, Namespace: "second book",
 					Pending: "state = 'open' -- a comment", MarkSent: "state = 'sent', error = null",
-				}
-				if _, err := pgstore.Migrate(t.Context(), cfg, book); err != nil {
+				})
+				if _, err := pgstore.Migrate(t.Context(), cfg, b); err != nil {
 					t.Fatal(err)
 				}
 				var a api
-				r := newBookRunner(t, cfg, book, &a, strategy, func(c *billing.Config) { c.Spread = true })
+				r := newBookRunner(t, cfg, b, &a, strategy, func(c *engine.Config) { c.Spread = true })
 				s := r.Run(t.Context(), nil)
 				if s.Sent != 300 || s.ExitCode() != 0 || len(a.requests) != 300 || s.Requests != 300 {
 					t.Errorf("summary %+v, exit %d, %d invoices", s, s.ExitCode(), len(a.requests))
@@ -190,16 +162,16 @@ func TestRunOnOtherTables(t *testing.T) {
 func TestMigrateBeforeTheTable(t *testing.T) {
 	t.Parallel()
 	cfg := emptyDB(t)
-	m, err := pgstore.Migrate(t.Context(), cfg, demoBook())
+	m, err := pgstore.Migrate(t.Context(), cfg, book.Demo())
 	if err != nil || !m.NoInvoices || m.KeyType != "bigint" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	execute(t, cfg, "create table invoices (id uuid primary key default gen_random_uuid(), pending boolean default true, sent_at timestamptz)")
-	_, err = pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory"})
+	_, err = pgstore.Open(t.Context(), pgstore.Config{Conn: cfg, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory"})
 	if !errors.Is(err, pgstore.ErrKeyType) {
 		t.Errorf("a ledger of another type: %v", err)
 	}
-	m, err = pgstore.Migrate(t.Context(), cfg, demoBook())
+	m, err = pgstore.Migrate(t.Context(), cfg, book.Demo())
 	if err != nil || m.Retyped != "bigint" || m.KeyType != "uuid" {
 		t.Fatalf("%+v, %v", m, err)
 	}
@@ -209,7 +181,7 @@ func TestMigrateBeforeTheTable(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	execute(t, cfg, "drop table invoices; create table invoices (id bigint primary key)")
-	if _, err = pgstore.Migrate(t.Context(), cfg, demoBook()); !errors.Is(err, pgstore.ErrKeyType) {
+	if _, err = pgstore.Migrate(t.Context(), cfg, book.Demo()); !errors.Is(err, pgstore.ErrKeyType) {
 		t.Errorf("a used ledger of another type: %v", err)
 	}
 }

@@ -17,17 +17,18 @@ import (
 // claimTimeout bounds each statement on a claim's connection.
 const claimTimeout = 15 * time.Second
 
-// claimer is a connection for claims, one at a time. It is made anew when it
+// Claimer is a connection for claims, one at a time. It is made anew when it
 // breaks; its locks are gone then, and with them the claim.
-type claimer struct {
+type Claimer struct {
 	store *Store
+	lock  locking
 	conn  *pgx.Conn
 	watch *advisory.Watch
 }
 
 // begin opens a claim's transaction: READ COMMITTED asked for explicitly, since
 // under another default even the second look would be stale (manual, 13.2.1).
-func (c *claimer) begin(ctx context.Context) error {
+func (c *Claimer) begin(ctx context.Context) error {
 	if c.conn == nil || c.conn.IsClosed() {
 		conn, err := pgx.ConnectConfig(ctx, c.store.cfg.Conn)
 		if err != nil {
@@ -44,7 +45,7 @@ func (c *claimer) begin(ctx context.Context) error {
 }
 
 // end ends the claim's transaction, and with it the locks.
-func (c *claimer) end(ctx context.Context) error {
+func (c *Claimer) end(ctx context.Context) error {
 	if c.conn == nil || c.watch == nil {
 		return nil
 	}
@@ -65,7 +66,7 @@ func (c *claimer) end(ctx context.Context) error {
 }
 
 // drop closes the connection: whatever it held is free.
-func (c *claimer) drop(ctx context.Context) {
+func (c *Claimer) drop(ctx context.Context) {
 	if c.conn == nil {
 		return
 	}
@@ -75,23 +76,23 @@ func (c *claimer) drop(ctx context.Context) {
 	c.conn = nil
 }
 
-// Close implements billing.Claimer.
-func (c *claimer) Close(ctx context.Context) error {
+// Close ends the connection, and with it whatever it still holds.
+func (c *Claimer) Close(ctx context.Context) error {
 	err := c.end(ctx)
 	c.drop(ctx)
 	return err
 }
 
-func (c *claimer) startWatch(ctx context.Context) <-chan struct{} {
+func (c *Claimer) startWatch(ctx context.Context) <-chan struct{} {
 	c.watch = advisory.StartWatch(ctx, c.conn, advisory.HeartbeatInterval, advisory.HeartbeatTimeout)
 	return c.watch.Lost()
 }
 
 // lockKeys takes the advisory locks of invoices.
-func (c *claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool, error) {
+func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool, error) {
 	locks := make([]advisory.Key, len(ids))
 	for i, id := range ids {
-		key, err := advisory.ObjectKey(c.store.book.Namespace, string(id), c.store.integerKey())
+		key, err := advisory.ObjectKey(c.store.place.book.Namespace, string(id), c.store.integerKey())
 		if err != nil {
 			return nil, fmt.Errorf("form the lock key of invoice %s: %w", id, err)
 		}
@@ -107,43 +108,38 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 		fmt.Errorf("no answer on a claim's connection within %s", claimTimeout))
 }
 
-// advisoryClaimer locks by pg_try_advisory_xact_lock. Its claims write nothing:
+// lockAdvisory locks by pg_try_advisory_xact_lock. Such a claim writes nothing:
 // no transaction id, no WAL, and no snapshot that holds vacuum back.
-type advisoryClaimer struct{ claimer }
-
-// Claim implements billing.Claimer.
-func (c *advisoryClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
-	return c.claim(ctx, candidates, func(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
-		got, err := c.lockKeys(ctx, ids(candidates))
-		if err != nil {
-			return nil, err
+func (c *Claimer) lockAdvisory(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
+	got, err := c.lockKeys(ctx, ids(candidates))
+	if err != nil {
+		return nil, err
+	}
+	claim := &billing.Claimed{Release: c.end}
+	orphans := make(map[billing.InvoiceID]int)
+	for i, candidate := range candidates {
+		if !got[i] {
+			continue
 		}
-		claim := &billing.Claim{}
-		orphans := make(map[billing.InvoiceID]int)
-		for i, candidate := range candidates {
-			if !got[i] {
-				continue
-			}
-			claim.IDs = append(claim.IDs, candidate.ID)
-			if candidate.State == billing.Sending {
-				orphans[candidate.ID] = candidate.Attempt
-			}
+		claim.IDs = append(claim.IDs, candidate.ID)
+		if candidate.State == billing.Sending {
+			orphans[candidate.ID] = candidate.Attempt
 		}
-		claim.Recoverable, err = c.store.rowsFree(ctx, orphans)
-		claim.Release = c.end
-		return claim, err
-	})
+	}
+	claim.Recoverable, err = c.store.rowsFree(ctx, orphans)
+	return claim, err
 }
 
 // locking locks candidates inside the claim's transaction.
-type locking func(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error)
+type locking func(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error)
 
-// claim tries again on a new connection when the old one breaks.
-func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, lock locking) (claim *billing.Claim, err error) {
+// Claim locks those of the candidates that it can get without waiting. It tries again
+// on a new connection when the old one breaks.
+func (c *Claimer) Claim(ctx context.Context, candidates []billing.Candidate) (claim *billing.Claimed, err error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	err = persist(ctx, func() error {
-		claim, err = c.claimOnce(ctx, candidates, lock)
+		claim, err = c.claimOnce(ctx, candidates)
 		return err
 	}, func(err error, try int) {
 		c.store.cfg.Log.Warn().Err(err).Int("try", try).Msg("claiming again")
@@ -151,16 +147,16 @@ func (c *claimer) claim(ctx context.Context, candidates []billing.Candidate, loc
 	return claim, err
 }
 
-// claimOnce runs lock inside a new transaction and puts the watch on it.
-func (c *claimer) claimOnce(ctx context.Context, candidates []billing.Candidate, lock locking) (*billing.Claim, error) {
+// claimOnce locks inside a new transaction and puts the watch on it.
+func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	candidates = candidates[:c.store.room.cut(len(candidates))]
 	err := c.begin(ctx)
 	failpoint.Fail("before_lock", &err)
 	if err == nil {
-		var claim *billing.Claim
-		claim, err = lock(ctx, candidates)
+		var claim *billing.Claimed
+		claim, err = c.lock(ctx, candidates)
 		failpoint.Fail("after_lock", &err)
 		if err == nil {
 			claim.Lost = c.startWatch(ctx)
@@ -170,7 +166,7 @@ func (c *claimer) claimOnce(ctx context.Context, candidates []billing.Candidate,
 	c.drop(ctx)
 	if advisory.TableFull(err) && len(candidates) > 1 {
 		c.store.shrink(len(candidates) / 2)
-		return c.claimOnce(ctx, candidates, lock)
+		return c.claimOnce(ctx, candidates)
 	}
 	return nil, err
 }

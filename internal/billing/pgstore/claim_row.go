@@ -6,42 +6,36 @@ import (
 	"billonce/internal/billing"
 )
 
-// rowClaimer locks by SELECT … FOR NO KEY UPDATE SKIP LOCKED. Nobody else may
+// lockRow locks by SELECT … FOR NO KEY UPDATE SKIP LOCKED. Nobody else may
 // touch the locked invoices, our own settler included: the claim's own
 // transaction settles them, as it ends.
-type rowClaimer struct{ claimer }
-
-// Claim implements billing.Claimer.
-func (c *rowClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
-	claim, err := c.claim(ctx, candidates, func(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
-		locked := make(map[billing.InvoiceID]struct{}, len(candidates))
-		rows, err := c.conn.Query(ctx, c.store.sql.lockRows, keys(ids(candidates)))
-		if err != nil {
-			return nil, err
+func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
+	locked := make(map[billing.InvoiceID]struct{}, len(candidates))
+	rows, err := c.conn.Query(ctx, c.store.sql.lockRows, keys(ids(candidates)))
+	if err != nil {
+		return nil, err
+	}
+	if err := collectIDs(rows, locked); err != nil {
+		return nil, err
+	}
+	claim := &billing.Claimed{Settle: c.settleOrElse, Release: c.end}
+	var orphans []billing.Candidate
+	for _, candidate := range candidates {
+		if _, ok := locked[candidate.ID]; !ok {
+			continue
 		}
-		if err := collectIDs(rows, locked); err != nil {
-			return nil, err
+		claim.IDs = append(claim.IDs, candidate.ID)
+		if candidate.State == billing.Sending {
+			orphans = append(orphans, candidate)
 		}
-		claim := &billing.Claim{Settler: c, Release: c.end}
-		var orphans []billing.Candidate
-		for _, candidate := range candidates {
-			if _, ok := locked[candidate.ID]; !ok {
-				continue
-			}
-			claim.IDs = append(claim.IDs, candidate.ID)
-			if candidate.State == billing.Sending {
-				orphans = append(orphans, candidate)
-			}
-		}
-		claim.Recoverable, err = c.keysHeld(ctx, orphans)
-		return claim, err
-	})
+	}
+	claim.Recoverable, err = c.keysHeld(ctx, orphans)
 	return claim, err
 }
 
 // keysHeld takes the advisory locks of deliveries that may have lost their
 // sender: an `advisory` runner that is alive holds them.
-func (c *rowClaimer) keysHeld(ctx context.Context, orphans []billing.Candidate) (map[billing.InvoiceID]int, error) {
+func (c *Claimer) keysHeld(ctx context.Context, orphans []billing.Candidate) (map[billing.InvoiceID]int, error) {
 	if len(orphans) == 0 {
 		return nil, nil
 	}
@@ -55,10 +49,9 @@ func (c *rowClaimer) keysHeld(ctx context.Context, orphans []billing.Candidate) 
 	return held, err
 }
 
-// Settle implements billing.Settler within the claim's transaction, and commits
-// it. If that fails the locks are gone, and the guard alone must do, on another
+// settleOrElse settles within the claim's transaction, and commits it. If that fails the locks are gone, and the guard alone must do, on another
 // connection: the replies have come, and are written down.
-func (c *rowClaimer) Settle(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+func (c *Claimer) settleOrElse(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
 	came := make([]billing.Settled, len(group))
 	err := c.settle(ctx, group, came)
 	if err == nil {
@@ -67,10 +60,10 @@ func (c *rowClaimer) Settle(ctx context.Context, group []billing.Settlement) ([]
 	}
 	c.store.cfg.Log.Warn().Err(err).Int("settlements", len(group)).Msg("a claim could not settle: settling without it")
 	c.drop(ctx)
-	return c.store.Settle(ctx, group)
+	return c.store.commitEnds(ctx, group)
 }
 
-func (c *rowClaimer) settle(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
+func (c *Claimer) settle(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	watch := c.watch

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -22,7 +24,7 @@ func openStore(t testing.TB, cfg *pgx.ConnConfig, strategy string) (*pgstore.Sto
 	t.Helper()
 	id := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: book.Demo(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +55,7 @@ func TestClaimsBeginOnGivenConnections(t *testing.T) {
 		given[i] = conn
 	}
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +81,7 @@ func TestClaimsBeginOnGivenConnections(t *testing.T) {
 	}
 }
 
-func newClaimer(t testing.TB, s *pgstore.Store) billing.Claimer {
+func newClaimer(t testing.TB, s *pgstore.Store) engine.Claimer {
 	t.Helper()
 	c := s.NewClaimer()
 	t.Cleanup(func() {
@@ -231,7 +233,7 @@ func TestClaimersNeverHandOutTwice(t *testing.T) {
 }
 
 // settleAll claims from random places and settles as sent, until nothing is pending.
-func settleAll(ctx context.Context, s *pgstore.Store, c billing.Claimer, run uuid.UUID, handOut func(billing.InvoiceID)) error {
+func settleAll(ctx context.Context, s *pgstore.Store, c engine.Claimer, run uuid.UUID, handOut func(billing.InvoiceID)) error {
 	var after *billing.InvoiceID
 	for {
 		candidates, err := s.Scan(ctx, after, nil, 1+rand.IntN(50))
@@ -257,7 +259,7 @@ func settleAll(ctx context.Context, s *pgstore.Store, c billing.Claimer, run uui
 	}
 }
 
-func settleClaim(ctx context.Context, s *pgstore.Store, claim *billing.Claim, run uuid.UUID, handOut func(billing.InvoiceID)) error {
+func settleClaim(ctx context.Context, s *pgstore.Store, claim *billing.Claimed, run uuid.UUID, handOut func(billing.InvoiceID)) error {
 	seen, err := s.Look(ctx, claim.IDs)
 	if err != nil {
 		return err
@@ -270,14 +272,14 @@ func settleClaim(ctx context.Context, s *pgstore.Store, claim *billing.Claim, ru
 		settlements = append(settlements, billing.Settlement{InvoiceID: inv.ID, RunID: run, Attempt: 1, RunAttempt: 1, State: billing.Sent})
 	}
 	if len(intents) > 0 {
-		if _, err := s.Intend(ctx, intents, time.Minute); err != nil {
+		if _, err := intend(ctx, s, intents, time.Minute); err != nil {
 			return err
 		}
-		var settler billing.Settler = s
-		if claim.Settler != nil {
-			settler = claim.Settler
+		settler := settlingOf(s)
+		if claim.Settle != nil {
+			settler = claim.Settle
 		}
-		if _, err := settler.Settle(ctx, settlements); err != nil {
+		if _, err := settler(ctx, settlements); err != nil {
 			return err
 		}
 	}
@@ -309,7 +311,7 @@ func TestRecoveryTakesBothLocks(t *testing.T) {
 			if _, err := claimer.Claim(t.Context(), candidates); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := sender.Intend(t.Context(), []billing.Intent{newIntent("1")}, time.Minute); err != nil {
+			if _, err := intend(t.Context(), sender, []billing.Intent{newIntent("1")}, time.Minute); err != nil {
 				t.Fatal(err)
 			}
 			second, _ := openStore(t, cfg, other)
@@ -352,11 +354,11 @@ func TestIntentIsFenced(t *testing.T) {
 	}
 	a, _ := openStore(t, cfg, "advisory")
 	b, _ := openStore(t, cfg, "row")
-	first, err := a.Intend(t.Context(), []billing.Intent{newIntent("1")}, time.Minute)
+	first, err := intend(t.Context(), a, []billing.Intent{newIntent("1")}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := b.Intend(t.Context(), []billing.Intent{newIntent("1")}, time.Minute)
+	second, err := intend(t.Context(), b, []billing.Intent{newIntent("1")}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"billonce/internal/fault"
 	"billonce/internal/pgerr"
 )
 
@@ -44,6 +46,20 @@ func ParseURL(url, application string) (*pgx.ConnConfig, error) {
 		cfg.ConnectTimeout = connectTimeout
 	}
 	return cfg, nil
+}
+
+// CheckURL says what is wrong with a PostgreSQL URL, and no more than it must: pgx
+// masks passwords in its errors only as far as it recognises them.
+func CheckURL(variable, url string) []fault.Fault {
+	_, err := pgx.ParseConfig(url)
+	var unreadable *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unreadable):
+		return []fault.Fault{fault.New(variable, "names a file (certificate, key, password or service) that cannot be read: %v", unreadable.Err)}
+	}
+	return []fault.Fault{fault.New(variable, "is not a PostgreSQL connection string; write for example postgres://user@host:5432/database, or embedded to try things out")}
 }
 
 // Unprepared is cfg for a pooler, which may move sessions between processes:

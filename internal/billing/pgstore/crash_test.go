@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"testing"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -23,7 +24,7 @@ func TestCommitsOutliveACrash(t *testing.T) {
 	if err := pgstore.Seed(t.Context(), cfg, 2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil {
+	if _, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil {
 		t.Fatal(err)
 	}
 	execute(t, cfg, "checkpoint")

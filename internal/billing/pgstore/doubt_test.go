@@ -4,9 +4,9 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"time"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 )
 
 // unsettled counts the deliveries that are begun and not yet settled: what a
@@ -23,35 +23,30 @@ func (u *unsettled) add(n int) {
 	u.most = max(u.most, u.now)
 }
 
-type countingIntender struct {
-	billing.Intender
+type countingLedger struct {
+	engine.Ledger
 	count *unsettled
 }
 
-func (c countingIntender) Intend(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
-	c.count.add(len(intents)) // before: the kill may come at the commit
-	return c.Intender.Intend(ctx, intents, deadline)
-}
-
-type countingSettler struct {
-	billing.Settler
-	count *unsettled
-}
-
-func (c countingSettler) Settle(ctx context.Context, s []billing.Settlement) ([]billing.Settled, error) {
-	defer c.count.add(-len(s))
-	return c.Settler.Settle(ctx, s)
+func (c countingLedger) Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (billing.Committed, error) {
+	c.count.add(len(begin)) // before: the kill may come at the commit
+	defer c.count.add(-len(end))
+	return c.Ledger.Commit(ctx, begin, end)
 }
 
 type countingClaimer struct {
-	billing.Claimer
+	engine.Claimer
 	count *unsettled
 }
 
-func (c countingClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+func (c countingClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	claim, err := c.Claimer.Claim(ctx, candidates)
-	if err == nil && claim.Settler != nil {
-		claim.Settler = countingSettler{claim.Settler, c.count}
+	if err == nil && claim.Settle != nil {
+		settle := claim.Settle
+		claim.Settle = func(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+			defer c.count.add(-len(group))
+			return settle(ctx, group)
+		}
 	}
 	return claim, err
 }
@@ -67,10 +62,10 @@ func TestP1NoMoreDoubtThanConcurrency(t *testing.T) {
 				t.Parallel()
 				cfg := seeded(t, 300)
 				a, count := &api{}, &unsettled{}
-				r := newRunner(t, cfg, a, strategy, func(c *billing.Config) { c.Concurrency = concurrency })
+				r := newRunner(t, cfg, a, strategy, func(c *engine.Config) { c.Concurrency = concurrency })
 				newClaimer := r.NewClaimer
-				r.NewClaimer = func() billing.Claimer { return countingClaimer{newClaimer(), count} }
-				r.Intender, r.Settler = countingIntender{r.Intender, count}, countingSettler{r.Settler, count}
+				r.NewClaimer = func() engine.Claimer { return countingClaimer{newClaimer(), count} }
+				r.Ledger = countingLedger{r.Ledger, count}
 				if s := r.Run(t.Context(), nil); s.Sent != 300 {
 					t.Errorf("summary %+v", s)
 				}

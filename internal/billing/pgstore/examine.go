@@ -8,51 +8,38 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/sql"
 )
 
-// Examined is what a book's names have led to.
+// Examined is a book of which a database has everything that a run needs.
 type Examined struct {
-	Schema, Invoices, KeyType string
-	Version                   int32
+	fitted
+	Version int32 // of the ledger's schema
 }
 
 // Examine looks at the schema, the tables and the user's SQL as a run does as it
 // starts, and has the same errors.
-func (b Book) Examine(ctx context.Context, conn *pgx.Conn, row bool, columns []string) (e Examined, err error) {
-	s := Store{book: b, cfg: Config{Row: row, Columns: columns}}
-	if err := s.prepare(ctx, conn); err != nil {
+func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns []string) (e Examined, err error) {
+	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns}); err != nil {
 		return e, err
 	}
-	n, err := b.parse()
-	if err != nil {
-		return e, err
-	}
-	e.Schema, e.KeyType = n.schema.Sanitize(), s.keyType
-	if e.Version, err = sql.SchemaVersion(); err != nil {
-		return e, err
-	}
-	query, err := sql.Query("table_place", sql.Names{})
-	if err != nil {
-		return e, err
-	}
-	var schema, table string
-	var size int64
-	if err := conn.QueryRow(ctx, query, n.invoices.Sanitize()).Scan(&schema, &table, &size); err != nil {
-		return e, fmt.Errorf("look up where the invoices are: %w", err)
-	}
-	e.Invoices = pgx.Identifier{schema, table}.Sanitize()
-	return e, nil
+	e.Version, err = sql.SchemaVersion()
+	return e, err
 }
+
+func (e Examined) String() string {
+	return fmt.Sprintf("schema %s, version %d, for %s with keys of type %s",
+		e.place.book.Schema.SQL(), e.Version, e.place.sql(), e.place.keyType)
+}
+
+// Place is where the invoices are.
+func (e Examined) Place() Place { return e.place }
 
 // RowSecurity says whether policies decide which invoices this role sees
 // (manual, 5.8).
-func (b Book) RowSecurity(ctx context.Context, conn *pgx.Conn) (active bool, err error) {
-	n, err := b.parse()
-	if err != nil {
-		return false, err
-	}
-	err = conn.QueryRow(ctx, "select row_security_active(to_regclass($1)::oid)", n.invoices.Sanitize()).Scan(&active)
+func (p Place) RowSecurity(ctx context.Context, conn *pgx.Conn) (active bool, err error) {
+	err = conn.QueryRow(ctx, "select row_security_active(to_regclass($1)::oid)", p.sql()).Scan(&active)
 	if err != nil {
 		return false, fmt.Errorf("ask whether row security is active: %w", err)
 	}
@@ -72,47 +59,29 @@ const smallTable = 8 << 20
 // PendingIndex asks the planner how it would read a page of pending invoices if
 // it could not read all of the table: what it then still has to filter, no index
 // serves.
-func (b Book) PendingIndex(ctx context.Context, conn *pgx.Conn) (p PendingIndex, err error) {
-	n, err := b.parse()
+func (p Place) PendingIndex(ctx context.Context, conn *pgx.Conn) (i PendingIndex, err error) {
+	i.Small = p.size > 0 && p.size < smallTable
+	i.Create = fmt.Sprintf("create index concurrently %s on %s (%s) where %s;",
+		book.Name{p.table + "_billonce_idx"}.SQL(), p.sql(), p.book.ID.SQL(), p.book.Pending)
+	explain, err := sql.Query("pending_plan", sqlNames(p.book, p.keyType))
 	if err != nil {
-		return p, err
-	}
-	place, err := sql.Query("table_place", sql.Names{})
-	if err != nil {
-		return p, err
-	}
-	var schema, table string
-	var size int64
-	if err := conn.QueryRow(ctx, place, n.invoices.Sanitize()).Scan(&schema, &table, &size); err != nil {
-		return p, fmt.Errorf("look up where the invoices are: %w", err)
-	}
-	p.Small = size > 0 && size < smallTable
-	name := pgx.Identifier{table + "_billonce_idx"}.Sanitize()
-	p.Create = fmt.Sprintf("create index concurrently %s on %s (%s) where %s;", name,
-		pgx.Identifier{schema, table}.Sanitize(), n.id.Sanitize(), b.Pending)
-	names, err := b.sqlNames("", false, nil)
-	if err != nil {
-		return p, err
-	}
-	explain, err := sql.Query("pending_plan", names)
-	if err != nil {
-		return p, err
+		return i, err
 	}
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
-		return p, err
+		return i, err
 	}
 	defer tx.Rollback(ctx)
 	const indexesAlone = "set local enable_seqscan = off; set local enable_bitmapscan = off; set local enable_sort = off"
 	if err := conn.PgConn().Exec(ctx, indexesAlone).Close(); err != nil {
-		return p, fmt.Errorf("keep the planner to indexes: %w", err)
+		return i, fmt.Errorf("keep the planner to indexes: %w", err)
 	}
 	var text []byte
 	if err := tx.QueryRow(ctx, explain).Scan(&text); err != nil {
-		return p, fmt.Errorf("explain a scan: %w", err)
+		return i, fmt.Errorf("explain a scan: %w", err)
 	}
-	p.Name, err = servingIndex(ctx, tx, schema, text)
-	return p, err
+	i.Name, err = servingIndex(ctx, tx, p.schema, text)
+	return i, err
 }
 
 // planNode is a node of EXPLAIN (FORMAT JSON).
@@ -143,7 +112,7 @@ func servingIndex(ctx context.Context, tx pgx.Tx, schema string, plan []byte) (s
 	}
 	var partial bool
 	err := tx.QueryRow(ctx, "select indpred is not null from pg_index where indexrelid = to_regclass($1)",
-		pgx.Identifier{schema, node.Index}.Sanitize()).Scan(&partial)
+		book.Name{schema, node.Index}.SQL()).Scan(&partial)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return "", nil // the invoices are a view, and their index lies elsewhere

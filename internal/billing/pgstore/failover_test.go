@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -49,14 +50,14 @@ func TestStandbyIsAwaitedUntilItIsPromoted(t *testing.T) {
 	if err := pgstore.Seed(t.Context(), cfg, 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil {
+	if _, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil {
 		t.Fatal(err)
 	}
 	way := newDeafWay(t, cfg)
 	said := &standbys{met: make(chan struct{})}
 	run := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: way.ConnConfig, Book: demoBook(), RunID: run, Strategy: "advisory", Log: zerolog.New(said),
+		Conn: way.ConnConfig, Book: book.Demo(), RunID: run, Strategy: "advisory", Log: zerolog.New(said),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func TestStandbyIsAwaitedUntilItIsPromoted(t *testing.T) {
 	way.leadTo(standby)
 	settled := make(chan []billing.Settled, 1)
 	go func() {
-		came, err := s.Settle(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
+		came, err := settlingOf(s)(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
 		if err != nil {
 			t.Error(err)
 		}
@@ -117,7 +118,7 @@ func TestSettleOutlivesARefusedConnection(t *testing.T) {
 	heard := make(chan struct{})
 	run := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: run, Strategy: "advisory", Log: zerolog.New(&says{words: "not currently accepting connections", heard: heard}),
+		Conn: cfg, Book: book.Demo(), RunID: run, Strategy: "advisory", Log: zerolog.New(&says{words: "not currently accepting connections", heard: heard}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +137,7 @@ func TestSettleOutlivesARefusedConnection(t *testing.T) {
 	}
 	settled := make(chan []billing.Settled, 1)
 	go func() {
-		came, err := s.Settle(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
+		came, err := settlingOf(s)(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
 		if err != nil {
 			t.Error(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -71,7 +72,7 @@ func awaitDeliveries(t *testing.T, cfg *pgx.ConnConfig, state billing.State, n i
 }
 
 // claimFor claims invoices, and says who settles them.
-func claimFor(t *testing.T, s billing.Settler, c billing.Claimer, ids ...billing.InvoiceID) (*billing.Claim, billing.Settler) {
+func claimFor(t *testing.T, s *pgstore.Store, c engine.Claimer, ids ...billing.InvoiceID) (*billing.Claimed, settling) {
 	t.Helper()
 	candidates := make([]billing.Candidate, len(ids))
 	for n, id := range ids {
@@ -81,15 +82,15 @@ func claimFor(t *testing.T, s billing.Settler, c billing.Claimer, ids ...billing
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claim.Settler != nil {
-		return claim, claim.Settler
+	if claim.Settle != nil {
+		return claim, claim.Settle
 	}
-	return claim, s
+	return claim, settlingOf(s)
 }
 
 // readied is a store with three invoices, of which 1 and 2 are claimed. The third
 // one was sent before: statements are prepared then, which takes replies too.
-func readied(t *testing.T, strategy string) (cfg *pgx.ConnConfig, way *deafWay, s *pgstore.Store, run uuid.UUID, by billing.Settler) {
+func readied(t *testing.T, strategy string) (cfg *pgx.ConnConfig, way *deafWay, s *pgstore.Store, run uuid.UUID, by settling) {
 	t.Helper()
 	cfg = seeded(t, 3)
 	way = newDeafWay(t, cfg)
@@ -98,7 +99,7 @@ func readied(t *testing.T, strategy string) (cfg *pgx.ConnConfig, way *deafWay, 
 	t.Cleanup(func() { _ = claimer.Close(context.Background()) }) // its connection was cut
 	claim, by := claimFor(t, s, claimer, "3")
 	sending(t, s, "3")
-	if _, err := by.Settle(t.Context(), []billing.Settlement{sent(run, "3")}); err != nil {
+	if _, err := by(t.Context(), []billing.Settlement{sent(run, "3")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := claim.Release(t.Context()); err != nil {
@@ -115,7 +116,7 @@ func TestIntentOfUnknownFateIsReadBack(t *testing.T) {
 	way.loseReplies()
 	intended := make(chan int, 1)
 	go func() {
-		ours, err := s.Intend(t.Context(), []billing.Intent{newIntent("1"), newIntent("2")}, time.Minute)
+		ours, err := intend(t.Context(), s, []billing.Intent{newIntent("1"), newIntent("2")}, time.Minute)
 		if err != nil {
 			t.Error(err)
 		}
@@ -141,7 +142,7 @@ func TestSettlementOfUnknownFateIsReadBack(t *testing.T) {
 			way.loseReplies()
 			settled := make(chan []billing.Settled, 1)
 			go func() {
-				came, err := by.Settle(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
+				came, err := by(t.Context(), []billing.Settlement{sent(run, "1"), sent(run, "2")})
 				if err != nil {
 					t.Error(err)
 				}

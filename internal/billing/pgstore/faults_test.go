@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -23,7 +24,7 @@ func orphans(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) {
 	for _, inv := range look(t, dead, ids...) {
 		intents = append(intents, bodyIntent(inv))
 	}
-	if _, err := dead.Intend(t.Context(), intents, time.Minute); err != nil {
+	if _, err := intend(t.Context(), dead, intents, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -57,13 +58,13 @@ func TestRetriesWithinTheRunUnderOneKey(t *testing.T) {
 		t.Run(outcome.String(), func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 10)
-			a := api{reply: func(_ billing.Message, n int) billing.Reply {
+			a := api{reply: func(_ billing.Request, n int) billing.Reply {
 				if n < 3 {
 					return billing.Reply{Outcome: outcome, Reason: "not yet"}
 				}
 				return billing.Reply{Outcome: billing.Accepted}
 			}}
-			s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent, c.Breaker = true, 1000 }).Run(t.Context(), nil)
+			s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Idempotent, c.Breaker = true, 1000 }).Run(t.Context(), nil)
 			if s.Sent != 10 || s.Requests != 30 || s.ExitCode() != 0 || s.Retry != 0 {
 				t.Errorf("%+v, exit %d", s, s.ExitCode())
 			}
@@ -77,8 +78,8 @@ func TestRetriesWithinTheRunUnderOneKey(t *testing.T) {
 func TestAttemptsOfARunAreBounded(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 4)
-	a := api{reply: func(billing.Message, int) billing.Reply { return billing.Reply{Outcome: billing.Unknown} }}
-	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) {
+	a := api{reply: func(billing.Request, int) billing.Reply { return billing.Reply{Outcome: billing.Unknown} }}
+	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) {
 		c.Idempotent, c.Breaker, c.MaxAttempts = true, 1000, 3
 	}).Run(t.Context(), nil)
 	if s.Requests != 12 || s.Retry != 4 || s.ExitCode() != billing.ExitStopped {
@@ -87,7 +88,7 @@ func TestAttemptsOfARunAreBounded(t *testing.T) {
 	// The next run has attempts of its own.
 	a.reply = nil
 	execute(t, cfg, "update billonce.deliveries set due_at = now()")
-	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent = true }).Run(t.Context(), nil)
+	s = newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Idempotent = true }).Run(t.Context(), nil)
 	if s.Sent != 4 || s.ExitCode() != 0 {
 		t.Errorf("the next run: %+v, exit %d", s, s.ExitCode())
 	}
@@ -96,8 +97,8 @@ func TestAttemptsOfARunAreBounded(t *testing.T) {
 func TestBreakerLeavesTheRestUntouched(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1000)
-	a := api{reply: func(billing.Message, int) billing.Reply { return billing.Reply{Outcome: billing.NotSent} }}
-	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Breaker = 5 }).Run(t.Context(), nil)
+	a := api{reply: func(billing.Request, int) billing.Reply { return billing.Reply{Outcome: billing.NotSent} }}
+	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Breaker = 5 }).Run(t.Context(), nil)
 	if s.Stopped != billing.StoppedByBreaker || s.ExitCode() != billing.ExitStopped || s.Requests > 5+16 {
 		t.Errorf("%+v, exit %d", s, s.ExitCode())
 	}
@@ -111,7 +112,7 @@ func TestIntentsKeepPaceWithTheRate(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 160)
 	var a api
-	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) {
+	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) {
 		c.Idempotent, c.Concurrency, c.Rate, c.Breaker = true, 64, 20, 1000
 		c.KeyTTL = c.Timeout + 80*time.Second // an intent lives for four seconds
 	}).Run(t.Context(), nil)
@@ -134,10 +135,10 @@ func TestBreakerCountsDenials(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 1000)
-			a := api{reply: func(billing.Message, int) billing.Reply {
+			a := api{reply: func(billing.Request, int) billing.Reply {
 				return billing.Reply{Outcome: billing.Refused, Denied: c.denied}
 			}}
-			s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Breaker = 5 }).Run(t.Context(), nil)
+			s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Breaker = 5 }).Run(t.Context(), nil)
 			if s.Stopped != c.stopped || (s.Failed < 1000) != c.denied {
 				t.Errorf("%+v", s)
 			}
@@ -155,7 +156,7 @@ func TestRecoveryNeverGuesses(t *testing.T) {
 		update billonce.deliveries set first_sent_at = now() - interval '23 h 45 min' where invoice_id = 1;
 		update invoices set amount_cents = amount_cents + 1 where id = 2`)
 	var a api
-	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent = true }).Run(t.Context(), nil)
+	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Idempotent = true }).Run(t.Context(), nil)
 	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt 3:sent"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -168,14 +169,14 @@ func TestLookUpDecides(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 3)
 	orphans(t, cfg, "1", "2", "3")
-	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.NotActed}}
-	withLookup := func(c *billing.Config) { c.HasLookup, c.Linger = true, 0 }
+	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.Absent}}
+	withLookup := func(c *engine.Config) { c.HasLookup, c.Linger = true, 0 }
 	s := newRunner(t, cfg, &a, "advisory", withLookup).Run(t.Context(), nil)
 	if got, want := ledger(t, cfg), "1:sending 2:sending 3:sending"; got != want || s.ExitCode() != billing.ExitStopped || s.Requests != 0 {
 		t.Errorf("before the requests' deadline: %s, %+v, exit %d", got, s, s.ExitCode())
 	}
 	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 s'")
-	r := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true })
+	r := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.HasLookup = true })
 	s = r.Run(t.Context(), nil)
 	if n := r.Tally.Retry.Load(); n != 0 {
 		t.Errorf("%d are to be tried again, though nothing is left", n)
@@ -196,12 +197,12 @@ func TestLaterRunsReconcileWhatIsInDoubt(t *testing.T) {
 	orphans(t, cfg, "1", "2", "3", "4")
 	execute(t, cfg, `update billonce.deliveries set state = 'in_doubt', error = 'as seen then', deadline_at = now() - interval '1 s';
 		update billonce.deliveries set deadline_at = now() + interval '1 h' where invoice_id = 4`)
-	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.NotActed, "4": billing.Acted}}
+	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.Absent, "4": billing.Acted}}
 	s := newRunner(t, cfg, &a, "advisory", nil).Run(t.Context(), nil)
 	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt 3:in_doubt 4:in_doubt"; got != want || s.EarlierInDoubt != 4 || s.ExitCode() != billing.ExitDone {
 		t.Errorf("without a look-up: %s, %+v", got, s)
 	}
-	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true }).Run(t.Context(), nil)
+	s = newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.HasLookup = true }).Run(t.Context(), nil)
 	if got, want := ledger(t, cfg), "1:sent 2:sent 3:in_doubt 4:in_doubt"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -219,17 +220,17 @@ func TestUnknownWaitsForItsLookUp(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
 	a := api{
-		reply: func(billing.Message, int) billing.Reply {
+		reply: func(billing.Request, int) billing.Reply {
 			return billing.Reply{Outcome: billing.Unknown, Reason: "reset"}
 		},
 		finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted},
 	}
-	s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup, c.Linger = true, 0 }).Run(t.Context(), nil)
+	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.HasLookup, c.Linger = true, 0 }).Run(t.Context(), nil)
 	if got := ledger(t, cfg); got != "1:sending" || s.ExitCode() != billing.ExitStopped {
 		t.Errorf("%s, exit %d", got, s.ExitCode())
 	}
 	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 s'")
-	s = newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup = true }).Run(t.Context(), nil)
+	s = newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.HasLookup = true }).Run(t.Context(), nil)
 	if got := ledger(t, cfg); got != "1:sent" || s.Sent != 1 || a.requests["1"] != 1 {
 		t.Errorf("%s, %+v, %d requests", got, s, a.requests["1"])
 	}
@@ -252,7 +253,7 @@ func TestRunLimitCountsRequests(t *testing.T) {
 	for _, idempotent := range []bool{true, false} {
 		cfg := seeded(t, 300)
 		var a api
-		s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Limit, c.Idempotent = 120, idempotent }).Run(t.Context(), nil)
+		s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Limit, c.Idempotent = 120, idempotent }).Run(t.Context(), nil)
 		if s.Requests != 120 || s.Sent != 120 || s.ExitCode() != 0 || s.Stopped != billing.StoppedByLimit {
 			t.Errorf("%+v, exit %d", s, s.ExitCode())
 		}
@@ -271,7 +272,7 @@ func TestCanarysPassIsNotTheWholeTable(t *testing.T) {
 			execute(t, cfg, `update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s' where invoice_id <> 8;
 				update billonce.deliveries set state = 'sent' where invoice_id = 8`)
 			a := api{finding: map[billing.InvoiceID]billing.Finding{"6": billing.Acted}}
-			s := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.HasLookup, c.Canary, c.Limit = true, 2, limit }).Run(t.Context(), nil)
+			s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.HasLookup, c.Canary, c.Limit = true, 2, limit }).Run(t.Context(), nil)
 			if got, want := ledger(t, cfg), "1:sent 2:sent 3:sent 4:sent 5:sent 6:sent 7:in_doubt 8:sent"; got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
@@ -284,11 +285,11 @@ func TestCanarysPassIsNotTheWholeTable(t *testing.T) {
 
 // meddler does something between a scan and the claim's locks.
 type meddler struct {
-	billing.Claimer
+	engine.Claimer
 	do func()
 }
 
-func (m meddler) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+func (m meddler) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	m.do()
 	return m.Claimer.Claim(ctx, candidates)
 }
@@ -298,9 +299,9 @@ func (m meddler) Claim(ctx context.Context, candidates []billing.Candidate) (*bi
 func TestRetryOfAnotherRunSinceTheScanIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 1)
-	r := newRunner(t, cfg, &api{}, "advisory", func(c *billing.Config) { c.Linger = 0 })
+	r := newRunner(t, cfg, &api{}, "advisory", func(c *engine.Config) { c.Linger = 0 })
 	newClaimer, once := r.NewClaimer, sync.Once{}
-	r.NewClaimer = func() billing.Claimer {
+	r.NewClaimer = func() engine.Claimer {
 		return meddler{newClaimer(), func() {
 			once.Do(func() {
 				orphans(t, cfg, "1")
@@ -316,8 +317,8 @@ func TestRetryOfAnotherRunSinceTheScanIsWaitedFor(t *testing.T) {
 // brokenRenderer makes a request of no invoice.
 type brokenRenderer struct{}
 
-func (brokenRenderer) Render(billing.Invoice) (billing.Message, error) {
-	return billing.Message{}, errors.New("column customer is NULL")
+func (brokenRenderer) Render(billing.Invoice) (billing.Request, error) {
+	return billing.Request{}, errors.New("column customer is NULL")
 }
 
 // Its row can't be rendered any more when a delivery is recovered: it could be neither
@@ -325,10 +326,10 @@ func (brokenRenderer) Render(billing.Invoice) (billing.Message, error) {
 // So it comes into doubt; what was never sent stays pending.
 func TestRecoveredThatCantBeRenderedComesIntoDoubt(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*billing.Config){
-		"with keys":   func(c *billing.Config) { c.Idempotent = true },
-		"without":     func(*billing.Config) {},
-		"with lookup": func(c *billing.Config) { c.HasLookup = true },
+	for name, change := range map[string]func(*engine.Config){
+		"with keys":   func(c *engine.Config) { c.Idempotent = true },
+		"without":     func(*engine.Config) {},
+		"with lookup": func(c *engine.Config) { c.HasLookup = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -359,7 +360,7 @@ type slowLookUp struct {
 	meanwhile func()
 }
 
-func (s slowLookUp) LookUp(ctx context.Context, m billing.Message) (billing.Finding, string) {
+func (s slowLookUp) LookUp(ctx context.Context, m billing.Request) (billing.Finding, string) {
 	s.meanwhile()
 	return s.api.LookUp(ctx, m)
 }
@@ -373,8 +374,8 @@ func TestWhatIsTakenBackDuringALookUpIsNotSent(t *testing.T) {
 		orphans(t, cfg, "1")
 		execute(t, cfg, "update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s'")
 		a := &api{}
-		r := newRunner(t, cfg, a, "advisory", func(c *billing.Config) { c.HasLookup, c.Idempotent = true, idempotent })
-		r.Reconciler = slowLookUp{a, func() { execute(t, cfg, "update invoices set pending = false where id = 2") }}
+		r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.HasLookup, c.Idempotent = true, idempotent })
+		r.LookUp = slowLookUp{a, func() { execute(t, cfg, "update invoices set pending = false where id = 2") }}
 		s := r.Run(t.Context(), nil)
 		if a.requests["2"] != 0 || a.requests["3"] != 1 || s.Sent != 1 || s.EarlierInDoubt != 1 {
 			t.Errorf("idempotent %t: requests %v, %+v", idempotent, a.requests, s)
@@ -387,7 +388,7 @@ type hangingSender struct {
 	hangs, gaveUp chan struct{}
 }
 
-func (s hangingSender) Send(ctx context.Context, m billing.Message, permit func() error) billing.Reply {
+func (s hangingSender) Send(ctx context.Context, m billing.Request, permit func() error) billing.Reply {
 	if err := permit(); err != nil {
 		return billing.Reply{Outcome: billing.NotSent, NotAsked: true}
 	}
@@ -424,7 +425,7 @@ func TestSignalBoundsTheDrainOfARunThatStopsAlready(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 2)
 	sender, stopping := hangingSender{make(chan struct{}), make(chan struct{})}, &says{words: "stopping: nothing new", heard: make(chan struct{})}
-	r := newRunner(t, cfg, &api{}, "advisory", func(c *billing.Config) { c.Breaker, c.Drain = 1, time.Millisecond })
+	r := newRunner(t, cfg, &api{}, "advisory", func(c *engine.Config) { c.Breaker, c.Drain = 1, time.Millisecond })
 	r.Sender, r.Log = sender, zerolog.New(stopping)
 	ctx, signal := context.WithCancel(t.Context())
 	defer signal()

@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -18,8 +20,8 @@ import (
 // unlocked is a lock strategy that locks nothing, or fails.
 type unlocked struct{ err error }
 
-func (u unlocked) Claim(_ context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
-	claim := &billing.Claim{Release: func(context.Context) error { return nil }}
+func (u unlocked) Claim(_ context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
+	claim := &billing.Claimed{Release: func(context.Context) error { return nil }}
 	for _, c := range candidates {
 		claim.IDs = append(claim.IDs, c.ID)
 	}
@@ -28,15 +30,17 @@ func (u unlocked) Claim(_ context.Context, candidates []billing.Candidate) (*bil
 
 func (unlocked) Close(context.Context) error { return nil }
 
-// meetingIntender has runners record their first intents at the same moment.
-type meetingIntender struct {
-	billing.Intender
+// meetingLedger has runners record their first intents at the same moment.
+type meetingLedger struct {
+	engine.Ledger
 	meet func()
 }
 
-func (m meetingIntender) Intend(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
-	m.meet()
-	return m.Intender.Intend(ctx, intents, deadline)
+func (m meetingLedger) Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (billing.Committed, error) {
+	if len(begin) > 0 {
+		m.meet()
+	}
+	return m.Ledger.Commit(ctx, begin, end)
 }
 
 // P1: with locks that lock nothing, and two runners that have looked at the same
@@ -48,10 +52,10 @@ func TestP1FenceHoldsWithoutLocks(t *testing.T) {
 	var met, runs sync.WaitGroup
 	met.Add(2)
 	for range 2 {
-		r := newRunner(t, cfg, &a, "advisory", func(c *billing.Config) { c.Idempotent, c.Linger = true, 0 })
-		r.NewClaimer = func() billing.Claimer { return unlocked{} }
+		r := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Idempotent, c.Linger = true, 0 })
+		r.NewClaimer = func() engine.Claimer { return unlocked{} }
 		var first sync.Once
-		r.Intender = meetingIntender{r.Intender, func() { first.Do(func() { met.Done(); met.Wait() }) }}
+		r.Ledger = meetingLedger{r.Ledger, func() { first.Do(func() { met.Done(); met.Wait() }) }}
 		runs.Go(func() { r.Run(t.Context(), nil) })
 	}
 	runs.Wait()
@@ -75,7 +79,7 @@ func TestP1FenceHoldsOneOfAGroup(t *testing.T) {
 			cfg := seeded(t, 3)
 			theirs, _ := openStore(t, cfg, "advisory")
 			sending(t, theirs, "2")
-			c := pgstore.Config{Conn: cfg, Pooled: pooled, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true}
+			c := pgstore.Config{Conn: cfg, Pooled: pooled, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory", LongestRequest: time.Second, Row: true}
 			if pooled {
 				var err error
 				if c.Conn, err = pgstore.ParseURL(pgtest.PgBouncer(t, cfg.ConnString(), "transaction"), "test"); err != nil {
@@ -87,14 +91,14 @@ func TestP1FenceHoldsOneOfAGroup(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = s.Close(context.Background()) })
-			ours, err := s.Intend(t.Context(), []billing.Intent{newIntent("1"), newIntent("2"), newIntent("3")}, time.Minute)
+			ours, err := intend(t.Context(), s, []billing.Intent{newIntent("1"), newIntent("2"), newIntent("3")}, time.Minute)
 			if _, taken := ours["2"]; err != nil || taken || len(ours) != 2 {
 				t.Errorf("ours: %v (%v), want 1 and 3", ours, err)
 			}
 			if n := query[int](t, cfg, "select count(*) from billonce.deliveries where run_id = $1", c.RunID); n != 2 {
 				t.Errorf("%d deliveries are ours, want 2", n)
 			}
-			came, err := s.Settle(t.Context(), []billing.Settlement{sent(c.RunID, "1"), sent(c.RunID, "2"), sent(c.RunID, "3")})
+			came, err := settlingOf(s)(t.Context(), []billing.Settlement{sent(c.RunID, "1"), sent(c.RunID, "2"), sent(c.RunID, "3")})
 			want := []billing.Settled{billing.SettledFully, billing.SettledByAnother, billing.SettledFully}
 			if err != nil || !slices.Equal(came, want) {
 				t.Errorf("settled: %v (%v), want %v", came, err, want)
@@ -109,7 +113,7 @@ func TestFailedClaimSendsNothing(t *testing.T) {
 	cfg := seeded(t, 10)
 	var a api
 	r := newRunner(t, cfg, &a, "advisory", nil)
-	r.NewClaimer = func() billing.Claimer { return unlocked{errors.New("no locks today")} }
+	r.NewClaimer = func() engine.Claimer { return unlocked{errors.New("no locks today")} }
 	s := r.Run(t.Context(), nil)
 	if s.Requests != 0 || s.ExitCode() != billing.ExitError || s.Err == nil {
 		t.Errorf("%d requests without a lock; exit %d, %v", s.Requests, s.ExitCode(), s.Err)
@@ -118,11 +122,11 @@ func TestFailedClaimSendsNothing(t *testing.T) {
 
 // watchedClaimer tells when the first of its claims is released.
 type watchedClaimer struct {
-	billing.Claimer
+	engine.Claimer
 	released func()
 }
 
-func (w watchedClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claim, error) {
+func (w watchedClaimer) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	claim, err := w.Claimer.Claim(ctx, candidates)
 	if err == nil {
 		release := claim.Release
@@ -142,7 +146,7 @@ func TestLocksOutliveTheRequests(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 4)
 			released := make(chan struct{})
-			a := api{reply: func(billing.Message, int) billing.Reply {
+			a := api{reply: func(billing.Request, int) billing.Reply {
 				select {
 				case <-released:
 					t.Error("a claim was released with a request in flight")
@@ -150,9 +154,9 @@ func TestLocksOutliveTheRequests(t *testing.T) {
 				}
 				return billing.Reply{Outcome: billing.Accepted}
 			}}
-			r := newRunner(t, cfg, &a, strategy, func(c *billing.Config) { c.Idempotent = true })
+			r := newRunner(t, cfg, &a, strategy, func(c *engine.Config) { c.Idempotent = true })
 			newClaimer, once := r.NewClaimer, sync.Once{}
-			r.NewClaimer = func() billing.Claimer {
+			r.NewClaimer = func() engine.Claimer {
 				return watchedClaimer{newClaimer(), func() { once.Do(func() { close(released) }) }}
 			}
 			if s := r.Run(t.Context(), nil); s.Sent != 4 {

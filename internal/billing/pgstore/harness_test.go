@@ -14,16 +14,12 @@ import (
 	"go.uber.org/goleak"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp/pgtest"
 )
-
-func demoBook() pgstore.Book {
-	return pgstore.Book{
-		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
-	}
-}
 
 func TestMain(m *testing.M) {
 	code := pgtest.Main(m)
@@ -45,7 +41,7 @@ func newDB(t testing.TB) *pgx.ConnConfig {
 		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 			return err
 		}
-		_, err = pgstore.Migrate(ctx, cfg, demoBook())
+		_, err = pgstore.Migrate(ctx, cfg, book.Demo())
 		return err
 	})
 	cfg, err := pgstore.ParseURL(url, "test")
@@ -60,15 +56,15 @@ type api struct {
 	mu       sync.Mutex
 	requests map[billing.InvoiceID]int
 	keys     map[string]billing.InvoiceID
-	reply    func(m billing.Message, n int) billing.Reply // n: the nth request for this invoice
+	reply    func(m billing.Request, n int) billing.Reply // n: the nth request for this invoice
 	finding  map[billing.InvoiceID]billing.Finding
 }
 
-func (a *api) LookUp(_ context.Context, m billing.Message) (billing.Finding, string) {
+func (a *api) LookUp(_ context.Context, m billing.Request) (billing.Finding, string) {
 	return a.finding[m.InvoiceID], "as the test wants it"
 }
 
-func (a *api) Send(_ context.Context, m billing.Message, permit func() error) billing.Reply {
+func (a *api) Send(_ context.Context, m billing.Request, permit func() error) billing.Reply {
 	if err := permit(); err != nil {
 		return billing.Reply{NotAsked: true, Outcome: billing.NotSent, Reason: err.Error()}
 	}
@@ -87,21 +83,53 @@ func (a *api) Send(_ context.Context, m billing.Message, permit func() error) bi
 	return billing.Reply{Outcome: billing.Accepted, Status: 200}
 }
 
-func (a *api) Render(inv billing.Invoice) (billing.Message, error) {
-	return billing.Message{Body: inv.Row}, nil
+func (a *api) Render(inv billing.Invoice) (billing.Request, error) {
+	return billing.Request{Body: inv.Row}, nil
 }
 
-func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
+// runner is a run that can still be changed.
+type runner struct {
+	engine.Config
+	engine.Ports
+	Log   zerolog.Logger
+	Tally billing.Tally
+}
+
+func (r *runner) Run(ctx context.Context, lock engine.RunLock) billing.Summary {
+	r.RunLock = lock
+	return engine.New(r.Config, r.Ports, &r.Tally, r.Log).Do(ctx)
+}
+
+// intend commits intents, and returns which of them are the store's own.
+func intend(ctx context.Context, l engine.Ledger, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
+	for i := range intents {
+		intents[i].DeadlineIn = deadline
+	}
+	c, err := l.Commit(ctx, intents, nil)
+	return c.Begun, err
+}
+
+// settling settles: a claim's own way, or the ledger's.
+type settling func(context.Context, []billing.Settlement) ([]billing.Settled, error)
+
+func settlingOf(l engine.Ledger) settling {
+	return func(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+		c, err := l.Commit(ctx, nil, group)
+		return c.Ended, err
+	}
+}
+
+func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, change func(*engine.Config)) *runner {
 	t.Helper()
-	return newBookRunner(t, cfg, demoBook(), a, strategy, change)
+	return newBookRunner(t, cfg, book.Demo(), a, strategy, change)
 }
 
-func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api, strategy string, change func(*billing.Config)) *billing.Runner {
+func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strategy string, change func(*engine.Config)) *runner {
 	t.Helper()
 	id := uuid.New()
 	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)
 	store, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: book, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
+		Conn: cfg, Book: b, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,18 +143,18 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api,
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := billing.Config{
-		RunID: id, LedgerID: ledger, Lanes: pgstore.Lanes, MostLanes: pgstore.MostLanes, ClaimSize: 100, Concurrency: 16, SettlesLate: strategy == "row",
+	c := engine.Config{
+		RunID: id, LedgerID: ledger, Claims: pgstore.Claims, MostClaims: pgstore.MostClaims, ClaimSize: 100, Concurrency: 16, SettlesLate: strategy == "row",
 		Timeout: time.Second, MaxAttempts: 5, Breaker: 20, KeyTTL: 24 * time.Hour, Drain: time.Second, Linger: 5 * time.Second,
 	}
 	if change != nil {
 		change(&c)
 	}
-	return &billing.Runner{
+	return &runner{
 		Config: c,
-		Ports: billing.Ports{
-			Scanner: store, NewClaimer: store.NewClaimer, Looker: store, Intender: store, Settler: store,
-			Renderer: a, Sender: a, Reconciler: a,
+		Ports: engine.Ports{
+			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store,
+			Renderer: a, Sender: a, LookUp: a,
 		},
 		Log: log,
 	}
@@ -135,7 +163,7 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, book pgstore.Book, a *api,
 // resolve writes a person's decision.
 func resolve(t *testing.T, cfg *pgx.ConnConfig, id billing.InvoiceID, to billing.State) {
 	t.Helper()
-	person, err := pgdesk.Open(t.Context(), cfg, demoBook())
+	person, err := pgdesk.Open(t.Context(), cfg, pgstore.DeskBook{Book: book.Demo()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,11 +16,10 @@ import (
 	"billonce/sql"
 )
 
-// Intend implements billing.Intender. All intents are committed in one
-// transaction. When the connection breaks, the fate of its commit is unknown:
+// commitBegins commits all intents in one transaction. When the connection breaks, the fate of its commit is unknown:
 // the same statement is sent again, which waits for the first try's
 // transaction to end, and then the ledger says whose the rows are.
-func (s *Store) Intend(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
+func (s *Store) commitBegins(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	ours := make(map[billing.InvoiceID]struct{}, len(intents))

@@ -12,7 +12,7 @@ import (
 	"billonce/internal/failpoint"
 )
 
-// Scan implements billing.Scanner.
+// Scan reads pending invoices in the order of their ids, without locks.
 func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error) {
 	query, args := s.sql.scan, []any{limit}
 	switch {
@@ -49,7 +49,7 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 	return c, err
 }
 
-// Look implements billing.Looker.
+// Look reads those of the invoices that are still pending, and their deliveries.
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	var seen []billing.Invoice
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/tern/v2/migrate"
 
 	"billonce/internal/advisory"
+	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
 	"billonce/sql"
 )
@@ -46,17 +47,24 @@ type Migrated struct {
 	From, To   int32
 	KeyType    string
 	NoInvoices bool   // there is no such table yet: the key's type is assumed
-	Retyped    string // the type that an empty ledger's key had before
+	Retyped    string // the type that the ledger's key had before
+	Was, Is    string // the table that it belonged to, and the one that it was bound to instead
 }
 
 // Migrate makes or upgrades the ledger, under a session lock of its own, so
 // that several may be started at once.
-func Migrate(ctx context.Context, cfg *pgx.ConnConfig, book Book) (m Migrated, err error) {
-	n, err := book.parse()
-	if err != nil {
-		return m, err
-	}
-	m.Schema = n.schema.Sanitize()
+func Migrate(ctx context.Context, cfg *pgx.ConnConfig, b book.Book) (Migrated, error) {
+	return migrateLedger(ctx, cfg, b, false)
+}
+
+// Rebind is Migrate for a table that was renamed: the ledger belongs to the new name
+// from now on.
+func Rebind(ctx context.Context, cfg *pgx.ConnConfig, b book.Book) (Migrated, error) {
+	return migrateLedger(ctx, cfg, b, true)
+}
+
+func migrateLedger(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, rebind bool) (m Migrated, err error) {
+	m.Schema = b.Schema.SQL()
 	lock, err := advisory.Acquire(ctx, advisory.Config{
 		Conn: cfg, Key: advisory.NewRunKey("migrate " + m.Schema), Mode: advisory.Exclusive, Wait: migrateWait,
 	})
@@ -71,23 +79,28 @@ func Migrate(ctx context.Context, cfg *pgx.ConnConfig, book Book) (m Migrated, e
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 
-	m.KeyType, err = book.keyType(ctx, conn)
+	place, err := Locate(ctx, conn, b)
+	m.KeyType = place.keyType
 	if errors.Is(err, ErrNoInvoices) {
 		m.KeyType, m.NoInvoices, err = defaultKeyType, true, nil
 	}
 	if err != nil {
 		return m, err
 	}
-	if err := m.apply(ctx, conn, book); err != nil {
+	if err := m.apply(ctx, conn, b); err != nil {
 		return m, err
 	}
-	if !m.NoInvoices {
-		m.Retyped, err = book.retype(ctx, conn, m.KeyType)
+	if m.NoInvoices {
+		return m, nil
 	}
+	if m.Was, m.Is, err = place.bind(ctx, conn, rebind); err != nil {
+		return m, err
+	}
+	m.Retyped, err = place.retype(ctx, conn)
 	return m, err
 }
 
-func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
+func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, b book.Book) error {
 	files, err := sql.Migrations()
 	if err != nil {
 		return err
@@ -100,7 +113,7 @@ func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	// What is added to a ledger takes the type that it has: retype changes all.
-	keyType, err := book.ledgerType(ctx, conn)
+	keyType, err := ledgerType(ctx, conn, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		keyType, err = m.KeyType, nil
 	}
@@ -118,24 +131,56 @@ func (m *Migrated) apply(ctx context.Context, conn *pgx.Conn, book Book) error {
 	if m.From > m.To {
 		return &SchemaError{Schema: m.Schema, Have: m.From, Want: m.To}
 	}
-	if err := tern.Migrate(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
+	return m.locked(ctx, conn, tern.Migrate)
 }
 
-// retype gives an empty ledger the type of the invoices' key, where it was made
-// before they were.
-func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was string, err error) {
-	have, err := b.ledgerType(ctx, conn)
-	if err != nil || have == want {
-		return "", err
+// locked calls f until it gets the tables' locks. Each try gives up soon: what waits for
+// an exclusive lock keeps everybody else away from the table as well.
+func (m *Migrated) locked(ctx context.Context, conn *pgx.Conn, f func(context.Context) error) error {
+	for end := time.Now().Add(migrateWait); ; {
+		err := f(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case !pgerr.Is(err, pgerrcode.LockNotAvailable):
+			return fmt.Errorf("migrate: %w", err)
+		case time.Now().After(end):
+			return fmt.Errorf("migrate: the ledger's tables are in use by %s for more than %s: end that transaction, and run `batch migrate` again (%w)",
+				m.holders(ctx, conn), migrateWait, err)
+		}
+		select {
+		case <-time.After(time.Second): // let those through who have queued up behind us
+		case <-ctx.Done():
+			return fmt.Errorf("migrate: %w", context.Cause(ctx))
+		}
 	}
-	n, err := b.parse()
+}
+
+func (m *Migrated) holders(ctx context.Context, conn *pgx.Conn) (names string) {
+	err := conn.QueryRow(ctx, `select coalesce(string_agg(distinct format('%s (pid %s)', application_name, pid), ', '), 'somebody')
+		from pg_locks join pg_stat_activity using (pid)
+		where granted and pid <> pg_backend_pid() and relation in (to_regclass($1), to_regclass($2))`,
+		m.Schema+".deliveries", m.Schema+".runs").Scan(&names)
 	if err != nil {
+		return "somebody"
+	}
+	return names
+}
+
+// keyed are the ledger's tables that have the invoices' key.
+func keyed() []string {
+	return []string{"deliveries", "history", "kept", "set_aside", "pending_again"}
+}
+
+// retype gives the ledger the type of the invoices' key: an empty one, which was made
+// before they were, any type; one with deliveries follows a key that was widened, whose
+// values, and so the idempotency keys and hashes made of them, stay the same.
+func (p Place) retype(ctx context.Context, conn *pgx.Conn) (was string, err error) {
+	have, err := ledgerType(ctx, conn, p.book)
+	if err != nil || have == p.keyType {
 		return "", err
 	}
-	table, history := append(n.schema, "deliveries").Sanitize(), append(n.schema, "history").Sanitize()
+	table := p.book.Own("deliveries")
 	return have, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "lock table "+table+" in access exclusive mode"); err != nil {
 			return fmt.Errorf("lock the ledger: %w", err)
@@ -144,11 +189,15 @@ func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was stri
 		if err := tx.QueryRow(ctx, "select exists (select from "+table+")").Scan(&used); err != nil {
 			return fmt.Errorf("look into the ledger: %w", err)
 		}
-		if used {
-			return b.typeFault(want, have)
+		values := "null"
+		switch {
+		case widened(p.keyType, have):
+			values = "invoice_id"
+		case used:
+			return p.typeFault(ctx, tx.Conn(), have)
 		}
-		for _, table := range []string{table, history} {
-			_, err := tx.Exec(ctx, fmt.Sprintf("alter table %s alter column invoice_id type %s using null", table, want))
+		for _, name := range keyed() {
+			_, err := tx.Exec(ctx, fmt.Sprintf("alter table %s alter column invoice_id type %s using %s", p.book.Own(name), p.keyType, values))
 			if err != nil {
 				return fmt.Errorf("change the type of the ledger's key: %w", err)
 			}
@@ -157,24 +206,36 @@ func (b Book) retype(ctx context.Context, conn *pgx.Conn, want string) (was stri
 	})
 }
 
-func (b Book) typeFault(want, have string) error {
-	return fmt.Errorf("%w: the key of %s is %s, but the ledger in %s holds keys of type %s; "+
-		"run `batch migrate` if that ledger is empty, else give this book another LEDGER_SCHEMA",
-		ErrKeyType, b.Invoices, want, b.Schema, have)
+func widened(want, have string) bool { return have == "integer" && want == "bigint" }
+
+// typeFault advises a new ledger only where nothing in this one is open: there, what is in
+// doubt would be billed again.
+func (p Place) typeFault(ctx context.Context, conn *pgx.Conn, have string) error {
+	var used, open bool
+	err := conn.QueryRow(ctx, fmt.Sprintf(`select exists (select from %[1]s), exists (select from %[1]s where open_state is not null)
+		or exists (select from %[1]s where state = 'sending')`, p.book.Own("deliveries"))).Scan(&used, &open)
+	if err != nil {
+		return fmt.Errorf("look into the ledger: %w", err)
+	}
+	advice := "give this table a LEDGER_SCHEMA of its own and run `batch migrate`"
+	switch {
+	case !used || widened(p.keyType, have):
+		advice = "run `batch migrate`: the ledger follows"
+	case open:
+		advice = "some of its deliveries are open, and another ledger would bill them again: give the column its type back, run `batch status`, and decide them first"
+	}
+	return fmt.Errorf("%w: the key of %s is %s, but the ledger in %s holds keys of type %s; %s",
+		ErrKeyType, p.book.Invoices.SQL(), p.keyType, p.book.Schema.SQL(), have, advice)
 }
 
 // checkSchema refuses a schema that is missing, older or newer.
-func (b Book) checkSchema(ctx context.Context, conn *pgx.Conn) error {
-	n, err := b.parse()
-	if err != nil {
-		return err
-	}
+func checkSchema(ctx context.Context, conn *pgx.Conn, b book.Book) error {
 	want, err := sql.SchemaVersion()
 	if err != nil {
 		return err
 	}
-	fault := &SchemaError{Schema: n.schema.Sanitize(), Want: want}
-	err = conn.QueryRow(ctx, "select version from "+append(n.schema, "schema_version").Sanitize()).Scan(&fault.Have)
+	fault := &SchemaError{Schema: b.Schema.SQL(), Want: want}
+	err = conn.QueryRow(ctx, "select version from "+b.Own("schema_version")).Scan(&fault.Have)
 	switch {
 	case pgerr.Is(err, pgerrcode.UndefinedTable, pgerrcode.InvalidSchemaName), errors.Is(err, pgx.ErrNoRows):
 		return fault
@@ -186,41 +247,37 @@ func (b Book) checkSchema(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func (b Book) ledgerType(ctx context.Context, conn *pgx.Conn) (string, error) {
-	n, err := b.parse()
-	if err != nil {
-		return "", err
-	}
-	query, err := sql.Query("key_type", sql.Names{})
+func ledgerType(ctx context.Context, conn *pgx.Conn, b book.Book) (string, error) {
+	query, err := sql.Query("locate", sql.Names{})
 	if err != nil {
 		return "", err
 	}
 	var typ string
-	if err := conn.QueryRow(ctx, query, append(n.schema, "deliveries").Sanitize(), "invoice_id").Scan(&typ, nil, nil); err != nil {
+	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil); err != nil {
 		return "", fmt.Errorf("look up the type of the ledger's key: %w", err)
 	}
 	return typ, nil
 }
 
-func (b Book) checkLedgerType(ctx context.Context, conn *pgx.Conn, want string) error {
-	have, err := b.ledgerType(ctx, conn)
+// checkLedgerType refuses a ledger of another table, or with keys of another type.
+func (p Place) checkLedgerType(ctx context.Context, conn *pgx.Conn) error {
+	have, err := ledgerType(ctx, conn, p.book)
 	if err != nil {
 		return err
 	}
-	if have != want {
-		return b.typeFault(want, have)
+	if err := p.checkOwner(ctx, conn); err != nil {
+		return err
+	}
+	if have != p.keyType {
+		return p.typeFault(ctx, conn, have)
 	}
 	return nil
 }
 
 // LedgerID is the identity that the ledger was given as it was made.
 func (s *Store) LedgerID(ctx context.Context) (id uuid.UUID, err error) {
-	n, err := s.book.parse()
-	if err != nil {
-		return id, err
-	}
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "select id from "+append(n.schema, "ledger").Sanitize()).Scan(&id)
+		return conn.QueryRow(ctx, "select id from "+s.place.book.Own("ledger")).Scan(&id)
 	})
 	return id, err
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
-	"billonce/sql"
 )
 
 // right is what a run needs to be allowed: one privilege on one object. Columns
@@ -34,41 +33,23 @@ func (r right) String() string {
 func quoted(names []string) []string {
 	all := make([]string, len(names))
 	for i, name := range names {
-		all[i] = pgx.Identifier{name}.Sanitize()
+		all[i] = book.Name{name}.SQL()
 	}
 	return all
 }
 
 // rights is all that a run needs, and no more: it deletes nothing, and changes no
 // column of an invoice but those that mark it sent.
-func (b Book) rights(ctx context.Context, conn *pgx.Conn) ([]right, error) {
-	n, err := b.parse()
+func (p Place) rights() ([]right, error) {
+	marked, err := p.book.MarkSent.Columns()
 	if err != nil {
 		return nil, err
 	}
-	marked, err := markedColumns(b.MarkSent)
-	if err != nil {
-		return nil, fmt.Errorf("INVOICES_MARK_SENT: %w", err)
-	}
-	place, err := sql.Query("table_place", sql.Names{})
-	if err != nil {
-		return nil, err
-	}
-	var schema, table string
-	var size int64
-	err = conn.QueryRow(ctx, place, n.invoices.Sanitize()).Scan(&schema, &table, &size)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("table %s: %w", n.invoices.Sanitize(), ErrNoInvoices)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look up where the invoices are: %w", err)
-	}
-	invoices := pgx.Identifier{schema, table}.Sanitize()
 	all := []right{
-		{"usage", "schema", pgx.Identifier{schema}.Sanitize(), nil},
-		{"select", "table", invoices, nil},
-		{"update", "table", invoices, marked},
-		{"usage", "schema", n.schema.Sanitize(), nil},
+		{"usage", "schema", book.Name{p.schema}.SQL(), nil},
+		{"select", "table", p.sql(), nil},
+		{"update", "table", p.sql(), marked},
+		{"usage", "schema", p.book.Schema.SQL(), nil},
 	}
 	for _, own := range []struct {
 		table      string
@@ -81,15 +62,15 @@ func (b Book) rights(ctx context.Context, conn *pgx.Conn) ([]right, error) {
 		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
 	} {
 		for _, privilege := range own.privileges {
-			all = append(all, right{privilege, "table", append(slices.Clone(n.schema), own.table).Sanitize(), nil})
+			all = append(all, right{privilege, "table", p.book.Own(own.table), nil})
 		}
 	}
 	return all, nil
 }
 
 // MissingRights names what the connection's role lacks.
-func (b Book) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	all, err := b.rights(ctx, conn)
+func (p Place) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	all, err := p.rights()
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +94,7 @@ func (b Book) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, erro
 func (r right) held(ctx context.Context, conn *pgx.Conn) (held bool, err error) {
 	if r.kind == "schema" {
 		// It takes the bare name.
-		name, err := ParseIdentifier(r.object, 1)
+		name, err := book.ParseName(r.object, 1)
 		if err != nil {
 			return false, err
 		}
@@ -137,8 +118,8 @@ func (r right) held(ctx context.Context, conn *pgx.Conn) (held bool, err error) 
 
 // Grant gives a role what a run needs, in one transaction, and returns the
 // statements: those to be run by somebody else, where it fails.
-func (b Book) Grant(ctx context.Context, cfg *pgx.ConnConfig, role string) (statements []string, err error) {
-	name, err := ParseIdentifier(role, 1)
+func Grant(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, role string) (statements []string, err error) {
+	name, err := book.ParseName(role, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -147,12 +128,16 @@ func (b Book) Grant(ctx context.Context, cfg *pgx.ConnConfig, role string) (stat
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	all, err := b.rights(ctx, conn)
+	place, err := Locate(ctx, conn, b)
+	if err != nil {
+		return nil, err
+	}
+	all, err := place.rights()
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range all {
-		statements = append(statements, fmt.Sprintf("grant %s to %s;", r, name.Sanitize()))
+		statements = append(statements, fmt.Sprintf("grant %s to %s;", r, name.SQL()))
 	}
 	return statements, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		for _, statement := range statements {

@@ -27,10 +27,10 @@ func (s *Store) ClaimSize(want int) int {
 	return size
 }
 
-// MostLanes is how many claims of a size may be open where slow requests keep some of
+// MostClaims is how many claims of a size may be open where slow requests keep some of
 // them so: twice the share, since that is rare and does not last.
-func (s *Store) MostLanes(size int) int {
-	return min(MostLanes, max(Lanes, 2*Lanes*int(s.room.most.Load())/max(1, size)))
+func (s *Store) MostClaims(size int) int {
+	return min(MostClaims, max(Claims, 2*Claims*int(s.room.most.Load())/max(1, size)))
 }
 
 // shrink lowers the room for the rest of the run, as the table was full: by

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/pgtemp/pgtest"
 )
@@ -34,12 +35,12 @@ func TestClaimShrinksAsTheTableFills(t *testing.T) {
 	if err := pgstore.Seed(t.Context(), cfg, invoices); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pgstore.Migrate(t.Context(), cfg, demoBook()); err != nil {
+	if _, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder
 	store, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: uuid.New(), Strategy: "advisory", Row: true, Log: zerolog.New(&log),
+		Conn: cfg, Book: book.Demo(), RunID: uuid.New(), Strategy: "advisory", Row: true, Log: zerolog.New(&log),
 	})
 	if err != nil {
 		t.Fatal(err)

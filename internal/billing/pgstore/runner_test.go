@@ -3,7 +3,7 @@ package pgstore_test
 import (
 	"testing"
 
-	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -18,7 +18,7 @@ func TestRunSendsEachInvoiceOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 				var a api
-				r := newRunner(t, cfg, &a, strategy, func(c *billing.Config) { c.Idempotent = idempotent })
+				r := newRunner(t, cfg, &a, strategy, func(c *engine.Config) { c.Idempotent = idempotent })
 				s := r.Run(t.Context(), nil)
 				if s.Sent != 2000 || s.ExitCode() != 0 || s.Requests != 2000 || len(a.requests) != 2000 {
 					t.Errorf("summary %+v, exit %d, %d invoices", s, s.ExitCode(), len(a.requests))

@@ -13,11 +13,11 @@ import (
 	"billonce/internal/failpoint"
 )
 
-// Settle implements billing.Settler on a connection of its own. The money has
+// commitEnds settles on a connection of its own. The money has
 // moved: it is tried again, over restarts of the database, until it is written
 // or the process is killed. What the database refuses for good (a user's
 // trigger, a constraint) is told apart from the rest of its group by halving.
-func (s *Store) Settle(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+func (s *Store) commitEnds(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
 	came := make([]billing.Settled, len(group))
 	err := s.settleAll(context.WithoutCancel(ctx), group, came)
 	s.warnUnanswered(group, came)

@@ -18,7 +18,7 @@ func sending(t *testing.T, s *pgstore.Store, ids ...billing.InvoiceID) {
 	for i, id := range ids {
 		intents[i] = newIntent(id)
 	}
-	ours, err := s.Intend(t.Context(), intents, time.Minute)
+	ours, err := intend(t.Context(), s, intents, time.Minute)
 	if err != nil || len(ours) != len(ids) {
 		t.Fatalf("intend: %v, %v", ours, err)
 	}
@@ -30,7 +30,7 @@ func sent(run uuid.UUID, id billing.InvoiceID) billing.Settlement {
 
 func settle(t *testing.T, s *pgstore.Store, group ...billing.Settlement) []billing.Settled {
 	t.Helper()
-	came, err := s.Settle(t.Context(), group)
+	came, err := settlingOf(s)(t.Context(), group)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestSettleIsGuarded(t *testing.T) {
 	}
 	takeover := newIntent("1")
 	takeover.Attempt, takeover.Seen = 2, seen[0].Delivery
-	if ours, err := second.Intend(t.Context(), []billing.Intent{takeover}, time.Minute); err != nil || len(ours) != 1 {
+	if ours, err := intend(t.Context(), second, []billing.Intent{takeover}, time.Minute); err != nil || len(ours) != 1 {
 		t.Fatalf("take over: %v, %v", ours, err)
 	}
 	if came := settle(t, s, sent(run, "1")); came[0] != billing.SettledByAnother {
@@ -89,7 +89,7 @@ func TestSettleIsGuarded(t *testing.T) {
 	}
 	// Two who saw the same orphan: one gets it.
 	third, _ := openStore(t, cfg, "advisory")
-	if ours, err := third.Intend(t.Context(), []billing.Intent{takeover}, time.Minute); err != nil || len(ours) != 0 {
+	if ours, err := intend(t.Context(), third, []billing.Intent{takeover}, time.Minute); err != nil || len(ours) != 0 {
 		t.Errorf("a second take-over of what has changed meanwhile: %v, %v", ours, err)
 	}
 }
@@ -132,7 +132,7 @@ func TestSettleTellsWhatCameOfEach(t *testing.T) {
 			refused, again := sent(run, "5"), sent(run, "6")
 			refused.State, refused.Status, refused.Reason = billing.Failed, 402, "no such customer"
 			again.State, again.Status, again.RetryIn = billing.Retry, 429, time.Hour
-			came, err := by.Settle(t.Context(), []billing.Settlement{
+			came, err := by(t.Context(), []billing.Settlement{
 				sent(run, "1"), sent(run, "2"), sent(run, "3"), sent(run, "4"), refused, again,
 			})
 			want := []billing.Settled{
@@ -167,7 +167,7 @@ func TestSettleTellsTheRefusedOneApart(t *testing.T) {
 				begin if new.id = 3 then raise 'no third invoice'; end if; return new; end $$;
 				create trigger refuse before update on invoices for each row execute function refuse()`)
 			s, run := openStore(t, cfg, strategy)
-			var settler billing.Settler = s
+			settler := settlingOf(s)
 			if strategy == "row" {
 				candidates, err := s.Scan(t.Context(), nil, nil, 10)
 				if err != nil {
@@ -177,7 +177,7 @@ func TestSettleTellsTheRefusedOneApart(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				settler = claim.Settler
+				settler = claim.Settle
 			}
 			ids := []billing.InvoiceID{"1", "2", "3", "4", "5", "6", "7"}
 			sending(t, s, ids...)
@@ -185,7 +185,7 @@ func TestSettleTellsTheRefusedOneApart(t *testing.T) {
 			for _, id := range ids {
 				group = append(group, sent(run, id))
 			}
-			came, err := settler.Settle(t.Context(), group)
+			came, err := settler(t.Context(), group)
 			if err == nil || !strings.Contains(err.Error(), "no third invoice") || !strings.Contains(err.Error(), "invoice 3") {
 				t.Errorf("the error does not say which and why: %v", err)
 			}
@@ -244,13 +244,13 @@ func TestIntentOfAFailedCommitIsNotOurs(t *testing.T) {
 	}
 	fromA := make(chan result, 1)
 	go func() {
-		ours, err := a.Intend(t.Context(), []billing.Intent{newIntent("1")}, time.Minute)
+		ours, err := intend(t.Context(), a, []billing.Intent{newIntent("1")}, time.Minute)
 		fromA <- result{ours, err}
 	}()
 	for !query[bool](t, cfg, "select is_called from tries") {
 		continue // A has tried and failed once
 	}
-	oursB, err := b.Intend(t.Context(), []billing.Intent{newIntent("1")}, time.Minute)
+	oursB, err := intend(t.Context(), b, []billing.Intent{newIntent("1")}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestRetryWaitsFromItsReply(t *testing.T) {
 			sending(t, s, "1")
 			replied := query[time.Time](t, cfg, "select clock_timestamp()")
 			throttled := billing.Settlement{InvoiceID: "1", RunID: run, Attempt: 1, RunAttempt: 1, State: billing.Retry, RetryIn: time.Hour, Status: 429}
-			if came, err := by.Settle(t.Context(), []billing.Settlement{throttled}); err != nil || came[0] != billing.SettledFully {
+			if came, err := by(t.Context(), []billing.Settlement{throttled}); err != nil || came[0] != billing.SettledFully {
 				t.Fatalf("settle: %v, %v", came, err)
 			}
 			due := query[time.Time](t, cfg, "select due_at from billonce.deliveries")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 )
 
 // A claim lasts as long as its slowest request. Where one request in each of the
@@ -13,14 +14,14 @@ func TestHangingRequestsDontHoldUpTheOthers(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 300)
 	release, answered := make(chan struct{}), make(chan struct{}, 300)
-	a := &api{reply: func(m billing.Message, _ int) billing.Reply {
+	a := &api{reply: func(m billing.Request, _ int) billing.Reply {
 		if id, _ := strconv.Atoi(string(m.InvoiceID)); id <= 40 && id%10 == 1 {
 			<-release
 		}
 		answered <- struct{}{}
 		return billing.Reply{Outcome: billing.Accepted, Status: 200}
 	}}
-	r := newRunner(t, cfg, a, "advisory", func(c *billing.Config) { c.Idempotent, c.ClaimSize, c.Concurrency = true, 10, 32 })
+	r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.Idempotent, c.ClaimSize, c.Concurrency = true, 10, 32 })
 	done := make(chan billing.Summary)
 	go func() { done <- r.Run(t.Context(), nil) }()
 	for range 296 {

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
 )
 
 // P2: a shared run keeps away from where others are at work, but it does not end
@@ -23,7 +24,7 @@ func TestP2SharedRunFindsWhatIsFreeAmongWhatIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &api{}
-	r := newRunner(t, cfg, a, "advisory", func(c *billing.Config) { c.Spread, c.Place, c.Linger = true, 0.5, 0 })
+	r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.Spread, c.Place, c.Linger = true, 0.5, 0 })
 	s := r.Run(t.Context(), nil)
 	if s.Sent != 100 || s.HeldByOther != 900 || s.ExitCode() != billing.ExitStopped {
 		t.Errorf("exit code %d, summary %+v", s.ExitCode(), s)

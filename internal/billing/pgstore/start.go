@@ -13,12 +13,12 @@ import (
 	"billonce/internal/billing"
 )
 
-// Start implements billing.Scanner. Integers are taken to lie evenly between the
+// Start is the id to begin a shared run's pass after. Integers are taken to lie evenly between the
 // lowest and the highest pending one, UUIDs to be random. Text is begun with the
 // first.
 func (s *Store) Start(ctx context.Context, place float64) (*billing.InvoiceID, error) {
 	switch {
-	case s.keyType == "uuid":
+	case s.place.keyType == "uuid":
 		id := billing.InvoiceID(uuidAt(place).String())
 		return &id, nil
 	case !s.integerKey():

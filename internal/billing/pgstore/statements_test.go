@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/pgtemp/pgtest"
 )
 
@@ -30,7 +31,7 @@ func TestLostConnectionIsNoFaultOfTheUsersSQL(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := Store{sql: statements{pendingCount: "select 1"}, mark: markSent{literals: []string{""}}}
+	s := fitted{place: Place{book: book.Demo()}, sql: statements{pendingCount: "select 1"}}
 	err = s.checkFragments(t.Context(), conn)
 	var user *UserSQLError
 	if err == nil || errors.As(err, &user) {

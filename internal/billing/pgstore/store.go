@@ -19,20 +19,21 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 )
 
-// Lanes is how many claims a run has open at the same time, MostLanes where slow
+// Claims is how many claims a run has open at the same time, MostClaims where slow
 // requests keep them open.
 const (
-	Lanes     = 3
-	MostLanes = 8
+	Claims     = 3
+	MostClaims = 8
 )
 
 // Config of a run's store.
 type Config struct {
 	Conn           *pgx.ConnConfig
 	Pooled         bool // Conn leads through a pooler: nothing may be left in a session
-	Book           Book
+	Book           book.Book
 	RunID          uuid.UUID
 	Strategy       string              // advisory or row
 	LongestRequest time.Duration       // a lock must outlive it
@@ -42,17 +43,14 @@ type Config struct {
 	Log            zerolog.Logger
 }
 
-// Store is one run's access to PostgreSQL. It implements billing's Scanner,
-// Looker, Intender and Settler, and makes its Claimers.
+// Store is one run's access to PostgreSQL. It is the engine's Scanner and its
+// Ledger, and makes its Claimers.
 type Store struct {
+	fitted
 	cfg     Config
-	book    Book
-	keyType string
-	sql     statements
 	writer  link
 	settler link
 	room    room
-	mark    markSent
 
 	mu    sync.Mutex
 	spare []*pgx.Conn // for claims
@@ -62,17 +60,18 @@ type Store struct {
 // missing, older or newer (*SchemaError), no such table, a fragment that is
 // not SQL (*UserSQLError).
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{cfg: cfg, book: cfg.Book}
+	s := &Store{cfg: cfg}
 	if cfg.Pooled {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
 	s.writer, s.settler = s.newLink(), s.newLink()
-	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if err := s.prepare(ctx, conn); err != nil {
+	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0})
+		if err != nil {
 			return err
 		}
 		table, err := advisory.ReadTable(ctx, conn)
-		s.room.set(table.Share() / Lanes)
+		s.room.set(table.Share() / Claims)
 		return err
 	})
 	if err != nil {
@@ -96,69 +95,19 @@ func (s *Store) TakeForClaims(ctx context.Context, conns ...*pgx.Conn) {
 	}
 }
 
-// prepare looks at the schema and the tables, and makes the statements for them.
-func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
-	if err := s.book.checkSchema(ctx, conn); err != nil {
-		return err
-	}
-	keyType, err := s.book.keyType(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if err := s.book.checkLedgerType(ctx, conn, keyType); err != nil {
-		return err
-	}
-	n, err := s.book.sqlNames(keyType, s.cfg.Row, s.cfg.Columns)
-	if err != nil {
-		return err
-	}
-	s.keyType, n.Only = keyType, len(s.cfg.Only) > 0
-	if s.mark, err = s.book.markSent(); err != nil {
-		return err
-	}
-	if s.sql, err = newStatements(n); err != nil {
-		return err
-	}
-	if err := s.checkFragments(ctx, conn); err != nil {
-		return err
-	}
-	return s.checkIDs(ctx, conn)
-}
-
-// checkIDs refuses a pending invoice without an id: no page of a scan has it, so that
-// it would be passed over in silence.
-func (s *Store) checkIDs(ctx context.Context, conn *pgx.Conn) error {
-	n, err := s.book.parse()
-	if err != nil {
-		return err
-	}
-	var required, missing bool
-	err = conn.QueryRow(ctx, "select attnotnull from pg_attribute where attrelid = to_regclass($1) and attname = $2",
-		n.invoices.Sanitize(), n.id[0]).Scan(&required)
-	if err == nil && !required {
-		err = conn.QueryRow(ctx, s.sql.missingID).Scan(&missing)
-	}
-	switch {
-	case err != nil:
-		return fmt.Errorf("look for pending invoices without an id: %w", err)
-	case missing:
-		return fmt.Errorf("INVOICES_ID: %w: a pending invoice has none (it is NULL); give it one, or take it out of INVOICES_PENDING", ErrNotUnique)
-	}
-	return nil
-}
-
 // Close ends the store's connections.
 func (s *Store) Close(ctx context.Context) error {
 	return errors.Join(s.writer.close(ctx), s.settler.close(ctx))
 }
 
-// NewClaimer returns a claimer of the configured lock strategy, for one lane.
-func (s *Store) NewClaimer() billing.Claimer {
-	c := claimer{store: s, conn: s.takeSpare()}
+// NewClaimer returns a claimer of the configured lock strategy.
+func (s *Store) NewClaimer() *Claimer {
+	c := &Claimer{store: s, conn: s.takeSpare()}
+	c.lock = c.lockAdvisory
 	if s.cfg.Strategy == "row" {
-		return &rowClaimer{c}
+		c.lock = c.lockRow
 	}
-	return &advisoryClaimer{c}
+	return c
 }
 
 func (s *Store) takeSpare() (conn *pgx.Conn) {
@@ -170,7 +119,7 @@ func (s *Store) takeSpare() (conn *pgx.Conn) {
 	return conn
 }
 
-func (s *Store) integerKey() bool { return isInteger(s.keyType) }
+func (s *Store) integerKey() bool { return isInteger(s.place.keyType) }
 
 func isInteger(keyType string) bool { return keyType == "bigint" || keyType == "integer" }
 

@@ -41,11 +41,7 @@ const trialSettings = "set local lock_timeout = '1s'; set local statement_timeou
 
 // TryMark marks the first pending invoice sent, in a transaction that it rolls
 // back: what would refuse an accepted invoice should be known before the first one.
-func (b Book) TryMark(ctx context.Context, conn *pgx.Conn) (t Trial, err error) {
-	s := Store{book: b}
-	if err := s.prepare(ctx, conn); err != nil {
-		return t, err
-	}
+func (e Examined) TryMark(ctx context.Context, conn *pgx.Conn) (t Trial, err error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 	if err != nil {
 		return t, fmt.Errorf("begin a trial: %w", err)
@@ -54,7 +50,7 @@ func (b Book) TryMark(ctx context.Context, conn *pgx.Conn) (t Trial, err error) 
 	if err := conn.PgConn().Exec(ctx, fmt.Sprintf(trialSettings, TrialTimeout.Milliseconds())).Close(); err != nil {
 		return t, fmt.Errorf("begin a trial: %w", err)
 	}
-	rows, err := tx.Query(ctx, s.sql.scan, 1)
+	rows, err := tx.Query(ctx, e.sql.scan, 1)
 	if err != nil {
 		return t, fmt.Errorf("look for a pending invoice: %w", err)
 	}
@@ -63,24 +59,24 @@ func (b Book) TryMark(ctx context.Context, conn *pgx.Conn) (t Trial, err error) 
 		return t, err
 	}
 	t.InvoiceID = page[0].ID
-	return t, s.tryMark(ctx, tx, &t)
+	return t, e.tryMark(ctx, tx, &t)
 }
 
-func (s *Store) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {
+func (f fitted) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {
 	args := []any{string(t.InvoiceID)}
-	for range s.mark.paths {
+	for range f.place.book.MarkSent.Paths {
 		args = append(args, "{}")
 	}
 	var pending bool
-	err := tx.QueryRow(ctx, s.sql.markTrial, args...).Scan(&pending)
+	err := tx.QueryRow(ctx, f.sql.markTrial, args...).Scan(&pending)
 	if err == nil { // what is deferred would be checked by the commit
 		_, err = tx.Exec(ctx, "set constraints all immediate")
 	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return s.notMarked(ctx, tx, t)
+		return f.notMarked(ctx, tx, t)
 	case err != nil:
-		return s.refusedMark(t, err)
+		return f.refusedMark(t, err)
 	case pending:
 		t.Fate = StillPending
 	default:
@@ -90,7 +86,7 @@ func (s *Store) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {
 }
 
 // refusedMark tells the database's refusal from what only kept it from answering.
-func (s *Store) refusedMark(t *Trial, err error) error {
+func (f fitted) refusedMark(t *Trial, err error) error {
 	switch {
 	case pgerr.From(err) == nil || connectionLost(err):
 		return fmt.Errorf("mark invoice %s: %w", t.InvoiceID, err)
@@ -98,7 +94,7 @@ func (s *Store) refusedMark(t *Trial, err error) error {
 		t.Fate = TooSlow
 	case passing(err):
 		t.Fate = Untried
-	case len(s.mark.paths) > 0:
+	case len(f.place.book.MarkSent.Paths) > 0:
 		t.Fate, t.Refusal = NeedsReply, err
 	default:
 		t.Fate, t.Refusal = Refused, err
@@ -108,9 +104,9 @@ func (s *Store) refusedMark(t *Trial, err error) error {
 
 // notMarked tells a change that was swallowed from an invoice that somebody else
 // has marked meanwhile.
-func (s *Store) notMarked(ctx context.Context, tx pgx.Tx, t *Trial) error {
+func (f fitted) notMarked(ctx context.Context, tx pgx.Tx, t *Trial) error {
 	var pending bool
-	err := tx.QueryRow(ctx, s.sql.isPending, string(t.InvoiceID)).Scan(&pending)
+	err := tx.QueryRow(ctx, f.sql.isPending, string(t.InvoiceID)).Scan(&pending)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("look at invoice %s again: %w", t.InvoiceID, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
 )
 
@@ -65,41 +66,32 @@ type fragment struct {
 
 // checkFragments has PostgreSQL parse the statements that hold the user's SQL,
 // without running them, and blames the fragment that is at fault.
-func (s *Store) checkFragments(ctx context.Context, conn *pgx.Conn) error {
-	for _, f := range []fragment{
-		s.book.pendingFragment(s.sql.pendingCount),
-		{"BILLING_URL", "its {column} placeholders", "", "", s.sql.look},
-		{"INVOICES_TABLE", s.book.Invoices, "", "", s.sql.lockRows},
-		{"INVOICES_MARK_SENT", s.book.MarkSent, s.mark.sql(), "set ", s.sql.mark},
+func (f fitted) checkFragments(ctx context.Context, conn *pgx.Conn) error {
+	b := f.place.book
+	for _, part := range []fragment{
+		pendingFragment(b, f.sql.pendingCount),
+		{"BILLING_URL", "its {column} placeholders", "", "", f.sql.look},
+		{"INVOICES_TABLE", b.Invoices.SQL(), "", "", f.sql.lockRows},
+		{"INVOICES_MARK_SENT", b.MarkSent.Text, b.MarkSent.SQL(), "set ", f.sql.mark},
 	} {
-		prepared, err := conn.Prepare(ctx, "", f.statement)
-		at := f.place(err)
-		if f.variable == "INVOICES_MARK_SENT" {
-			at = s.mark.origin(at)
-			err = s.mark.checkPlaceholders(prepared, err)
+		prepared, err := conn.Prepare(ctx, "", part.statement)
+		at := part.place(err)
+		if part.variable == "INVOICES_MARK_SENT" {
+			at = b.MarkSent.Origin(at)
+			err = checkPlaceholders(b.MarkSent, prepared, err)
 		}
 		switch {
 		case pgerr.From(err) != nil && !passing(err), errors.Is(err, errPlaceholderQuoted):
-			return &UserSQLError{Variable: f.variable, Fragment: f.text, At: at, Err: err}
+			return &UserSQLError{Variable: part.variable, Fragment: part.text, At: at, Err: err}
 		case err != nil:
-			return fmt.Errorf("check %s: %w", f.variable, err)
+			return fmt.Errorf("check %s: %w", part.variable, err)
 		}
 	}
 	return nil
 }
 
-func (b Book) pendingFragment(statement string) fragment {
+func pendingFragment(b book.Book, statement string) fragment {
 	return fragment{"INVOICES_PENDING", b.Pending, b.Pending, "where (", statement}
-}
-
-// PendingFault blames INVOICES_PENDING for the error of a statement that holds it, if
-// PostgreSQL refused the statement for good.
-func (b Book) PendingFault(statement string, err error) error {
-	refused := pgerr.From(err)
-	if refused == nil || passing(err) {
-		return err
-	}
-	return b.pendingFragment(statement).fault(refused)
 }
 
 func (f fragment) fault(err error) error {

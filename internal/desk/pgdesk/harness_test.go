@@ -15,6 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
+	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp/pgtest"
@@ -29,11 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func demoBook() pgstore.Book {
-	return pgstore.Book{
-		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
-	}
-}
+func demoBook() pgstore.DeskBook { return pgstore.DeskBook{Book: book.Demo()} }
 
 // seeded is a database with the demo's table, its ledger, and n pending invoices.
 func seeded(t *testing.T, n int) *pgx.ConnConfig {
@@ -46,7 +44,7 @@ func seeded(t *testing.T, n int) *pgx.ConnConfig {
 		if err := pgstore.Seed(ctx, cfg, 0); err != nil {
 			return err
 		}
-		_, err = pgstore.Migrate(ctx, cfg, demoBook())
+		_, err = pgstore.Migrate(ctx, cfg, book.Demo())
 		return err
 	})
 	cfg, err := pgstore.ParseURL(url, "test")
@@ -78,7 +76,7 @@ func openStore(t *testing.T, cfg *pgx.ConnConfig, strategy string) (*pgstore.Sto
 	t.Helper()
 	id := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: demoBook(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: book.Demo(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -133,14 +131,14 @@ func orphans(t *testing.T, cfg *pgx.ConnConfig, ids ...billing.InvoiceID) {
 	for _, inv := range seen {
 		intents = append(intents, newIntent(inv.ID, inv.Row))
 	}
-	if _, err := dead.Intend(t.Context(), intents, time.Minute); err != nil {
+	if _, err := dead.Commit(t.Context(), intents, nil); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func newIntent(id billing.InvoiceID, body []byte) billing.Intent {
 	hash := sha256.Sum256(body)
-	return billing.Intent{InvoiceID: id, Attempt: 1, RunAttempt: 1, Key: uuid.NewString(), BodySHA256: hash[:]}
+	return billing.Intent{InvoiceID: id, Attempt: 1, RunAttempt: 1, Key: uuid.NewString(), BodySHA256: hash[:], DeadlineIn: time.Minute}
 }
 
 func sending(t *testing.T, s *pgstore.Store, ids ...billing.InvoiceID) {
@@ -149,9 +147,9 @@ func sending(t *testing.T, s *pgstore.Store, ids ...billing.InvoiceID) {
 	for i, id := range ids {
 		intents[i] = newIntent(id, []byte(id))
 	}
-	ours, err := s.Intend(t.Context(), intents, time.Minute)
-	if err != nil || len(ours) != len(ids) {
-		t.Fatalf("intend: %v, %v", ours, err)
+	c, err := s.Commit(t.Context(), intents, nil)
+	if err != nil || len(c.Begun) != len(ids) {
+		t.Fatalf("intend: %v, %v", c.Begun, err)
 	}
 }
 
@@ -161,11 +159,11 @@ func sent(run uuid.UUID, id billing.InvoiceID) billing.Settlement {
 
 func settle(t *testing.T, s *pgstore.Store, group ...billing.Settlement) []billing.Settled {
 	t.Helper()
-	came, err := s.Settle(t.Context(), group)
+	c, err := s.Commit(t.Context(), nil, group)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return came
+	return c.Ended
 }
 
 // settledAs leaves these invoices' first attempts in a state, and their sender.
@@ -195,11 +193,11 @@ type api struct {
 	reply    func() billing.Reply // nil: accepted
 }
 
-func (a *api) LookUp(context.Context, billing.Message) (billing.Finding, string) {
+func (a *api) LookUp(context.Context, billing.Request) (billing.Finding, string) {
 	return billing.Finding(0), "nobody looks"
 }
 
-func (a *api) Send(_ context.Context, m billing.Message, permit func() error) billing.Reply {
+func (a *api) Send(_ context.Context, m billing.Request, permit func() error) billing.Reply {
 	if err := permit(); err != nil {
 		return billing.Reply{NotAsked: true, Outcome: billing.NotSent, Reason: err.Error()}
 	}
@@ -216,26 +214,35 @@ func (a *api) Send(_ context.Context, m billing.Message, permit func() error) bi
 	return billing.Reply{Outcome: billing.Accepted, Status: 200}
 }
 
-func (a *api) Render(inv billing.Invoice) (billing.Message, error) {
-	return billing.Message{Body: inv.Row}, nil
+func (a *api) Render(inv billing.Invoice) (billing.Request, error) {
+	return billing.Request{Body: inv.Row}, nil
 }
 
-func newRunner(t *testing.T, cfg *pgx.ConnConfig, a *api, idempotent bool) *billing.Runner {
+// runner is a run that has not begun.
+type runner struct {
+	cfg   engine.Config
+	ports engine.Ports
+	log   zerolog.Logger
+}
+
+func (r *runner) Run(ctx context.Context, lock engine.RunLock) billing.Summary {
+	r.ports.RunLock = lock
+	return engine.New(r.cfg, r.ports, &billing.Tally{}, r.log).Do(ctx)
+}
+
+func newRunner(t *testing.T, cfg *pgx.ConnConfig, a *api, idempotent bool) *runner {
 	t.Helper()
 	store, id := openStore(t, cfg, "advisory")
 	ledger, err := store.LedgerID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &billing.Runner{
-		Config: billing.Config{
-			RunID: id, LedgerID: ledger, Lanes: pgstore.Lanes, MostLanes: pgstore.MostLanes, ClaimSize: 100, Concurrency: 16,
+	return &runner{
+		cfg: engine.Config{
+			RunID: id, LedgerID: ledger, Claims: pgstore.Claims, MostClaims: pgstore.MostClaims, ClaimSize: 100, Concurrency: 16,
 			Idempotent: idempotent, Timeout: time.Second, MaxAttempts: 5, Breaker: 20, KeyTTL: 24 * time.Hour, Drain: time.Second, Linger: 5 * time.Second,
 		},
-		Ports: billing.Ports{
-			Scanner: store, NewClaimer: store.NewClaimer, Looker: store, Intender: store, Settler: store,
-			Renderer: a, Sender: a, Reconciler: a,
-		},
-		Log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel),
+		ports: engine.Ports{Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Renderer: a, Sender: a, LookUp: a},
+		log:   zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel),
 	}
 }

@@ -205,11 +205,11 @@ func TestResolveAndLateReplyRace(t *testing.T) {
 		start, late := make(chan struct{}), make(chan billing.Settled, 1)
 		go func() {
 			<-start
-			came, err := sender.Settle(t.Context(), []billing.Settlement{sent(run, id)})
+			c, err := sender.Commit(t.Context(), nil, []billing.Settlement{sent(run, id)})
 			if err != nil {
 				t.Error(err)
 			}
-			late <- came[0]
+			late <- c.Ended[0]
 		}()
 		close(start)
 		came := resolve(t, person, seen, billing.Cancelled)

@@ -75,9 +75,9 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				t.Parallel()
 				cfg := seeded(t, 5)
 				orphans(t, cfg, "4", "5")
-				book := demoBook()
-				book.Namespace = namespace
-				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: book, Strategy: strategy})
+				b := demoBook()
+				b.Namespace = namespace
+				s, err := pgstore.Open(t.Context(), pgstore.Config{Conn: as(cfg, "billonce/pod-a/1"), Book: b.Book, Strategy: strategy})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -93,7 +93,7 @@ func TestStatusTellsAliveFromOrphaned(t *testing.T) {
 				}
 				sending(t, s, claim.IDs...)
 				read := func() desk.Status {
-					st, err := pgdesk.ReadStatus(t.Context(), pgdesk.StatusConfig{Conn: cfg, Book: book, Namespace: namespace, RunName: "nightly"})
+					st, err := pgdesk.ReadStatus(t.Context(), pgdesk.StatusConfig{Conn: cfg, Book: b, Namespace: namespace, RunName: "nightly"})
 					if err != nil {
 						t.Fatal(err)
 					}

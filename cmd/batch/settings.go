@@ -1,0 +1,54 @@
+package main
+
+import (
+	"billonce/internal/billing/billinghttp"
+	books "billonce/internal/billing/book"
+	"billonce/internal/billing/pgstore"
+	"billonce/internal/config"
+	"billonce/internal/fault"
+)
+
+// settings are what a command is configured by: nothing is wrong with them.
+type settings struct {
+	config.Config
+	book books.Book
+	api  billinghttp.Config
+}
+
+// settings reads the environment, and has each edge judge what it knows. All that is
+// wrong is one message, and exit code 2.
+func (a app) settings(need config.Needs) (settings, error) {
+	c, faults := config.Load(a.environ, need)
+	s := settings{Config: c}
+	var ofBook []fault.Fault
+	s.book, ofBook = books.Parse(books.Settings{
+		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
+		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
+	})
+	s.api = billinghttp.Config{
+		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
+		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth, Signing: c.BillingSigningSecret,
+		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Success: c.BillingSuccess, Timeout: c.BillingTimeout,
+		ReplyID: c.BillingReplyID, ReplyValues: s.book.MarkSent.Paths,
+		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
+	}
+	checked := s.api
+	if need&config.Billing == 0 {
+		// A certificate that has expired keeps nobody from looking and deciding.
+		checked.TLSCert, checked.TLSKey = "", ""
+	}
+	if err := config.Join(faults, ofBook, billinghttp.Check(checked), checkDatabases(c)); err != nil {
+		return settings{}, usage(err)
+	}
+	return s, nil
+}
+
+func checkDatabases(c config.Config) (faults []fault.Fault) {
+	if c.DatabaseURL != "" && c.DatabaseURL != config.Embedded {
+		faults = pgstore.CheckURL("DATABASE_URL", c.DatabaseURL)
+	}
+	if lock := c.LockDatabaseURL; lock != "" && lock != config.Embedded && lock != c.DatabaseURL {
+		faults = append(faults, pgstore.CheckURL("LOCK_DATABASE_URL", lock)...)
+	}
+	return faults
+}

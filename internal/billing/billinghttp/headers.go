@@ -1,0 +1,86 @@
+package billinghttp
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// parseHeaders reads BILLING_HEADERS: Name: value, one a line or comma-separated. Its
+// errors quote nothing: headers carry secrets, and a slip makes a name of one.
+func parseHeaders(text string) (http.Header, error) {
+	header := make(http.Header)
+	entry := 0
+	for line := range strings.Lines(text) {
+		for _, pair := range splitUnescaped(line) {
+			if strings.TrimSpace(pair) == "" {
+				continue
+			}
+			entry++
+			name, value, found := strings.Cut(pair, ":")
+			name, value = strings.TrimSpace(name), strings.Trim(value, " \t\r\n")
+			switch {
+			case !found || !isToken(name):
+				return nil, fmt.Errorf(`entry %d is not "Name: value"; write a comma within a value as \,`, entry)
+			case !isFieldValue(value):
+				return nil, fmt.Errorf("entry %d has a control character in its value", entry)
+			}
+			header.Add(name, value)
+		}
+	}
+	return header, nil
+}
+
+// splitUnescaped splits at commas that no backslash precedes.
+func splitUnescaped(text string) []string {
+	var parts []string
+	var part strings.Builder
+	for rest := text; ; {
+		before, after, found := strings.Cut(rest, ",")
+		escaped := found && strings.HasSuffix(before, `\`)
+		if escaped {
+			part.WriteString(strings.TrimSuffix(before, `\`) + ",")
+		} else {
+			part.WriteString(before)
+			parts = append(parts, part.String())
+			part.Reset()
+		}
+		if !found {
+			return parts
+		}
+		rest = after
+	}
+}
+
+// forbidden says which headers can't be set for all requests alike, and why.
+func forbidden(header http.Header, hasToken bool) (problems []string) {
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		switch name {
+		case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Upgrade", "Connection":
+			problems = append(problems, fmt.Sprintf("sets %s, which belongs to the connection; leave it out", name))
+		case "Idempotency-Key":
+			problems = append(problems, "sets Idempotency-Key, which is made for each invoice; leave it out, and set BILLING_IDEMPOTENT=true if the API honours it")
+		case "Authorization":
+			if hasToken {
+				problems = append(problems, "sets Authorization, and BILLING_TOKEN is set; a request carries one of the two")
+			}
+		}
+	}
+	return problems
+}
+
+// isToken: RFC 9110, 5.6.2.
+func isToken(text string) bool {
+	other := func(r rune) bool {
+		alphanumeric := r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+		return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	}
+	return text != "" && !strings.ContainsFunc(text, other)
+}
+
+// isFieldValue: RFC 9110, 5.5.
+func isFieldValue(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f })
+}

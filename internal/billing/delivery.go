@@ -1,0 +1,40 @@
+package billing
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// State is a delivery's place in the state machine (docs/guarantees.md).
+type State string
+
+// The states that the ledger's CHECK constraint admits.
+const (
+	Sending   State = "sending"
+	Sent      State = "sent"
+	Failed    State = "failed"
+	Retry     State = "retry"
+	InDoubt   State = "in_doubt"
+	Cancelled State = "cancelled"
+)
+
+// Delivery is an invoice's row in the ledger. Ages and due times were
+// computed by the database's clock, the only one that all runners share.
+type Delivery struct {
+	State          State
+	Attempt        int           // of the whole delivery, from 1
+	RunAttempt     int           // within the run RunID, from 1
+	RunID          uuid.UUID     // who wrote the row last
+	BodySHA256     []byte        // of the first attempt that may have had its effect
+	KeyAge         time.Duration // since that attempt
+	DueIn          time.Duration // until a `retry` may be tried; ≤ 0: now
+	Doubtful       bool          // an earlier attempt may have had its effect
+	DeadlinePassed bool          // no request of the last attempt can still be on its way
+}
+
+// MayHaveActed says that a request of this delivery may have had its effect, so that
+// it is not left as it is only because no further one can be made.
+func (d *Delivery) MayHaveActed() bool {
+	return d != nil && (d.Doubtful || d.State == Sending || d.State == InDoubt)
+}

@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"billonce/internal/billing"
+)
+
+// cutsMost is how many passes in a row may be cut short without having found
+// anything to claim. The next one goes over the whole table.
+const cutsMost = 4
+
+// verdict is what a pass came to.
+type verdict int
+
+const (
+	over     verdict = iota // nothing is left that this run could wait for, or it is told to stop
+	progress                // deliveries were begun or settled: there may be more to do
+	cut                     // it came to where another runner is at work, and found nothing
+	idle                    // what is left is held by others, or not yet due
+)
+
+// scan reads what is pending, pass by pass.
+type scan struct {
+	scanner     Scanner
+	budget      *budget
+	stop        *stopper
+	tally       *billing.Tally
+	runID       uuid.UUID
+	maxAttempts int
+	shared      bool // with other runners
+}
+
+// pass is one walk over the pending invoices: from a starting place to the
+// end, and on from the beginning up to it. All claims of a run share it, so that no
+// two of them ask for the same invoice.
+type pass struct {
+	*scan
+	start  *billing.InvoiceID
+	mayCut bool
+	asks   bool // the API is asked once more about what is in doubt
+
+	mu       sync.Mutex
+	last     *billing.InvoiceID
+	wrapped  bool
+	done     bool
+	wasCut   bool
+	progress int           // deliveries begun or settled
+	nextDue  time.Duration // earliest `retry` that is not due yet; 0: none
+
+	left       billing.Left
+	earlier    billing.Earlier
+	sentAgain  []string
+	unrendered int64
+
+	elapsed time.Duration
+}
+
+// newPass begins a pass, at place if runners share the run.
+func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
+	p := &pass{scan: s}
+	if !s.shared {
+		return p, nil
+	}
+	start, err := s.scanner.Start(ctx, place)
+	if err != nil {
+		return nil, fmt.Errorf("choose where to start: %w", err)
+	}
+	p.start, p.last = start, start
+	return p, nil
+}
+
+// next returns the next candidates that are worth locking, up to size; none at
+// the end of the pass, or when the budget is spent. The caller gives back to the
+// budget what it does not use.
+func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.done && !p.stop.stopped() {
+		n := p.budget.take(size)
+		if n == 0 {
+			return nil, nil
+		}
+		var upTo *billing.InvoiceID
+		if p.wrapped {
+			upTo = p.start
+		}
+		page, err := p.scanner.Scan(ctx, p.last, upTo, n)
+		if err != nil {
+			p.budget.give(n)
+			return nil, fmt.Errorf("scan pending invoices: %w", err)
+		}
+		p.advance(page, n)
+		worth := p.sift(page)
+		p.budget.give(n - len(worth))
+		if len(worth) > 0 {
+			return worth, nil
+		}
+	}
+	return nil, nil
+}
+
+func (p *pass) advance(page []billing.Candidate, asked int) {
+	switch {
+	case len(page) == asked:
+		p.last = &page[len(page)-1].ID
+	case p.start != nil && !p.wrapped:
+		p.wrapped, p.last = true, nil
+	default:
+		p.done = true
+	}
+}
+
+// sift keeps the candidates that a claim could do something for, and counts
+// the others. Pending and state were read in one snapshot, so an invoice that
+// is pending though `sent` really is so.
+func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
+	worth := page[:0:0]
+	for _, c := range page {
+		ours := c.RunID == p.runID
+		switch c.State {
+		case billing.Sent:
+			p.earlier.Sent++
+			if len(p.sentAgain) < namedAtMost {
+				p.sentAgain = append(p.sentAgain, string(c.ID))
+			}
+		case billing.Failed:
+			if !ours {
+				p.earlier.Failed++
+			}
+		case billing.InDoubt:
+			switch {
+			case ours:
+			case p.asks:
+				worth = append(worth, c)
+			default:
+				p.earlier.InDoubt++
+			}
+		case billing.Cancelled:
+			p.earlier.Cancelled++
+		case billing.Retry:
+			switch {
+			case ours && c.RunAttempt >= p.maxAttempts:
+				p.left.Exhausted++
+			case c.DueIn > 0:
+				p.waits(c.DueIn)
+			default:
+				worth = append(worth, c)
+			}
+		default:
+			worth = append(worth, c)
+		}
+	}
+	return worth
+}
+
+// cut ends a pass that has come to where another runner is at work: to follow it
+// would be to look at all that it has in hand. Another place is better, or a
+// little later.
+func (p *pass) cut() {
+	if !p.mayCut || p.start == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.wasCut = true, true
+}
+
+// over says that no claim will find anything more.
+func (p *pass) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.done || p.stop.stopped()
+}
+
+// waits counts an invoice that is to be looked at again in d; 0: at any time.
+// The caller holds mu.
+func (p *pass) waits(d time.Duration) {
+	p.left.Waiting++
+	if d > 0 && (p.nextDue == 0 || d < p.nextDue) {
+		p.nextDue = d
+	}
+}
+
+func (p *pass) addWaiting(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits(d)
+}
+
+// addInDoubt counts those that an earlier run left in doubt, and that stay so.
+func (p *pass) addInDoubt(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.earlier.InDoubt += n
+}
+
+// addUnrendered counts an invoice of which no request can be made. Each pass meets it
+// again: the run's count is that of the pass that met most, and only what raises it
+// is news.
+func (p *pass) addUnrendered() (news bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unrendered++
+	news = p.unrendered > p.tally.Unrendered.Load()
+	if news {
+		p.tally.Unrendered.Store(p.unrendered)
+	}
+	return news
+}
+
+func (p *pass) addHeld(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left.Held += n
+}
+
+func (p *pass) addProgress(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.progress += n
+}
+
+// whole says that the pass, which has ended, went over the whole table.
+func (p *pass) whole() bool { return p.done && !p.wasCut }
+
+func (p *pass) verdict() verdict {
+	switch {
+	case p.stop.stopped():
+		return over
+	case p.progress > 0:
+		return progress
+	case p.wasCut:
+		return cut
+	case p.left.Held+p.left.Waiting == 0:
+		return over
+	}
+	return idle
+}
+
+// leaves is what the pass leaves to other runs. One that was stopped has not seen it.
+func (p *pass) leaves() billing.Left {
+	if p.stop.stopped() {
+		return billing.Left{}
+	}
+	return p.left
+}

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"billonce/internal/billing"
+)
+
+// action is what is to be done about a claimed invoice.
+type action int
+
+const (
+	toLeave  action = iota // nothing by this claim
+	toBegin                // no earlier request can have had an effect
+	toRepeat               // an earlier one may have had it, under the same key
+	toAsk                  // the API is asked whether it acted
+	toSettle               // what an earlier sender left is decided without a request
+)
+
+// reason is why an invoice is left.
+type reason int
+
+const (
+	notOurs      reason = iota // this run has no more to do with it
+	heldByOther                // its sender lives
+	notDue                     // not before dueIn
+	stillInDoubt               // an earlier run left it so
+	unrendered                 // no request can be made of it
+)
+
+// step is what is to be done about one invoice, as of a second look.
+type step struct {
+	do       action
+	why      reason           // toLeave
+	dueIn    time.Duration    // notDue
+	err      error            // unrendered
+	decision billing.Decision // toSettle
+	request  billing.Request
+	intent   billing.Intent
+	key      billing.Key
+}
+
+// planner says what to do about invoices. It is pure, as far as its renderer is.
+type planner struct {
+	renderer    Renderer
+	known       billing.Known
+	runID       uuid.UUID
+	ledgerID    uuid.UUID
+	maxAttempts int
+}
+
+// view is what the planner goes by beside the invoice itself.
+type view struct {
+	at          time.Time
+	recoverable map[billing.InvoiceID]int
+	asks        bool // what is in doubt is looked up once more
+}
+
+func (p planner) plan(inv billing.Invoice, v view) step {
+	seen := inv.Delivery
+	if seen != nil {
+		if left := p.mayTry(inv.ID, seen, v); left != nil {
+			return *left
+		}
+	}
+	request, err := p.renderer.Render(inv)
+	if err != nil && !seen.MayHaveActed() {
+		return step{why: unrendered, err: err, intent: billing.Intent{InvoiceID: inv.ID}}
+	}
+	s := p.prepared(inv, request)
+	switch {
+	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
+		s.do = toBegin
+		return s
+	case seen.State == billing.InDoubt && err != nil:
+		return step{why: stillInDoubt}
+	case seen.State == billing.InDoubt:
+		s.do = toAsk
+		return s
+	}
+	return p.recovered(s, v, err)
+}
+
+// mayTry says whether the delivery is this claim's to try, as of the second look: nil,
+// or the step that leaves it.
+func (p planner) mayTry(id billing.InvoiceID, seen *billing.Delivery, v view) *step {
+	switch seen.State {
+	case billing.Retry:
+		if seen.DueIn > 0 {
+			// Tried by another run since the scan.
+			return &step{why: notDue, dueIn: seen.DueIn}
+		}
+		if seen.RunID != p.runID || seen.RunAttempt < p.maxAttempts {
+			return nil
+		}
+	case billing.Sending:
+		// Not if somebody took it over between the scan and our lock, and lives.
+		if found, ok := v.recoverable[id]; ok && found == seen.Attempt {
+			return nil
+		}
+		return &step{why: heldByOther}
+	case billing.InDoubt:
+		// A look-up that could not be made then may be made now.
+		if v.asks && seen.DeadlinePassed {
+			return nil
+		}
+		return &step{why: stillInDoubt}
+	}
+	return &step{why: notOurs}
+}
+
+// prepared is the step's request and its intent.
+func (p planner) prepared(inv billing.Invoice, request billing.Request) step {
+	key := billing.NewKey(p.ledgerID, inv.ID)
+	request.InvoiceID, request.IdempotencyKey = inv.ID, key.Text
+	hash := sha256.Sum256(request.Body)
+	s := step{request: request, key: key, intent: billing.Intent{
+		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, BodySHA256: hash[:], Seen: inv.Delivery,
+	}}
+	if seen := inv.Delivery; seen != nil {
+		s.intent.Attempt = seen.Attempt + 1
+		if seen.RunID == p.runID {
+			s.intent.RunAttempt = seen.RunAttempt + 1
+		}
+	}
+	return s
+}
+
+// recovered plans for a delivery of which an earlier attempt may have had its effect;
+// unrendered is why no request can be made of it now.
+func (p planner) recovered(s step, v view, unrendered error) step {
+	seen := s.intent.Seen
+	s.request.Repeat, s.key = true, s.key.Used(seen.KeyAge, v.at)
+	known := p.known
+	known.KeyAge, known.AttemptsLeft = s.key.Age(v.at), true
+	known.HasLookup = known.HasLookup && unrendered == nil
+	known.BodyChanged = unrendered != nil || !slices.Equal(s.intent.BodySHA256, seen.BodySHA256)
+	known.DeadlinePassed, known.Recovered = seen.DeadlinePassed, true
+	switch decision := billing.Decide(known); {
+	case decision.Action == billing.Wait:
+		return step{why: notDue, dueIn: lingerPoll}
+	case decision.Action == billing.LookUp:
+		s.do = toAsk
+	case decision.Next == billing.Retry:
+		s.do = toRepeat
+	default:
+		if unrendered != nil {
+			decision.Reason += "; and no request can be made of it now: " + unrendered.Error()
+		}
+		s.do, s.decision = toSettle, decision
+	}
+	return s
+}
+
+// settlement settles what an earlier sender left, under that sender's guard.
+func (s step) settlement(d billing.Decision) billing.Settlement {
+	seen := s.intent.Seen
+	return billing.Settlement{
+		InvoiceID: s.intent.InvoiceID, RunID: seen.RunID, Attempt: seen.Attempt, RunAttempt: seen.RunAttempt,
+		State: d.Next, Doubtful: d.Next == billing.InDoubt, Reason: d.Reason,
+	}
+}

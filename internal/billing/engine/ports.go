@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+
+	"billonce/internal/billing"
+)
+
+// Ports are the edges that a run works through.
+type Ports struct {
+	Scanner    Scanner
+	NewClaimer func() Claimer // one for each claim that is open at the same time
+	Ledger     Ledger
+	Renderer   Renderer
+	Sender     Sender
+	LookUp     LookUp  // may be nil if HasLookup is false
+	RunLock    RunLock // nil: the run holds none
+}
+
+// Scanner reads candidates, without locks.
+type Scanner interface {
+	// Scan returns up to limit pending invoices in the order of their ids, those
+	// after `after` and up to `upTo`; nil means no bound.
+	Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error)
+	// Start returns the id to begin a shared run's pass after, so that runners
+	// don't trip over each other: the one at place, from 0 to below 1; nil: the
+	// beginning.
+	Start(ctx context.Context, place float64) (*billing.InvoiceID, error)
+}
+
+// Claimer locks invoices: the lock strategy. It is used for one claim at a time.
+type Claimer interface {
+	// Claim locks those of the candidates that it can get without waiting. Not
+	// getting one is no error. It outlives the database's restarts: nothing was
+	// begun yet.
+	Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error)
+	// Close ends the claimer's connection, and with it whatever it still holds.
+	Close(ctx context.Context) error
+}
+
+// Ledger is what the run knows and writes about deliveries.
+type Ledger interface {
+	// Look takes the second look, under the claim's locks: it returns those of the
+	// invoices that are still pending.
+	Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
+	// Commit writes what begins and what ends, and returns once all of it that can be
+	// is committed. It outlives the database's restarts, and what ends outlives
+	// cancellation. The error says why nothing was begun, or why something is
+	// NotSettled; what ended is told of all the same.
+	Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (billing.Committed, error)
+}
+
+// Renderer makes the request of an invoice: the same invoice gives the same
+// bytes.
+type Renderer interface {
+	Render(inv billing.Invoice) (billing.Request, error)
+}
+
+// Sender makes one attempt. It calls permit immediately before the first byte
+// of the request is written, on whatever goroutine that happens, again where a
+// connection proved stale before that byte, and not at all where it came to no
+// connection. It writes nothing if permit returns an error (Reply.NotAsked is
+// then set). It never makes two requests of one call, and its reply is Unknown
+// unless it is sure.
+type Sender interface {
+	Send(ctx context.Context, r billing.Request, permit func() error) billing.Reply
+}
+
+// LookUp asks the API whether it has acted on an invoice; where it does not tell,
+// the text says why.
+type LookUp interface {
+	LookUp(ctx context.Context, r billing.Request) (billing.Finding, string)
+}
+
+// RunLock is what a run as a whole holds.
+type RunLock interface {
+	// Lost is closed when the lock, as it is held now, is known to be gone.
+	Lost() <-chan struct{}
+	// Retake takes it again. It returns an error if that can't be done, or if
+	// another run that it excludes has had it since.
+	Retake(ctx context.Context) error
+}

@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"billonce/internal/billing"
+)
+
+// producer claims what a pass finds, and has it delivered.
+type producer struct {
+	newClaimer func() Claimer
+	deliverer  *deliverer
+	budget     *budget
+	tally      *billing.Tally
+	stop       *stopper
+	log        zerolog.Logger
+	terms      terms
+	shared     bool       // with other runners
+	senders    int        // all of them
+	busy       func() int // senders, or slots
+}
+
+// producing is all claims of one pass. A claim lasts as long as its slowest request:
+// where a few requests hang, other claims stand in for theirs until they come back.
+type producing struct {
+	*producer
+	pass  *pass
+	first bool // pass of its run
+	group errgroup.Group
+
+	mu   sync.Mutex
+	open int // one that found nothing more stays counted: so will every other
+}
+
+// work works through one pass, and returns when everything that was claimed is settled
+// and released.
+func (p *producer) work(ctx context.Context, pass *pass, first bool) error {
+	began := time.Now()
+	all := &producing{producer: p, pass: pass, first: first}
+	for n := range p.terms.claims {
+		all.start(ctx, n)
+	}
+	err := all.group.Wait()
+	pass.elapsed = time.Since(began)
+	return err
+}
+
+func (p *producing) start(ctx context.Context, n int) {
+	p.mu.Lock()
+	p.open++
+	p.mu.Unlock()
+	p.group.Go(func() error { return p.loop(ctx, newSizer(p.terms, n, p.shared, p.first)) })
+}
+
+// standIn starts one more, if senders are idle and there may be one more.
+func (p *producing) standIn(ctx context.Context) {
+	p.mu.Lock()
+	enough := p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
+	p.mu.Unlock()
+	if !enough && !p.pass.over() {
+		p.start(ctx, 0)
+	}
+}
+
+// surplus says that one is to end, since others stood in for it.
+func (p *producing) surplus() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open <= p.terms.claims {
+		return false
+	}
+	p.open--
+	return true
+}
+
+// loop makes one claim after the other until the pass is over.
+func (p *producing) loop(ctx context.Context, size *sizer) error {
+	claimer := p.newClaimer()
+	defer func() {
+		if err := claimer.Close(context.WithoutCancel(ctx)); err != nil {
+			p.log.Debug().Err(err).Msg("closing a claim's connection")
+		}
+	}()
+	for {
+		began := time.Now()
+		candidates, err := p.pass.next(ctx, size.next)
+		if err != nil {
+			return p.stop.unlessStopped(ctx, err)
+		}
+		if len(candidates) == 0 {
+			return nil
+		}
+		claimed, err := claimer.Claim(ctx, candidates)
+		if err != nil {
+			p.budget.give(len(candidates))
+			return p.stop.unlessStopped(ctx, fmt.Errorf("claim invoices: %w", err))
+		}
+		p.noteHeld(len(candidates), len(candidates)-len(claimed.IDs))
+
+		c := &claim{Claimed: claimed}
+		err = p.deliverer.deliver(ctx, p.pass, c, func() { p.standIn(ctx) })
+		p.budget.give(len(candidates) - c.begun)
+		if err != nil {
+			return p.stop.unlessStopped(ctx, err)
+		}
+		if p.surplus() {
+			return nil
+		}
+		size.note(c.begun, time.Since(began))
+	}
+}
+
+// noteHeld takes in how many of a claim's candidates others hold.
+func (p *producing) noteHeld(candidates, held int) {
+	p.pass.addHeld(held)
+	if 2*held > candidates {
+		p.pass.cut()
+	}
+	p.tally.Candidates.Add(int64(candidates))
+	p.tally.HeldByThem.Add(int64(held))
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"billonce/internal/billing"
+)
+
+// Run is one run. It is whole as it is made, and is done once.
+type Run struct {
+	config Config
+	tally  *billing.Tally
+
+	stop      *stopper
+	lock      *keeping
+	canary    canary
+	lingering lingering
+
+	scan     *scan
+	producer *producer
+	queue    *queue
+	sender   *sender
+	settler  *settler
+	troubles *troubles
+}
+
+// New makes a run. Its tally may be read while it goes on.
+func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
+	t := newTerms(c)
+	stop, budget, flight := newStopper(log), newBudget(c.Limit, c.Canary), &inFlight{}
+	r := &Run{
+		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log),
+		canary:    canary{budget, stop, log},
+		lingering: lingering{most: c.Linger, stop: stop, log: log},
+		queue:     newQueue(t.queueLow, flight),
+		troubles:  newTroubles(c.RunID, tally, log),
+	}
+	right := right{stop, newPace(c.Rate), r.lock}
+	r.settler = &settler{
+		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
+		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
+	}
+	r.sender = &sender{
+		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
+		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: &breaker{limit: c.Breaker, stop: stop, log: log},
+		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
+	}
+	r.scan = &scan{
+		scanner: p.Scanner, budget: budget, stop: stop, tally: tally,
+		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
+	}
+	deliverer := &deliverer{
+		ledger: p.Ledger, asker: asker{p.LookUp, c.Concurrency, r.settler}, settler: r.settler,
+		planner:  planner{renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, maxAttempts: c.MaxAttempts},
+		troubles: r.troubles, stop: stop, log: log, ahead: t.ahead,
+	}
+	r.producer = &producer{
+		newClaimer: p.NewClaimer, deliverer: deliverer, budget: budget, tally: tally, stop: stop, log: log,
+		terms: t, shared: c.Spread, senders: c.Concurrency,
+	}
+	intents := newIntents(p.Ledger, r.troubles, r.queue, t.intentLife, c.Timeout)
+	if t.holdsSlots {
+		slots := newSlots(right, c.Concurrency)
+		r.settler.slots, r.producer.busy = slots, slots.inUse
+		deliverer.intender = justAhead{intents, slots}
+	} else {
+		r.sender.right, r.producer.busy = &right, flight.count
+		deliverer.intender = atOnce{intents}
+	}
+	return r
+}
+
+// Do sends every pending invoice that it can get, and returns when a whole
+// pass over the table finds nothing more to claim, or when it is told to stop:
+// by ctx (SIGTERM: requests in flight are given Drain to end, and are settled
+// whatever happens), or by the loss of the run lock where that can't be taken
+// again.
+func (r *Run) Do(ctx context.Context) billing.Summary {
+	began := time.Now()
+	detached := context.WithoutCancel(ctx)
+	claiming, stopClaiming := context.WithCancel(detached)
+	sending, giveUp := context.WithCancel(detached)
+	defer giveUp()
+
+	finished := make(chan struct{})
+	var background, senders sync.WaitGroup
+	end := ending{r.stop, r.config.Deadline, r.config.Drain, stopClaiming, giveUp}
+	background.Go(func() { end.watch(ctx, finished) })
+	background.Go(func() { r.lock.keep(claiming) })
+	background.Go(func() { r.settler.run(detached) })
+	for range r.config.Concurrency {
+		senders.Go(func() { r.sender.loop(claiming, sending) })
+	}
+
+	left, earlier, err := r.passes(claiming)
+	if err != nil {
+		r.stop.stop(billing.StoppedByError, err)
+	}
+	r.queue.close()
+	senders.Wait()
+	r.settler.close()
+	close(finished)
+	background.Wait()
+
+	reason, cause := r.stop.cause()
+	return billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)
+}
+
+// passes goes over the table until a whole pass finds nothing more to claim
+// and nothing is worth lingering for.
+func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
+	place, cuts, whole := r.config.Place, 0, false
+	for first := true; ; first = false {
+		p, err := r.scan.newPass(ctx, place)
+		if err != nil {
+			return left, earlier, r.stop.unlessStopped(ctx, err)
+		}
+		place = rand.Float64()
+		p.asks, p.mayCut = r.config.HasLookup && !whole, cuts < cutsMost
+		if err := r.producer.work(ctx, p, first); err != nil {
+			return left, earlier, err
+		}
+		r.canary.judge()
+		if !whole {
+			earlier, whole = p.earlier, p.whole()
+			if whole || r.stop.stopped() {
+				r.troubles.earlier(earlier, p.sentAgain)
+			}
+		}
+		switch p.verdict() {
+		case over:
+			return p.leaves(), earlier, nil
+		case progress:
+			r.lingering.end()
+			cuts = 0
+		case cut:
+			cuts++
+			r.stop.wait(pollPause())
+		case idle:
+			if !r.lingering.wait(p) {
+				return p.left, earlier, nil
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"billonce/internal/billing"
+)
+
+// stopper turns the first reason to stop into a closed channel.
+type stopper struct {
+	log    zerolog.Logger
+	once   sync.Once
+	done   chan struct{}
+	reason billing.StopReason
+	err    error
+}
+
+func newStopper(log zerolog.Logger) *stopper { return &stopper{log: log, done: make(chan struct{})} }
+
+func (s *stopper) stop(reason billing.StopReason, err error) {
+	s.once.Do(func() {
+		s.reason, s.err = reason, err
+		close(s.done)
+	})
+}
+
+func (s *stopper) stopped() bool { return isClosed(s.done) }
+
+// cause is valid once the run's goroutines have ended.
+func (s *stopper) cause() (billing.StopReason, error) {
+	if !s.stopped() {
+		return "", nil
+	}
+	return s.reason, s.err
+}
+
+// unlessStopped drops an error that is only the echo of the run being stopped, which
+// has ended ctx.
+func (s *stopper) unlessStopped(ctx context.Context, err error) error {
+	if s.stopped() && ctx.Err() != nil {
+		s.log.Debug().Err(err).Msg("claiming ended by the stop")
+		return nil
+	}
+	return err
+}
+
+// wait waits for d, or for the stop.
+func (s *stopper) wait(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.done:
+	}
+}
+
+// ending is what ends a run early, and the two contexts that it ends.
+type ending struct {
+	*stopper
+	deadline     time.Duration // of the run; 0: none
+	drain        time.Duration
+	stopClaiming context.CancelFunc
+	giveUp       context.CancelFunc // of requests in flight
+}
+
+// watch returns once the run has finished. Whatever ends it early ends claiming at
+// once; sending is given up only after the drain.
+func (e ending) watch(ctx context.Context, finished <-chan struct{}) {
+	defer e.stopClaiming()
+	var deadline <-chan time.Time
+	if e.deadline > 0 {
+		t := time.NewTimer(e.deadline)
+		defer t.Stop()
+		deadline = t.C
+	}
+	select {
+	case <-finished:
+		return
+	case <-ctx.Done():
+		e.stop(billing.StoppedBySignal, context.Cause(ctx))
+	case <-deadline:
+		e.stop(billing.StoppedByDeadline, nil)
+	case <-e.done:
+	}
+	reason, _ := e.cause()
+	e.log.Warn().Str("event", "stopping").Str("stopped", string(reason)).Msg("stopping: nothing new is claimed or sent; requests in flight are awaited and settled")
+	e.stopClaiming()
+	select {
+	case <-finished:
+		return
+	case <-ctx.Done(): // at once, or later on, whatever stopped it first
+	}
+	drain := time.NewTimer(e.drain)
+	defer drain.Stop()
+	select {
+	case <-finished:
+	case <-drain.C:
+		e.log.Warn().Str("drain_timeout", e.drain.String()).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
+		e.giveUp()
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

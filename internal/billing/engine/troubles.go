@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"billonce/internal/billing"
+)
+
+const (
+	sentSample = 100 // sent invoices for each that a debug log shows
+	// namedAtMost bounds the ids that one warning names.
+	namedAtMost = 20
+)
+
+// troubles counts what became of invoices, and logs what is unusual.
+type troubles struct {
+	tally   *billing.Tally
+	runID   uuid.UUID
+	log     zerolog.Logger
+	sentLog zerolog.Logger // of what is as usual: one in many
+	retried kinds          // why attempts were not the last
+}
+
+func newTroubles(runID uuid.UUID, tally *billing.Tally, log zerolog.Logger) *troubles {
+	return &troubles{tally: tally, runID: runID, log: log, sentLog: log.Sample(&zerolog.BasicSampler{N: sentSample})}
+}
+
+// kinds are the HTTP statuses that were met; 0: no reply.
+type kinds struct {
+	mu  sync.Mutex
+	met map[int]struct{}
+}
+
+// first says whether a status is met for the first time.
+func (k *kinds) first(status int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, known := k.met[status]; known {
+		return false
+	}
+	if k.met == nil {
+		k.met = make(map[int]struct{})
+	}
+	k.met[status] = struct{}{}
+	return true
+}
+
+func (t *troubles) earlier(e billing.Earlier, sentAgain []string) {
+	if e.Failed+e.InDoubt+e.Cancelled > 0 {
+		t.log.Warn().Int("failed", e.Failed).Int("in_doubt", e.InDoubt).Int("cancelled", e.Cancelled).
+			Msg("pending invoices that earlier runs have ended are left alone; see `batch status`")
+	}
+	if e.Sent > 0 {
+		t.log.Warn().Int("already_sent", e.Sent).Strs("invoice_ids", sentAgain).
+			Msg("invoices are pending again though they were sent: not sent twice")
+	}
+}
+
+func (t *troubles) unrendered(id billing.InvoiceID, err error) {
+	t.log.Warn().Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: left pending")
+}
+
+// fenced: the fence held, another run is at it, whatever the locks say.
+func (t *troubles) fenced(id billing.InvoiceID) {
+	t.log.Warn().Str("invoice_id", string(id)).Msg("another run has this invoice's delivery: left to it")
+}
+
+// begun counts an intent that was committed.
+func (t *troubles) begun(i billing.Intent) {
+	switch seen := i.Seen; {
+	case seen == nil:
+	case seen.State == billing.Retry && seen.RunID == t.runID:
+		t.tally.Retry.Add(-1)
+	case seen.State == billing.Sending:
+		t.tally.Recovered.Add(1)
+		t.log.Info().Str("invoice_id", string(i.InvoiceID)).Int("attempt", i.Attempt).
+			Msg("recovered: its sender is gone; sending again under the same key")
+	}
+}
+
+// settled counts and reports what came of settlements.
+func (t *troubles) settled(group []billing.Settlement, came []billing.Settled) {
+	for i, s := range group {
+		if came[i] == billing.SettledFully && s.State == billing.Sent {
+			t.tally.Sent.Add(1)
+			t.sentLog.Debug().Str("invoice_id", string(s.InvoiceID)).Int("attempt", s.Attempt).Int("http_status", s.Status).Msg("sent")
+			continue
+		}
+		t.unusual(s, came[i])
+	}
+}
+
+func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
+	log := t.log.With().Str("invoice_id", string(s.InvoiceID)).Int("attempt", s.Attempt).
+		Int("http_status", s.Status).Str("reason", s.Reason).Logger()
+	switch came {
+	case billing.SettledByAnother:
+		t.tally.TakenOver.Add(1)
+		log.Warn().Str("state", string(s.State)).Msg("another run, or a person, has decided about this delivery meanwhile: its record stands")
+		return
+	case billing.NotSettled:
+		t.tally.NotSettled.Add(1)
+		log.Error().Str("state", string(s.State)).Msg("the database refuses to settle this delivery")
+		return
+	case billing.SettledInvoiceGone:
+		t.tally.InvoiceGone.Add(1)
+		log.Warn().Msg("sent, but the invoice was deleted or taken back meanwhile: only the ledger is settled")
+	case billing.SettledFully:
+	}
+	switch s.State {
+	case billing.Sent:
+		t.tally.Sent.Add(1)
+	case billing.Failed:
+		t.tally.Failed.Add(1)
+		log.Warn().Msg("failed: the API refused it")
+	case billing.InDoubt:
+		t.tally.InDoubt.Add(1)
+		log.Warn().Msg("in doubt: it is not known whether the API acted; see `batch status --in-doubt`")
+	case billing.Retry:
+		if s.RunID == t.runID { // another's, given back by a look-up, is not this run's to count down
+			t.tally.Retry.Add(1)
+		}
+		if s.Final {
+			log.Warn().Msg("not sent: BILLING_MAX_ATTEMPTS of this run are used up; the next run tries it again")
+			return
+		}
+		// The first of a kind is news: else an API that is away would be found out
+		// only once all attempts are used up.
+		if s.Reason != "" && t.retried.first(s.Status) {
+			log.Warn().Str("retry_in", s.RetryIn.String()).Msg("to be tried again; more of the kind at LOG_LEVEL=debug")
+			return
+		}
+		log.Debug().Str("retry_in", s.RetryIn.String()).Msg("to be tried again")
+	case billing.Sending:
+		log.Info().Msg("effect unknown: waiting until the request can't be on its way any more")
+	case billing.Cancelled:
+	}
+}

@@ -1,0 +1,51 @@
+package pgstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing/book"
+	"billonce/internal/pgerr"
+	"billonce/sql"
+)
+
+// DeskBook is what people's commands ask of a book: its names, in a database that has
+// it. They open no [Store].
+type DeskBook struct{ book.Book }
+
+// Names are what statements are filled with that read the ledger alone, once it and
+// the invoices' table are there. The user's SQL is not tried.
+func (b DeskBook) Names(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
+	if err := checkSchema(ctx, conn, b.Book); err != nil {
+		return sql.Names{}, err
+	}
+	keyType, err := ledgerType(ctx, conn, b.Book)
+	if err != nil {
+		return sql.Names{}, err
+	}
+	if _, err := Locate(ctx, conn, b.Book); err != nil {
+		return sql.Names{}, err
+	}
+	return sqlNames(b.Book, keyType), nil
+}
+
+// Fit holds the book against the database as a run does as it starts, with the same
+// errors.
+func (b DeskBook) Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
+	f, err := fit(ctx, conn, b.Book, request{})
+	return sqlNames(b.Book, f.place.keyType), err
+}
+
+// ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.
+func (b DeskBook) ReplyPaths() []string { return b.MarkSent.Paths }
+
+// PendingFault blames INVOICES_PENDING for the error of a statement that holds it, if
+// PostgreSQL refused the statement for good.
+func (b DeskBook) PendingFault(statement string, err error) error {
+	refused := pgerr.From(err)
+	if refused == nil || passing(err) {
+		return err
+	}
+	return pendingFragment(b.Book, statement).fault(refused)
+}

@@ -1,0 +1,65 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing/book"
+)
+
+// request is what the requests of a run need of an invoice, and of which invoices.
+type request struct {
+	row     bool     // the row as JSON
+	columns []string // columns as text
+	only    bool     // given invoices alone
+}
+
+// fitted is a book as one database has it: its ledger and its invoices are there,
+// and its statements are made, and understood by PostgreSQL.
+type fitted struct {
+	place Place
+	sql   statements
+}
+
+// fit looks at the schema and the tables, and makes the statements for them. What does
+// not fit is a *[SchemaError], [ErrNoInvoices], [ErrKeyType], [ErrNotUnique] or a
+// *[UserSQLError].
+func fit(ctx context.Context, conn *pgx.Conn, b book.Book, r request) (f fitted, err error) {
+	if err := checkSchema(ctx, conn, b); err != nil {
+		return f, err
+	}
+	if f.place, err = Locate(ctx, conn, b); err != nil {
+		return f, err
+	}
+	if err := f.place.checkLedgerType(ctx, conn); err != nil {
+		return f, err
+	}
+	n := sqlNames(b, f.place.keyType)
+	n.Row, n.Columns, n.Only = r.row, quoted(r.columns), r.only
+	if f.sql, err = newStatements(n); err != nil {
+		return f, err
+	}
+	if err := f.checkFragments(ctx, conn); err != nil {
+		return f, err
+	}
+	return f, f.checkIDs(ctx, conn)
+}
+
+// checkIDs refuses a pending invoice without an id: no page of a scan has it, so that
+// it would be passed over in silence.
+func (f fitted) checkIDs(ctx context.Context, conn *pgx.Conn) error {
+	if f.place.required {
+		return nil
+	}
+	var missing bool
+	err := conn.QueryRow(ctx, f.sql.missingID).Scan(&missing)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for pending invoices without an id: %w", err)
+	case missing:
+		return fmt.Errorf("INVOICES_ID: %w: a pending invoice has none (it is NULL); give it one, or take it out of INVOICES_PENDING", ErrNotUnique)
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+// Package config is the front door: what the environment says, decoded, with all
+// that is wrong with it at once. It knows no edge; what only an edge can judge, the
+// edge checks (billinghttp.Check, book.Parse, pgstore.CheckURL), and the command
+// joins all of it in one message.
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Config is the whole environment of the program. Each variable is described here
+// and nowhere else: `batch help environment`, .env.example and docs/reference.md are
+// made of it, in its order. A new one is a new field. The tags beside envconfig's own:
+//
+//	group   the heading that begins here
+//	needed  the commands that cannot do without it: database or billing
+//	secret  never shown, and may come from a file (its _FILE twin)
+//	unset   what leaving it unset means, where there is no default
+//	form    what the text has to be: url, address (to listen at); template: a URL that an edge checks
+//	min, max, oneof  what is allowed
+//	anycase  however it is written, it is read in lower case
+//	alias   another word for one of oneof: other=one
+//	desc    what it means; lines that begin with two spaces stay as they are
+type Config struct {
+	DatabaseURL     string `envconfig:"DATABASE_URL" group:"The database" needed:"database" secret:"true" desc:"PostgreSQL, as a URL (postgres://user:password@host:5432/database) or as words (host=… dbname=…). embedded starts a private server for trying things out."`
+	LockDatabaseURL string `envconfig:"LOCK_DATABASE_URL" secret:"true" unset:"DATABASE_URL" desc:"A direct connection for the run lock, where DATABASE_URL is a pooler in transaction mode, through which a session's lock excludes nobody."`
+
+	LockStrategy  string        `envconfig:"LOCK_STRATEGY" group:"The run" default:"advisory" oneof:"advisory row" desc:"How one invoice is kept to one runner.\n  advisory  advisory locks: a claim writes nothing, and no vacuum waits\n  row       row locks, FOR NO KEY UPDATE SKIP LOCKED: use smaller claims"`
+	RunLock       string        `envconfig:"RUN_LOCK" default:"exclusive" oneof:"exclusive shared off" desc:"How runs are kept apart.\n  exclusive  a second run ends at once, with exit code 0\n  shared     runners work side by side\n  off        no run lock; invoices are locked one by one all the same"`
+	RunName       string        `envconfig:"RUN_NAME" unset:"the name in INVOICES_TABLE" desc:"Runs of one name exclude each other."`
+	RunLockWait   time.Duration `envconfig:"RUN_LOCK_WAIT" default:"0s" min:"0s" max:"8760h" desc:"How long to wait for the run lock."`
+	RunDeadline   time.Duration `envconfig:"RUN_DEADLINE" min:"1ms" max:"8760h" unset:"none" desc:"Stop claiming invoices after this; what is in flight is finished."`
+	RunLimit      int           `envconfig:"RUN_LIMIT" min:"1" unset:"no limit" desc:"Send at most this many invoices."`
+	RunCanary     int           `envconfig:"RUN_CANARY" min:"1" unset:"all alike" desc:"Send this many invoices first, and the rest only if all of them were accepted at once; else stop with exit code 4."`
+	Linger        time.Duration `envconfig:"LINGER" default:"60s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
+	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Below BILLING_TIMEOUT it leaves invoices in doubt. Keep the pod's terminationGracePeriodSeconds above it."`
+	ClaimSize     int           `envconfig:"CLAIM_SIZE" default:"500" min:"1" max:"10000" desc:"Invoices in one claim."`
+	Concurrency   int           `envconfig:"CONCURRENCY" default:"64" min:"1" max:"10000" desc:"Requests in flight."`
+	LedgerSchema  string        `envconfig:"LEDGER_SCHEMA" default:"billonce" desc:"The schema of Billonce's own tables. Another book of invoices in the same database takes another schema."`
+	LockNamespace string        `envconfig:"LOCK_NAMESPACE" unset:"the lock key of an integer id is the id itself" desc:"Set it where another application uses the same advisory lock keys: an invoice's key is then a 64-bit hash of the namespace and its id. All runners must agree."`
+
+	InvoicesTable    string `envconfig:"INVOICES_TABLE" group:"The invoices" default:"invoices" desc:"The table or updatable view of invoices, written as in SQL: billing.\"Invoice\""`
+	InvoicesID       string `envconfig:"INVOICES_ID" default:"id" desc:"Its key column: bigint, integer, uuid or text."`
+	InvoicesPending  string `envconfig:"INVOICES_PENDING" default:"pending" desc:"SQL predicate: which invoices are to be sent."`
+	InvoicesMarkSent string `envconfig:"INVOICES_MARK_SENT" default:"pending = false, sent_at = now()" desc:"SQL assignments: what marks an invoice sent. {reply.id} stands for what the API's reply, as JSON, says at id, as text: stripe_id = {reply.id}; {reply.data.0.id} for what lies deeper, {reply.number}::integer for another type. It is null where the reply does not say it."`
+
+	BillingURL            string         `envconfig:"BILLING_URL" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
+	BillingMethod         string         `envconfig:"BILLING_METHOD" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
+	BillingToken          string         `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`
+	BillingBasicAuth      string         `envconfig:"BILLING_BASIC_AUTH" secret:"true" unset:"none" desc:"Basic authentication instead: user:password"`
+	BillingTLSCert        string         `envconfig:"BILLING_TLS_CERT" secret:"true" unset:"none" desc:"Client certificate for mutual TLS, in PEM, with BILLING_TLS_KEY."`
+	BillingTLSKey         string         `envconfig:"BILLING_TLS_KEY" secret:"true" unset:"none" desc:"Its private key, in PEM."`
+	BillingTLSCA          string         `envconfig:"BILLING_TLS_CA" secret:"true" unset:"whom the system trusts" desc:"The certificates, in PEM, of the authority that alone is trusted, for an API with a private one."`
+	BillingSigningSecret  string         `envconfig:"BILLING_SIGNING_SECRET" secret:"true" unset:"none" desc:"Sign each request with HMAC-SHA256 as Standard Webhooks has it (the headers webhook-id, webhook-timestamp and webhook-signature): whsec_ and the base64 of 24 to 64 bytes, for example \"whsec_$(openssl rand -base64 32)\""`
+	BillingHeaders        string         `envconfig:"BILLING_HEADERS" secret:"true" unset:"none" desc:"Further headers, Name: value, one a line or comma-separated. A comma within a value is written \\, and Idempotency-Key is not among them: see BILLING_IDEMPOTENT."`
+	BillingBody           string         `envconfig:"BILLING_BODY" default:"row" desc:"The request's body.\n  row   the invoice's row as JSON\n  none  no body\n  else  a Go text/template over the row, with the functions\n          json      a value as JSON: {\"to\": {{json .customer}}}\n          urlquery  a value for a form: customer={{urlquery .customer}}\n          cents     an amount in cents: {{cents .amount}}\nA form needs BILLING_HEADERS='Content-Type: application/x-www-form-urlencoded'"`
+	BillingIdempotent     bool           `envconfig:"BILLING_IDEMPOTENT" default:"false" desc:"true: the API honours the header Idempotency-Key. Only then is a request of unknown outcome sent again. Said of an API that does not, customers are billed twice."`
+	BillingIdempotencyTTL time.Duration  `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
+	BillingSuccess        *regexp.Regexp `envconfig:"BILLING_SUCCESS" unset:"any 2xx is an acceptance" desc:"Regular expression that the body of an accepted reply must match, for APIs that answer 200 with an error."`
+	BillingReplyID        string         `envconfig:"BILLING_REPLY_ID" unset:"none is kept" desc:"JSON pointer to the id that an accepted reply gives the invoice, for example /id: the ledger keeps it, and batch history shows it."`
+	BillingLookupURL      string         `envconfig:"BILLING_LOOKUP_URL" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one."`
+	BillingTimeout        time.Duration  `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
+	BillingMaxAttempts    int            `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
+	BillingRate           float64        `envconfig:"BILLING_RATE" min:"0" unset:"no limit" desc:"Requests a second, at most, for this runner. 0: no limit."`
+	BillingBreaker        int            `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused; 401 and 403 count as such."`
+
+	MetricsAddr    string `envconfig:"METRICS_ADDR" group:"Watching it" form:"address" unset:"none are served" desc:"Serve Prometheus metrics at this address, for example :9090"`
+	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" form:"url" unset:"none are pushed" desc:"Push the metrics to this Prometheus Pushgateway as the run ends, for example http://pushgateway:9091"`
+	PodName        string `envconfig:"POD_NAME" unset:"the host's name and the process's number" desc:"Whom locks, ledger and logs name as the runner. The manifests fill in this one and the next two."`
+	NodeName       string `envconfig:"NODE_NAME" unset:"none" desc:"The node that the pod is on."`
+	JobName        string `envconfig:"JOB_NAME" unset:"none" desc:"The Job that the pod belongs to."`
+	LogLevel       string `envconfig:"LOG_LEVEL" default:"info" anycase:"true" oneof:"trace debug info warn error" alias:"warning=warn" desc:"trace, debug, info, warn or error."`
+	LogFormat      string `envconfig:"LOG_FORMAT" default:"auto" anycase:"true" oneof:"auto json console" desc:"json, console, or auto: console on a terminal, else json."`
+
+	unknown []string // warnings about names that are close to one of ours
+}
+
+// Embedded is the DATABASE_URL that stands for a private server.
+const Embedded = "embedded"
+
+// withFallbacks fills in what is taken from another variable when unset.
+func (c Config) withFallbacks() Config {
+	if c.LockDatabaseURL == "" {
+		c.LockDatabaseURL = c.DatabaseURL
+	}
+	if c.RunName == "" {
+		c.RunName = c.InvoicesTable
+	}
+	return c
+}
+
+// Warnings names what is allowed and seldom meant.
+func (c Config) Warnings() []string {
+	all := c.unknown
+	if c.DrainTimeout < c.BillingTimeout {
+		all = append(all, fmt.Sprintf("DRAIN_TIMEOUT (%s) is below BILLING_TIMEOUT (%s): "+
+			"a shutdown can cut requests off whose outcome is then unknown", c.DrainTimeout, c.BillingTimeout))
+	}
+	if c.BillingIdempotent && c.BillingIdempotencyTTL <= c.BillingTimeout {
+		all = append(all, fmt.Sprintf("BILLING_IDEMPOTENCY_TTL (%s) is not above BILLING_TIMEOUT (%s): "+
+			"no request of unknown outcome can be sent again", c.BillingIdempotencyTTL, c.BillingTimeout))
+	}
+	if c.BillingURL != "" && !strings.Contains(c.BillingURL, "{") && c.BillingBody == "none" {
+		all = append(all, "BILLING_URL has no {column} and BILLING_BODY is none: no request says which invoice it is for")
+	}
+	return all
+}
+
+// Redacted is what a debug log may show: secrets are masked, and of URLs only
+// the host is left, since tokens are found in paths and queries too.
+func (c Config) Redacted() map[string]string {
+	shown := make(map[string]string)
+	for _, v := range variables() {
+		value := v.valueIn(&c)
+		text := fmt.Sprint(value.Interface())
+		switch {
+		case value.IsZero() && v.def == "":
+			text = ""
+		case v.secret:
+			text = "***"
+		case v.form == "url", v.form == "template":
+			text = redactURL(text)
+		case v.name == "BILLING_BODY" && text != "row" && text != "none":
+			text = "(template)"
+		}
+		shown[v.name] = text
+	}
+	return shown
+}
+
+func redactURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return "***"
+	}
+	return u.Scheme + "://" + u.Host + "/…"
+}
