@@ -27,18 +27,24 @@ func (a app) getenv(name string) string {
 }
 
 // applicationName is what pg_stat_activity, the ledger and other runners show:
-// the pod and its node, else the host and the process. PostgreSQL cuts it off
-// after 63 bytes: what matters most stands first.
+// the pod and its node, else the host and the process. PostgreSQL cuts it off after
+// nameMax bytes: a run that is written down under its longer name would look dead.
 func (a app) applicationName(c settings) string {
 	if c.PodName != "" {
-		return strings.TrimSuffix(fmt.Sprintf("billonce/%s@%s", c.PodName, c.NodeName), "@")
+		name := strings.TrimSuffix(fmt.Sprintf("billonce/%s@%s", c.PodName, c.NodeName), "@")
+		return name[:min(len(name), nameMax)]
 	}
 	host := a.getenv("HOSTNAME")
 	if host == "" {
 		host, _ = os.Hostname()
 	}
-	return fmt.Sprintf("billonce/%s/%d", host, os.Getpid())
+	process := fmt.Sprintf("/%d", os.Getpid()) // what tells two of one host apart is not cut
+	name := "billonce/" + host
+	return name[:min(len(name), nameMax-len(process))] + process
 }
+
+// nameMax is NAMEDATALEN less one (manual, 19.8, application_name).
+const nameMax = 63
 
 // whoami is user@host.
 func (a app) whoami() string {

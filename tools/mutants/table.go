@@ -115,6 +115,16 @@ func mutants() []mutant {
 			"internal/billing/pgstore", "TestRecoveryNeverGuesses", `1:in_doubt 2:sent 3:sent, want`,
 		},
 		{
+			"a changed URL is sent under the old key",
+			[]edit{{"internal/billing/engine/plan.go", "(seen.RequestSHA256 == nil || slices.Equal(s.intent.RequestSHA256, seen.RequestSHA256))", "true"}},
+			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest", `it does`,
+		},
+		{
+			"a look-up asks about something else than was sent",
+			[]edit{{"internal/billing/engine/plan.go", "	return seen.LookupSHA256 != nil && slices.Equal(now.LookupSHA256, seen.LookupSHA256)\n", "	return true\n"}},
+			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest", `it does`,
+		},
+		{
 			"a look-up's 404 is believed while the request may still arrive",
 			[]edit{{"internal/billing/decide.go", "	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n", "	case false:\n"}},
 			"internal/billing/pgstore", "TestLookUpDecides", `before the requests' deadline: 1:sent 2:\w+ 3:in_doubt`,

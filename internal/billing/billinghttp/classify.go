@@ -12,6 +12,10 @@ import (
 // maxRetryAfter bounds what an API can ask for: a run must not wait for a typo.
 const maxRetryAfter = 24 * time.Hour
 
+// clientClosed is nginx's word for a connection that its client closed, and other
+// proxies': what lies behind them may have the request.
+const clientClosed = 499
+
 // classify says what a status line means, whatever follows it.
 func classify(status int, repeat bool) billing.Reply {
 	reply := billing.Reply{Status: status}
@@ -27,9 +31,13 @@ func classify(status int, repeat bool) billing.Reply {
 		// The Idempotency-Key draft, "Error Scenarios": the key was used with another payload. So
 		// an earlier attempt has arrived, and its effect is not known.
 		reply.Outcome, reply.KeyReused = billing.Unknown, true
-	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly:
+	case status == http.StatusTemporaryRedirect, status == http.StatusPermanentRedirect:
+		// The request as it is belongs to another place (RFC 9110, 15.4.8 and 15.4.9). The
+		// other redirects may follow an effect: "created, see there".
+		reply.Outcome, reply.Elsewhere = billing.NotSent, true
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly, status == clientClosed:
 		// 409: an earlier request with this key is still being worked on (same
-		// draft). 408, 425: the server gave up at a point that it does not tell.
+		// draft). 408, 425, 499: a server or a proxy gave up at a point that it does not tell.
 		reply.Outcome = billing.Unknown
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		reply.Outcome, reply.Denied = billing.Refused, true

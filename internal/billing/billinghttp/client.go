@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"billonce/internal/billing/billinghttp/rules"
 )
 
@@ -60,7 +62,7 @@ func (c *Client) TLS() *tls.Config { return c.transport.TLSClientConfig.Clone() 
 
 // newTransport has no limit of connections: no more are used than there are
 // requests in flight, and waiting for one would eat into BILLING_TIMEOUT.
-func newTransport(timeout time.Duration, concurrency int, tls *tls.Config) (*http.Transport, context.CancelFunc) {
+func newTransport(timeout time.Duration, concurrency int, config *tls.Config) (*http.Transport, context.CancelFunc) {
 	// net/http lets a dial go on when its request has gone: someone else may want
 	// the connection. At the end nobody does.
 	open, hangUp := context.WithCancel(context.Background())
@@ -78,15 +80,23 @@ func newTransport(timeout time.Duration, concurrency int, tls *tls.Config) (*htt
 			if err != nil {
 				return nil, err
 			}
-			return &gatedConn{Conn: conn, forget: context.AfterFunc(open, func() { _ = conn.Close() })}, nil
+			return newGatedConn(conn, open), nil
 		},
-		TLSClientConfig:        tls,
+		TLSClientConfig:        offering(config),
 		TLSHandshakeTimeout:    bound,
-		ForceAttemptHTTP2:      true, // a DialContext of one's own turns it off
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{http2.NextProtoTLS: newStreams(concurrency).take},
 		MaxIdleConnsPerHost:    concurrency,
 		IdleConnTimeout:        idleTimeout,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxReplyHeader,
 	}, hangUp
+}
+
+// offering offers HTTP/2 and HTTP/1.1 to the server.
+func offering(config *tls.Config) *tls.Config {
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	config.NextProtos = []string{http2.NextProtoTLS, "http/1.1"}
+	return config
 }

@@ -34,6 +34,8 @@ type gate struct {
 	again   bool // net/http tried to send it a second time
 	reused  bool // the last connection had served other requests
 	refusal error
+	conn    *gatedConn // on which it began; nil: none that we know of
+	shared  bool       // by other requests: HTTP/2
 }
 
 // passage is what came of a gate.
@@ -60,10 +62,43 @@ func (g *gate) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	// HTTP/2: the connection carries other requests too, so it can't be held
-	// back. Aborting holds this one back: net/http looks at the context once
+	// back. Aborting holds this one back: http2 looks at the context once
 	// more, under the connection's write lock, before it encodes the header.
 	// From here on it counts as begun, which errs to the safe side.
-	_ = g.open()
+	if g.open() == nil {
+		g.began(conn, true)
+	}
+}
+
+// began notes where the request began.
+func (g *gate) began(conn *gatedConn, shared bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.conn, g.shared = conn, shared
+	if conn != nil {
+		conn.owed.Add(1)
+	}
+}
+
+// answered says that the reply has come, or the server's word that it did nothing.
+func (g *gate) answered() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn != nil {
+		g.conn.owed.Add(-1)
+		g.conn = nil
+	}
+}
+
+// reset drops what the kernel may still hold of a request that is given up: it must not
+// arrive later. An HTTP/2 stream has been reset by then, and others may be in flight
+// beside it.
+func (g *gate) reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn != nil && !g.shared {
+		_ = g.conn.Close()
+	}
 }
 
 // open asks for the permit. Only one caller ever gets nil.
@@ -91,6 +126,7 @@ func (g *gate) open() error {
 
 // shut takes back an opening through which nothing went.
 func (g *gate) shut() {
+	g.answered()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.begun = false
@@ -109,12 +145,37 @@ func (g *gate) seal() passage {
 type gatedConn struct {
 	net.Conn
 	gate   atomic.Pointer[gate] // nil: open; while dialling, and once the request has begun
+	owed   atomic.Int64         // requests that began on it and had no reply
 	forget func() bool          // by the client, which closes what is left at its end
+}
+
+// newGatedConn is conn, for as long as open lasts. From its first byte on its end is a
+// reset: a process that is killed leaves nothing behind that the kernel still delivers.
+func newGatedConn(conn net.Conn, open context.Context) *gatedConn {
+	setLinger(conn, 0)
+	c := &gatedConn{Conn: conn}
+	c.forget = context.AfterFunc(open, func() { _ = c.close() })
+	return c
 }
 
 func (c *gatedConn) Close() error {
 	c.forget()
+	return c.close()
+}
+
+// close says goodbye where every request has had its reply, and resets otherwise
+// (SO_LINGER, socket(7)): bytes that have not left yet are dropped.
+func (c *gatedConn) close() error {
+	if c.owed.Load() == 0 {
+		setLinger(c.Conn, -1)
+	}
 	return c.Conn.Close()
+}
+
+func setLinger(conn net.Conn, seconds int) {
+	if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = tcp.SetLinger(seconds) // it fails only on a connection that has gone
+	}
 }
 
 func (c *gatedConn) Write(p []byte) (int, error) {
@@ -125,6 +186,7 @@ func (c *gatedConn) Write(p []byte) (int, error) {
 	if err := g.open(); err != nil {
 		return 0, err
 	}
+	g.began(c, false)
 	failpoint.Hit("before_write")
 	n, err := c.Conn.Write(p)
 	failpoint.Fail("after_write", &err)

@@ -199,8 +199,7 @@ func serveTLS(t testing.TB, http2 bool, h http.HandlerFunc) (*httptest.Server, f
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s, func(c *Client) {
-		c.transport.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-		c.transport.TLSClientConfig.NextProtos = nil
+		c.transport.TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	}
 }
 

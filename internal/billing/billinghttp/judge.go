@@ -54,7 +54,7 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 	if !read {
 		seen.Body = skim(resp.Body, cancel, skimMax)
 	}
-	reply.Reason = statusText(resp)
+	reply.Reason = c.statusText(resp)
 	if ruling.Reason != "" {
 		reply.Reason += ", BILLING_OUTCOMES: " + ruling.Reason
 	}
@@ -116,15 +116,15 @@ func skim(body io.ReadCloser, cancel context.CancelFunc, keep int64) []byte {
 	return kept
 }
 
-func statusText(resp *http.Response) string {
+func (c *Client) statusText(resp *http.Response) string {
 	text := fmt.Sprintf("HTTP %d", resp.StatusCode)
 	if name := http.StatusText(resp.StatusCode); name != "" {
 		text += " " + name
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		text += ", not followed"
-		if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
-			text += " to " + printable(u.Scheme+"://"+u.Host)
+		if u, err := resp.Location(); err == nil {
+			text += " to " + c.redactor.clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
 		}
 	}
 	return text

@@ -42,7 +42,7 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding
 		seen.Body = skim(resp.Body, cancel, skimMax)
 	}
 	ruling := c.findings.Judge(ctx, seen)
-	reason := "the look-up says " + statusText(resp)
+	reason := "the look-up says " + c.statusText(resp)
 	if ruling.Reason != "" {
 		reason += ", BILLING_LOOKUP_OUTCOMES: " + ruling.Reason
 	}

@@ -25,10 +25,18 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 						c.write(ok)
 						continue
 					}
-					c.write(fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: /v1/elsewhere\r\nContent-Length: 0\r\n\r\n", status))
+					c.write(fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: /v1/elsewhere?token=secret\r\nContent-Length: 0\r\n\r\n", status))
 				}
 			})
-			wantOutcome(t, send(t, newClient(t, s.url, nil)), billing.Unknown, "not followed")
+			outcome := billing.Unknown
+			if status == 307 || status == 308 {
+				outcome = billing.NotSent
+			}
+			reply := send(t, newClient(t, s.url, nil))
+			wantOutcome(t, reply, outcome, "not followed to "+s.url+"/v1/elsewhere")
+			if strings.Contains(reply.Reason, "?") {
+				t.Errorf("the reason holds a query: %s", reply.Reason)
+			}
 			if s.requests.Load() != 1 {
 				t.Errorf("%d requests", s.requests.Load())
 			}

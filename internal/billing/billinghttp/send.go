@@ -16,8 +16,9 @@ import (
 	"billonce/internal/billing"
 )
 
-// staleTries bounds how many connections that turn out to be closed one call
-// goes through. Nothing has left on any of them.
+// staleTries bounds how many connections one call goes through that turn out to be
+// closed, of which nothing has left on any, or whose server says that it did not process
+// the request (HTTP/2).
 const staleTries = 3
 
 var errTimeout = errors.New("BILLING_TIMEOUT is over")
@@ -34,8 +35,8 @@ func (c *Client) Send(ctx context.Context, m billing.Request, permit func() erro
 	}
 }
 
-// attempt says too whether it failed only for a kept connection that the
-// server had closed, before anything was written to it.
+// attempt says too whether it failed only for its connection: a kept one that the server
+// had closed before anything was written to it, or one that takes no more requests.
 func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billing.Request, permit func() error) (_ billing.Reply, stale bool) {
 	g := &gate{permit: permit, abort: cancel}
 	req, err := c.request(g.trace(ctx), m)
@@ -45,10 +46,17 @@ func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billi
 	// Not through http.Client: it adds redirects, cookies and the URL in its
 	// errors, of which none is wanted here.
 	resp, err := c.transport.RoundTrip(req)
-	if resp != nil {
+	p := g.seal()
+	switch {
+	case resp != nil:
 		defer resp.Body.Close()
+		g.answered()
+	case notProcessed(err):
+		g.answered()
+	default:
+		g.reset()
 	}
-	switch p := g.seal(); {
+	switch {
 	case p.refusal != nil:
 		return billing.Reply{Outcome: billing.NotSent, NotAsked: true, Reason: p.refusal.Error()}, false
 	case !p.begun:
@@ -61,6 +69,8 @@ func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billi
 		// The first error is net/http's secret: it went on to another connection,
 		// where the gate stopped it.
 		return billing.Reply{Outcome: billing.Unknown, Reason: "the request had begun, then the connection broke"}, false
+	case notProcessed(err):
+		return billing.Reply{Outcome: billing.NotSent, Reason: "the server did not process it: " + c.explain(ctx, err)}, true
 	case err != nil:
 		return billing.Reply{Outcome: billing.Unknown, Reason: "the request had begun, then no reply: " + c.explain(ctx, err)}, false
 	}

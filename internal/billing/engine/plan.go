@@ -163,12 +163,11 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 	return s
 }
 
-// repeats says whether the step's request is the one that was sent.
+// repeats says whether the step's request is the one that was sent. Of an older
+// program's attempt only the body is known, also where an earlier attempt left more.
 func (s step) repeats(seen *billing.Delivery) bool {
-	if seen.RequestSHA256 == nil { // an older program's
-		return slices.Equal(s.intent.BodySHA256, seen.BodySHA256)
-	}
-	return slices.Equal(s.intent.RequestSHA256, seen.RequestSHA256)
+	return slices.Equal(s.intent.BodySHA256, seen.BodySHA256) &&
+		(seen.RequestSHA256 == nil || slices.Equal(s.intent.RequestSHA256, seen.RequestSHA256))
 }
 
 // asksAboutIt says whether a look-up that is made now asks about what was sent.
