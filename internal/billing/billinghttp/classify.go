@@ -39,8 +39,9 @@ func classify(status int, repeat bool) billing.Reply {
 		// 409: an earlier request with this key is still being worked on (same
 		// draft). 408, 425, 499: a server or a proxy gave up at a point that it does not tell.
 		reply.Outcome = billing.Unknown
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		reply.Outcome, reply.Denied = billing.Refused, true
+	case status == http.StatusUnauthorized:
+		// It is us whom it refuses, whatever the invoice (RFC 9110, 15.5.2).
+		reply.Outcome, reply.Denied = billing.NotSent, true
 	case status >= 400 && status <= 499:
 		reply.Outcome = billing.Refused
 	default:

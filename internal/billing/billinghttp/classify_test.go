@@ -15,7 +15,7 @@ import (
 func TestClassify(t *testing.T) {
 	special := map[int]billing.Outcome{
 		407: billing.NotSent, 408: billing.Unknown, 409: billing.Unknown, 425: billing.Unknown, 429: billing.NotSent,
-		307: billing.NotSent, 308: billing.NotSent, 499: billing.Unknown,
+		401: billing.NotSent, 307: billing.NotSent, 308: billing.NotSent, 499: billing.Unknown,
 	}
 	for status := -1; status < 1200; status++ {
 		for _, repeat := range []bool{false, true} {
@@ -35,7 +35,7 @@ func TestClassify(t *testing.T) {
 			}
 			got := classify(status, repeat)
 			if got.Outcome != want || got.Status != status || got.Throttled != (status == 429) || got.KeyReused != reused ||
-				got.Denied != (status == 401 || status == 403) || got.Elsewhere != (status == 307 || status == 308) {
+				got.Denied != (status == 401) || got.Elsewhere != (status == 307 || status == 308) {
 				t.Errorf("%d, repeat %v: %+v, want %s", status, repeat, got, want)
 			}
 		}

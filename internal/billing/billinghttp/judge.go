@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,10 @@ const (
 // judge makes the outcome of a reply: by the user's rules, else by its status.
 func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *http.Response, m billing.Request) billing.Reply {
 	builtIn := classify(resp.StatusCode, m.Repeat)
+	if builtIn.Denied && slices.ContainsFunc(m.Headers, func(h billing.Header) bool { return h.Secret }) {
+		// The credential is the invoice's own: the other ones' may be good.
+		builtIn.Outcome, builtIn.Denied = billing.Refused, false
+	}
 	redactor := c.redactor.with(m.Headers)
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
 	read := c.outcomes.NeedsBody(resp.StatusCode)

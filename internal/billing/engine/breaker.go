@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/http"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -8,41 +9,90 @@ import (
 	"billonce/internal/billing"
 )
 
-// breaker counts consecutive outcomes that say nothing good about the API.
+// breaker opens on as many replies as its limit that say that it is not the invoice
+// which is wrong. It judges by new invoices alone: what earlier runs left for another
+// attempt never keeps the rest from being sent.
 type breaker struct {
 	limit int
 	stop  *stopper
 	log   zerolog.Logger
 
-	mu    sync.Mutex
-	count int
-	open  bool
+	mu        sync.Mutex
+	faults    int         // consecutive outcomes that are neither accepted nor refused
+	misplaced int         // refusals by where we ask and as whom, nothing accepted in between
+	refusals  map[int]int // by status; nil: something was accepted in this run
+	open      bool
 }
 
-// note returns true when the breaker opens, once.
-func (b *breaker) note(reply billing.Reply) bool {
+func newBreaker(limit int, stop *stopper, log zerolog.Logger) *breaker {
+	return &breaker{limit: limit, stop: stop, log: log, refusals: map[int]int{}}
+}
+
+// note returns why the breaker opens, once; empty: it does not.
+func (b *breaker) note(reply billing.Reply, untried bool) (why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if reply.Outcome == billing.Accepted || reply.Outcome == billing.Refused && !reply.Denied {
-		b.count = 0
-		return false
+	if reply.Outcome == billing.Accepted {
+		b.faults, b.misplaced, b.refusals = 0, 0, nil
+		return ""
 	}
-	b.count++
-	if b.open || b.count < b.limit {
-		return false
+	if !untried || b.open {
+		return ""
 	}
-	b.open = true
-	return true
+	if reply.Outcome == billing.Refused {
+		why = b.refused(reply.Status)
+	} else {
+		why = b.failed(reply)
+	}
+	b.open = why != ""
+	return why
+}
+
+func (b *breaker) failed(reply billing.Reply) string {
+	b.faults++
+	switch {
+	case b.faults < b.limit:
+		return ""
+	case reply.Denied:
+		return "the billing API rejects our credentials (401). Fix them and run again"
+	}
+	return "too many consecutive requests were neither accepted nor refused. Look at the billing API, then run again"
+}
+
+func (b *breaker) refused(status int) string {
+	b.faults = 0
+	if isMisplaced(status) {
+		b.misplaced++
+		if b.misplaced >= b.limit {
+			return "the billing API refuses every request the same way. Look at BILLING_URL, BILLING_METHOD and our rights there, then `batch resolve --all-failed --retry --reason …`, and run again"
+		}
+	}
+	if b.refusals == nil {
+		return ""
+	}
+	b.refusals[status]++
+	if b.refusals[status] < b.limit {
+		return ""
+	}
+	return "the billing API has accepted nothing, and refuses every request with one status. Look at the reason, then `batch resolve --all-failed --retry --reason …`, and run again"
+}
+
+// isMisplaced says that a status is about the path, the method or our rights rather
+// than about one invoice.
+func isMisplaced(status int) bool {
+	switch status {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
+		http.StatusGone, http.StatusUnsupportedMediaType:
+		return true
+	}
+	return false
 }
 
 // heed stops the run when the breaker opens.
-func (b *breaker) heed(reply billing.Reply) {
-	if !b.note(reply) {
+func (b *breaker) heed(reply billing.Reply, untried bool) {
+	why := b.note(reply, untried)
+	if why == "" {
 		return
-	}
-	why := "too many consecutive requests were neither accepted nor refused; look at the billing API, then run again"
-	if reply.Denied {
-		why = "the billing API does not let us in; look at its credentials, then `batch resolve --all-failed --retry --reason …`, and run again"
 	}
 	b.log.Error().Int("breaker", b.limit).Str("last", reply.Reason).Msg("stopping: " + why)
 	b.stop.stop(billing.StoppedByBreaker, nil)

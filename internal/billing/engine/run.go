@@ -47,7 +47,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	}
 	r.sender = &sender{
 		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
-		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: &breaker{limit: c.Breaker, stop: stop, log: log},
+		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{

@@ -124,22 +124,25 @@ func TestIntentsKeepPaceWithTheRate(t *testing.T) {
 	}
 }
 
-// An API that does not let us in refuses every invoice: the run stops before all of
-// them are `failed`. One that looks at each and refuses it goes on being asked.
-func TestBreakerCountsDenials(t *testing.T) {
+// An API that refuses us refuses every invoice: the run stops before all of them are
+// `failed`. One that has accepted something looks at each, and goes on being asked.
+func TestBreakerCountsUniformRefusals(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		denied  bool
+		first   billing.Outcome
 		stopped billing.StopReason
-	}{"denied": {true, billing.StoppedByBreaker}, "refused": {false, ""}} {
+	}{"all refused": {billing.Refused, billing.StoppedByBreaker}, "one accepted": {billing.Accepted, ""}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 1000)
-			a := api{reply: func(billing.Request, int) billing.Reply {
-				return billing.Reply{Outcome: billing.Refused, Denied: c.denied}
+			a := api{reply: func(m billing.Request, _ int) billing.Reply {
+				if m.InvoiceID == "1" {
+					return billing.Reply{Outcome: c.first, Status: 422}
+				}
+				return billing.Reply{Outcome: billing.Refused, Status: 422}
 			}}
-			s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Breaker = 5 }).Run(t.Context(), nil)
-			if s.Stopped != c.stopped || (s.Failed < 1000) != c.denied {
+			s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Breaker, c.Concurrency = 5, 1 }).Run(t.Context(), nil)
+			if s.Stopped != c.stopped || (s.Failed < 900) != (c.stopped != "") {
 				t.Errorf("%+v", s)
 			}
 		})
