@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"net/http"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -78,11 +77,10 @@ func (b *breaker) refused(status int) string {
 }
 
 // isMisplaced says that a status is about the path, the method or our rights rather
-// than about one invoice.
+// than about one invoice (RFC 9110, 15.5).
 func isMisplaced(status int) bool {
 	switch status {
-	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
-		http.StatusGone, http.StatusUnsupportedMediaType:
+	case 403, 404, 405, 406, 410, 415:
 		return true
 	}
 	return false
