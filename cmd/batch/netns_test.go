@@ -108,12 +108,16 @@ func (a *away) book(invoices int, c billingfake.Config) (b *book, api string) {
 	return b, s.URL
 }
 
+// sendTo is the API as both machines call it: at another URL a repeat would be another
+// request.
+func sendTo(api string) string { return "BILLING_URL=" + api + "/v1/invoices/{id}/send" }
+
 // start starts a run on the other machine.
 func (a *away) start(b *book, api string, env ...string) *proc {
 	a.t.Helper()
 	return b.startBy([]string{"ip", "netns", "exec", a.name}, append([]string{
 		"DATABASE_URL=" + strings.Replace(b.url, "127.0.0.1", a.database, 1),
-		"BILLING_URL=" + api + "/v1/invoices/{id}/send", "BILLING_HEADERS=X-From: away",
+		sendTo(api), "BILLING_HEADERS=X-From: away",
 	}, env...)...)
 }
 
@@ -160,7 +164,7 @@ func TestHalfOpenRunnerStopsBeforeItsLocksAreFreed(t *testing.T) {
 	lost := a.start(b, api, "RUN_LOCK=shared", "BILLING_TIMEOUT=10s", "CONCURRENCY=64", "BILLING_RATE=5")
 	<-seen.enough
 	a.cut()
-	b.start("RUN_LOCK=shared", "BILLING_TIMEOUT=10s", "CONCURRENCY=200", "LINGER=90s").wantExit(0)
+	b.start(sendTo(api), "RUN_LOCK=shared", "BILLING_TIMEOUT=10s", "CONCURRENCY=200", "LINGER=90s").wantExit(0)
 	b.wantStates(fmt.Sprintf("sent/false=%d", invoices))
 	wantOneEffectEach(t, b, invoices)
 	seen.mu.Lock()
@@ -200,7 +204,7 @@ func TestRunLockOfAPodThatVanished(t *testing.T) {
 	a.cut()
 	vanished.kill()
 	began := time.Now()
-	p := b.start("BILLING_TIMEOUT=10s", "CONCURRENCY=200", "RUN_LOCK_WAIT=100s", "LINGER=90s")
+	p := b.start(sendTo(api), "BILLING_TIMEOUT=10s", "CONCURRENCY=200", "RUN_LOCK_WAIT=100s", "LINGER=90s")
 	p.wantExit(0)
 	t.Logf("the next run had the lock and ended within %s", time.Since(began).Round(time.Second))
 	b.wantStates(fmt.Sprintf("sent/false=%d", invoices))

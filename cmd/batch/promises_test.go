@@ -172,8 +172,8 @@ func TestP4WithoutKeysDoubtIsSmall(t *testing.T) {
 				t.Errorf("invoice %d: %d requests, want 1", n, r.Requests)
 			}
 		}
-		// What is in doubt stays so: the next run leaves it alone.
-		b.start(strategy).wantExit(0)
+		// What is in doubt stays so: the next run leaves it alone, and says so.
+		b.start(strategy).wantExit(3)
 	})
 }
 

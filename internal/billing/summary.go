@@ -84,7 +84,7 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.Failed+s.InDoubt+s.Unrendered > 0:
+	case s.Failed+s.InDoubt+s.Unrendered > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
 		return ExitPerson
 	}
 	return ExitDone

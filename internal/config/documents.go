@@ -46,7 +46,7 @@ func exitCodes() []exitCode {
 		{billing.ExitDone, "nothing is left to do, or RUN_LIMIT is reached, or another run holds the run lock"},
 		{billing.ExitError, "unexpected error"},
 		{billing.ExitUsage, "usage or configuration; nothing was touched"},
-		{billing.ExitPerson, "finished, and a person is needed: this run left failed or in_doubt deliveries"},
+		{billing.ExitPerson, "finished, and a person is needed: something is in_doubt, failed and still pending, pending again though sent, or can't be built, whichever run left it"},
 		{billing.ExitStopped, "stopped early (signal, deadline, breaker, lock lost, canary), or what is left is locked by others or not yet due; the next run goes on"},
 		{billing.ExitRefused, "refused: the environment is not safe"},
 	}

@@ -202,14 +202,14 @@ func TestLaterRunsReconcileWhatIsInDoubt(t *testing.T) {
 		update billonce.deliveries set deadline_at = now() + interval '1 h' where invoice_id = 4`)
 	a := api{finding: map[billing.InvoiceID]billing.Finding{"1": billing.Acted, "2": billing.Absent, "4": billing.Acted}}
 	s := newRunner(t, cfg, &a, "advisory", nil).Run(t.Context(), nil)
-	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt 3:in_doubt 4:in_doubt"; got != want || s.EarlierInDoubt != 4 || s.ExitCode() != billing.ExitDone {
+	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt 3:in_doubt 4:in_doubt"; got != want || s.EarlierInDoubt != 4 || s.ExitCode() != billing.ExitPerson {
 		t.Errorf("without a look-up: %s, %+v", got, s)
 	}
 	s = newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.HasLookup = true }).Run(t.Context(), nil)
 	if got, want := ledger(t, cfg), "1:sent 2:sent 3:in_doubt 4:in_doubt"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if s.Sent != 2 || s.InDoubt != 0 || s.EarlierInDoubt != 2 || s.ExitCode() != billing.ExitDone || len(a.requests) != 1 || a.requests["2"] != 1 {
+	if s.Sent != 2 || s.InDoubt != 0 || s.EarlierInDoubt != 2 || s.ExitCode() != billing.ExitPerson || len(a.requests) != 1 || a.requests["2"] != 1 {
 		t.Errorf("%+v, requests %v", s, a.requests)
 	}
 	if n := query[int64](t, cfg, "select count(*) from billonce.deliveries where error = 'as seen then'"); n != 2 {
@@ -246,7 +246,7 @@ func TestPendingAgainIsNotSentTwice(t *testing.T) {
 	newRunner(t, cfg, &a, "advisory", nil).Run(t.Context(), nil)
 	execute(t, cfg, "update invoices set pending = true where id <= 2")
 	s := newRunner(t, cfg, &a, "row", nil).Run(t.Context(), nil)
-	if s.AlreadySent != 2 || s.Requests != 0 || s.ExitCode() != 0 {
+	if s.AlreadySent != 2 || s.Requests != 0 || s.ExitCode() != billing.ExitPerson { // P11: a person is told until one has decided
 		t.Errorf("%+v, exit %d", s, s.ExitCode())
 	}
 }
@@ -279,7 +279,7 @@ func TestCanarysPassIsNotTheWholeTable(t *testing.T) {
 			if got, want := ledger(t, cfg), "1:sent 2:sent 3:sent 4:sent 5:sent 6:sent 7:in_doubt 8:sent"; got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
-			if s.EarlierInDoubt != 1 || s.AlreadySent != 1 || s.Requests != 5 || s.ExitCode() != billing.ExitDone {
+			if s.EarlierInDoubt != 1 || s.AlreadySent != 1 || s.Requests != 5 || s.ExitCode() != billing.ExitPerson {
 				t.Errorf("%+v, exit %d", s, s.ExitCode())
 			}
 		})
