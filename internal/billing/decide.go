@@ -94,7 +94,7 @@ func doubt(k Known) string {
 	case k.KeyReused:
 		return "the API holds another request under the same idempotency key"
 	case k.RequestChanged:
-		return "the invoice has changed since its first attempt"
+		return "a repeat would be another request: the invoice or a setting has changed since the first attempt"
 	case !KeyAlive(k.KeyAge, k.KeyTTL):
 		return "the API may have acted, and may have forgotten the idempotency key since"
 	}

@@ -45,7 +45,7 @@ func TestDecide(t *testing.T) {
 		{
 			"unknown, idempotent, body changed",
 			Known{Idempotent: true, KeyTTL: testTTL, RequestChanged: true},
-			Decision{Next: InDoubt, Reason: "the invoice has changed since its first attempt"},
+			Decision{Next: InDoubt, Reason: "a repeat would be another request: the invoice or a setting has changed since the first attempt"},
 		},
 		{
 			"422 on a used key",

@@ -132,7 +132,7 @@ func asFinding(err error) Finding {
 	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: grantRemedy}
 	}
-	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Put the error right and look again"}
+	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Fix the error and run `batch doctor` again"}
 }
 
 func (e *exam) connect(ctx context.Context) error {
