@@ -87,7 +87,7 @@ func connectPair(ctx context.Context, cfg *pgx.ConnConfig) (a, b *pgx.Conn, err 
 	if err := both.Wait(); err != nil {
 		closeProven(a)
 		closeProven(b)
-		return nil, nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, nil, fmt.Errorf("connect to the database: %w", pgstore.RefuseTooFew(err))
 	}
 	return a, b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -75,7 +76,7 @@ func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, err
 	defer view.close()
 	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
-	code, err := e.execute(ctx)
+	code, err := bounded(ctx, c.DrainTimeout, e.execute)
 	if err != nil {
 		err = lastError(view, e.log, code, err)
 	}
@@ -138,6 +139,7 @@ func (e *execution) openStore(ctx context.Context) error {
 	go func() { proof <- prove(ctx, c, e.db) }()
 	var err error
 	e.store, err = pgstore.Open(ctx, cfg)
+	err = pgstore.RefuseTooFew(err)
 	if perr := <-proof; perr != nil { // it says more
 		if err == nil {
 			e.closeStore(ctx)
@@ -187,8 +189,12 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
-	e.pushMetrics(ctx, e.log, e.config, m)
-	traced.End(ctx, code, summary)
+	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
+	defer cancel()
+	var tellers sync.WaitGroup
+	tellers.Go(func() { e.pushMetrics(telling, e.log, e.config, m) })
+	tellers.Go(func() { traced.End(telling, code, summary) })
+	tellers.Wait()
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
@@ -203,6 +209,9 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
+	if err := e.store.ConnectAll(ctx); err != nil {
+		return s, nil, err
+	}
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
 		Application: e.applicationName(e.config), Version: version(),

@@ -72,7 +72,7 @@ const holdersQuery = `select l.pid, coalesce(a.application_name, ''), coalesce(h
 // a dedicated lock connection, "since" is when it was made: the lock is what it
 // was made for.
 func Holders(ctx context.Context, conn *pgx.Conn, key RunKey) ([]Holder, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+	ctx, cancel := context.WithTimeoutCause(Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer on a lock connection within %s", statementTimeout))
 	defer cancel()
 	rows, err := conn.Query(ctx, holdersQuery, int64(uint32(key.Class)), int64(uint32(key.Object)))
@@ -99,7 +99,7 @@ const objectHoldersQuery = `select (l.classid::bigint << 32) | l.objid::bigint, 
 // database, whoever took them. There are never more than the server's lock
 // table has room for.
 func ObjectHolders(ctx context.Context, conn *pgx.Conn) (map[Key]Holder, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+	ctx, cancel := context.WithTimeoutCause(Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer within %s", statementTimeout))
 	defer cancel()
 	rows, err := conn.Query(ctx, objectHoldersQuery)

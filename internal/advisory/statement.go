@@ -25,7 +25,7 @@ const (
 // poolers that move prepared statements, and leaves a portal open inside a
 // transaction, see TryLockAll.
 func simple(ctx context.Context, conn *pgx.Conn, sql string) ([][][]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+	ctx, cancel := context.WithTimeoutCause(Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer on a lock connection within %s", statementTimeout))
 	defer cancel()
 	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
@@ -69,7 +69,7 @@ func askBool(ctx context.Context, conn *pgx.Conn, sql string) (bool, error) {
 // closed already, its farewell under way in the background: there is no waiting
 // for a server that may be out of reach.
 func closeConn(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	ctx, cancel := context.WithTimeout(Detach(ctx), closeTimeout)
 	defer cancel()
 	return conn.Close(ctx)
 }

@@ -35,7 +35,8 @@ type producing struct {
 	group errgroup.Group
 
 	mu   sync.Mutex
-	open int // one that found nothing more stays counted: so will every other
+	open int  // one that found nothing more stays counted: so will every other
+	full bool // there is no room for one more
 }
 
 // work works through one pass, and returns when everything that was claimed is settled
@@ -44,27 +45,27 @@ func (p *producer) work(ctx context.Context, pass *pass, first bool) error {
 	began := time.Now()
 	all := &producing{producer: p, pass: pass, first: first}
 	for n := range p.terms.claims {
-		all.start(ctx, n)
+		all.start(ctx, n, false)
 	}
 	err := all.group.Wait()
 	pass.elapsed = time.Since(began)
 	return err
 }
 
-func (p *producing) start(ctx context.Context, n int) {
+func (p *producing) start(ctx context.Context, n int, standsIn bool) {
 	p.mu.Lock()
 	p.open++
 	p.mu.Unlock()
-	p.group.Go(func() error { return p.loop(ctx, newSizer(p.terms, n, p.shared, p.first)) })
+	p.group.Go(func() error { return p.loop(ctx, newSizer(p.terms, n, p.shared, p.first), standsIn) })
 }
 
 // standIn starts one more, if senders are idle and there may be one more.
 func (p *producing) standIn(ctx context.Context) {
 	p.mu.Lock()
-	enough := p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
+	enough := p.full || p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
 	p.mu.Unlock()
 	if !enough && !p.pass.over() {
-		p.start(ctx, 0)
+		p.start(ctx, 0, true)
 	}
 }
 
@@ -79,8 +80,18 @@ func (p *producing) surplus() bool {
 	return true
 }
 
+// noRoom gives up standing in: the run goes on without.
+func (p *producing) noRoom(candidates int, err error) {
+	p.log.Debug().Err(err).Msg("no claim stands in for those that slow requests keep open")
+	p.pass.addHeld(candidates) // a later pass looks
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open--
+	p.full = true
+}
+
 // loop makes one claim after the other until the pass is over.
-func (p *producing) loop(ctx context.Context, size *sizer) error {
+func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error {
 	claimer := p.newClaimer()
 	defer func() {
 		if err := claimer.Close(context.WithoutCancel(ctx)); err != nil {
@@ -99,6 +110,10 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 		claimed, err := claimer.Claim(ctx, candidates)
 		if err != nil {
 			p.budget.give(len(candidates))
+			if standsIn {
+				p.noRoom(len(candidates), err)
+				return nil
+			}
 			return p.stop.unlessStopped(ctx, fmt.Errorf("claim invoices: %w", err))
 		}
 		p.noteHeld(len(candidates), len(candidates)-len(claimed.IDs))

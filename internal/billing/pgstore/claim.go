@@ -24,15 +24,16 @@ type Claimer struct {
 	lock  locking
 	conn  *pgx.Conn
 	watch *advisory.Watch
+	extra bool // the run can do without it
 }
 
 // begin opens a claim's transaction: READ COMMITTED asked for explicitly, since
 // under another default even the second look would be stale (manual, 13.2.1).
 func (c *Claimer) begin(ctx context.Context) error {
 	if c.conn == nil || c.conn.IsClosed() {
-		conn, err := pgx.ConnectConfig(ctx, c.store.cfg.Conn)
+		conn, err := c.store.connectForClaims(ctx)
 		if err != nil {
-			return fmt.Errorf("connect: %w", err)
+			return err
 		}
 		c.conn = conn
 	}
@@ -76,10 +77,16 @@ func (c *Claimer) drop(ctx context.Context) {
 	c.conn = nil
 }
 
-// Close ends the connection, and with it whatever it still holds.
+// Close ends whatever it still holds, and gives its connection back.
 func (c *Claimer) Close(ctx context.Context) error {
 	err := c.end(ctx)
-	c.drop(ctx)
+	if c.conn != nil {
+		c.store.giveSpare(ctx, c.conn)
+		c.conn = nil
+	}
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	c.store.claimers--
 	return err
 }
 
@@ -104,7 +111,7 @@ func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool
 // detach frees a lock connection's statement from the caller's cancellation,
 // which would close the connection and free its locks.
 func detach(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithoutCancel(ctx), claimTimeout,
+	return context.WithTimeoutCause(advisory.Detach(ctx), claimTimeout,
 		fmt.Errorf("no answer on a claim's connection within %s", claimTimeout))
 }
 
@@ -138,13 +145,21 @@ type locking func(ctx context.Context, candidates []billing.Candidate) (*billing
 func (c *Claimer) Claim(ctx context.Context, candidates []billing.Candidate) (claim *billing.Claimed, err error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	err = persist(ctx, func() error {
+	err = persistIf(ctx, c.mayPass, func() error {
 		claim, err = c.claimOnce(ctx, candidates)
 		return err
 	}, func(err error, try int) {
 		c.store.cfg.Log.Warn().Err(err).Int("try", try).Msg("claiming again")
 	})
 	return claim, err
+}
+
+// mayPass: one that the run can do without does not wait for room.
+func (c *Claimer) mayPass(err error) bool {
+	if _, full := limitOf(err); full && c.extra {
+		return false
+	}
+	return passing(err)
 }
 
 // claimOnce locks inside a new transaction and puts the watch on it.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 )
 
@@ -47,7 +48,7 @@ func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Sum
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), finishPatience,
+	ctx, cancel := context.WithTimeoutCause(advisory.Detach(ctx), finishPatience,
 		fmt.Errorf("the database was away for %s", finishPatience))
 	defer cancel()
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {

@@ -9,17 +9,18 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
 )
 
 // commitEnds settles on a connection of its own. The money has
 // moved: it is tried again, over restarts of the database, until it is written
-// or the process is killed. What the database refuses for good (a user's
+// or the process must end. What the database refuses for good (a user's
 // trigger, a constraint) is told apart from the rest of its group by halving.
 func (s *Store) commitEnds(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
 	came := make([]billing.Settled, len(group))
-	err := s.settleAll(context.WithoutCancel(ctx), group, came)
+	err := s.settleAll(advisory.Detach(ctx), group, came)
 	s.warnUnanswered(group, came)
 	return came, err
 }
@@ -40,6 +41,11 @@ func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came 
 			Msg("settling again: requests were answered, and must be written down")
 	})
 	switch {
+	case err != nil && ctx.Err() != nil:
+		for i := range came {
+			came[i] = billing.NotSettled
+		}
+		return fmt.Errorf("settle %d invoices: %w", len(group), err)
 	case refused != nil:
 		half := len(group) / 2
 		return errors.Join(
