@@ -7,18 +7,11 @@ import (
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
-)
-
-const (
-	// settleTimeout is how long after DRAIN_TIMEOUT a run that was told to stop may go
-	// on writing down what the API answered.
-	settleTimeout = 5 * time.Second
-	// tellTimeout is how long it may then take to tell others of its end: metrics, traces.
-	tellTimeout = 5 * time.Second
+	"billonce/internal/config"
 )
 
 // bounded does f, and ends it after a signal whatever it waits for: statements are given
-// up once drain and settleTimeout are over, and f itself is left tellTimeout later.
+// up once drain and SettleTimeout are over, and f itself is left TellTimeout later.
 func bounded(ctx context.Context, drain time.Duration, f func(context.Context) (int, error)) (int, error) {
 	type result struct {
 		code int
@@ -39,21 +32,21 @@ func bounded(ctx context.Context, drain time.Duration, f func(context.Context) (
 		return r.code, r.err
 	case <-ctx.Done():
 	}
-	settling := time.NewTimer(drain + settleTimeout)
+	settling := time.NewTimer(drain + config.SettleTimeout)
 	defer settling.Stop()
 	select {
 	case r := <-done:
 		return r.code, r.err
 	case <-settling.C:
-		giveUp(fmt.Errorf("%s and %s to settle have passed since the signal", drain, settleTimeout))
+		giveUp(fmt.Errorf("%s and %s to settle have passed since the signal", drain, config.SettleTimeout))
 	}
-	telling := time.NewTimer(tellTimeout)
+	telling := time.NewTimer(config.TellTimeout)
 	defer telling.Stop()
 	select {
 	case r := <-done:
 		return r.code, r.err
 	case <-telling.C:
 		return billing.ExitStopped, fmt.Errorf("ended %s after the signal, with something still waited for: what was not written down is in doubt, and the next run says so",
-			drain+settleTimeout+tellTimeout)
+			drain+config.SettleTimeout+config.TellTimeout)
 	}
 }

@@ -189,7 +189,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
-	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
+	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.TellTimeout)
 	defer cancel()
 	var tellers sync.WaitGroup
 	tellers.Go(func() { e.pushMetrics(telling, e.log, e.config, m) })

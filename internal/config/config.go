@@ -11,6 +11,14 @@ import (
 	"time"
 )
 
+const (
+	// SettleTimeout is how long after DRAIN_TIMEOUT a run that was told to stop may go
+	// on writing down what the API answered.
+	SettleTimeout = 5 * time.Second
+	// TellTimeout is how long it may then take to tell others of its end: metrics, traces.
+	TellTimeout = 5 * time.Second
+)
+
 // Config is the whole environment of the program. Each variable is described here
 // and nowhere else: `batch help environment`, .env.example and docs/reference.md are
 // made of it, in its order. A new one is a new field. The tags beside envconfig's own:
@@ -36,7 +44,7 @@ type Config struct {
 	RunLimit      int           `envconfig:"RUN_LIMIT" min:"1" unset:"no limit" desc:"Send at most this many invoices."`
 	RunCanary     int           `envconfig:"RUN_CANARY" min:"1" unset:"all alike" desc:"Send this many invoices first, and the rest only if all of them were accepted at once; else stop with exit code 4."`
 	Linger        time.Duration `envconfig:"LINGER" default:"60s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
-	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Below BILLING_TIMEOUT it leaves invoices in doubt. Keep the pod's terminationGracePeriodSeconds above it."`
+	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Below BILLING_TIMEOUT it leaves invoices in doubt. The run ends ten seconds later at the latest, whatever it waits for: keep the pod's terminationGracePeriodSeconds above that."`
 	ClaimSize     int           `envconfig:"CLAIM_SIZE" default:"500" min:"1" max:"10000" desc:"Invoices in one claim."`
 	Concurrency   int           `envconfig:"CONCURRENCY" default:"64" min:"1" max:"10000" desc:"Requests in flight."`
 	LedgerSchema  string        `envconfig:"LEDGER_SCHEMA" default:"billonce" desc:"The schema of Billonce's own tables. Another book of invoices in the same database takes another schema."`
