@@ -20,8 +20,12 @@ func TestP7ASignalEndsWhateverIsWaitedFor(t *testing.T) {
 		ends  time.Duration // after the signal
 		code  int
 	}{
-		"a connection":         {func(ctx context.Context) (int, error) { <-ctx.Done(); return billing.ExitError, ctx.Err() }, 0, billing.ExitStopped},
-		"a request":            {func(ctx context.Context) (int, error) { <-ctx.Done(); time.Sleep(drain); return billing.ExitStopped, nil }, drain, billing.ExitStopped},
+		"a connection": {func(ctx context.Context) (int, error) { <-ctx.Done(); return billing.ExitError, ctx.Err() }, 0, billing.ExitStopped},
+		"a request": {func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			time.Sleep(drain)
+			return billing.ExitStopped, nil
+		}, drain, billing.ExitStopped},
 		"a detached statement": {func(ctx context.Context) (int, error) { <-advisory.Detach(ctx).Done(); return billing.ExitStopped, nil }, drain + 5*time.Second, billing.ExitStopped},
 		"nobody knows what":    {func(context.Context) (int, error) { time.Sleep(time.Hour); return billing.ExitDone, nil }, drain + 10*time.Second, billing.ExitStopped},
 	} {

@@ -45,9 +45,11 @@ func SessionSettings(conn *pgx.Conn, longestRequest time.Duration) string {
 
 // TransactionSettings is the same for the inside of a transaction that holds
 // locks, and ends with it: a plain SET through a transaction pooler would stay
-// behind for the next client.
+// behind for the next client. What others have left behind is undone where it would
+// change what a statement means.
 func TransactionSettings(conn *pgx.Conn, longestRequest time.Duration) string {
-	return settings("set local", majorVersion(conn.PgConn().ParameterStatus("server_version")), longestRequest)
+	return "set local search_path to default; " +
+		settings("set local", majorVersion(conn.PgConn().ParameterStatus("server_version")), longestRequest)
 }
 
 func settings(set string, version int, longestRequest time.Duration) string {

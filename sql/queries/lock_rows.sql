@@ -3,9 +3,10 @@
 --   transaction ends. Another runner may hold it (skipped, no error), or the
 --   user's application. Not FOR UPDATE: that would block the check of a foreign
 --   key on the invoices (manual, 13.3.2).
-select {{.ID}}::text
+-- Shape: the result has another name than the key, which ORDER BY would take for it.
+select {{.ID}}::text as billonce_id
 from {{.Invoices}}
-where {{.ID}} = any ($1::{{.KeyType}}[])
+where {{.ID}} = any ($1::{{.IDType}}[])
   and ({{.Pending}}
   )
 order by {{.ID}}

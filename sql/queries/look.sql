@@ -11,7 +11,7 @@ select i.{{.ID}}::text
        {{- range .Columns}}, i.{{.}}::text{{end}}
 from (
     select * from {{.Invoices}}
-    where {{.ID}} = any ($1::{{.KeyType}}[])
+    where {{.ID}} = any ($1::{{.IDType}}[])
       and ({{.Pending}}
     )
 ) i

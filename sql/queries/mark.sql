@@ -19,7 +19,7 @@ where {{.ID}} = any (array(
       from {{.Schema}}.deliveries as billonce_delivery
       where billonce_delivery.invoice_id = any ($1::{{.KeyType}}[])
         and billonce_delivery.state = 'sent' and billonce_delivery.xmin = pg_current_xact_id()::xid
-  ))
+  )::{{.IDType}}[])
   and ({{.Pending}}
   )
 returning {{.ID}}::text

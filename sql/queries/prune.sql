@@ -19,8 +19,8 @@ with page as (
       and d.state in ('sent', 'failed', 'cancelled')
       and d.updated_at < now() - make_interval(secs => $3)
       and d.invoice_id not in (
-          select {{.ID}} from {{.Invoices}}
-          where {{.ID}} = any (array(select page.invoice_id from page))
+          select {{.InLedger .ID}} from {{.Invoices}}
+          where {{.ID}} = any (array(select page.invoice_id from page)::{{.IDType}}[])
             and ({{.Pending}}
           )
       )

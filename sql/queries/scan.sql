@@ -19,16 +19,16 @@ from (
     from {{.Invoices}}
     where ({{.Pending}}
     )
-    {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
-    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
-    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.KeyType}}[]){{end}}
+    {{- if .Has.after}} and {{.ID}} > $2::{{.IDType}}{{end}}
+    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}}{{end}}
+    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.IDType}}[]){{end}}
     order by {{.ID}}
     limit $1
 ) c
 left join lateral (
     select state, due_at, run_id, attempt, run_attempt
     from {{.Schema}}.deliveries
-    where invoice_id = c.id
+    where invoice_id = {{.InLedger "c.id"}}
     limit 1
 ) d on true
 order by c.id

@@ -101,7 +101,9 @@ func TestP7NoRoomToStandIn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), fmt.Sprintf("drop owned by %s; drop role %[1]s", role)) })
+	t.Cleanup(func() {
+		_, _ = admin.Exec(context.Background(), fmt.Sprintf("drop owned by %s; drop role %[1]s", role))
+	})
 	cfg = cfg.Copy()
 	cfg.User, cfg.Password = role, "x"
 	release := make(chan struct{})

@@ -63,7 +63,7 @@ func (p Place) PendingIndex(ctx context.Context, conn *pgx.Conn) (i PendingIndex
 	i.Small = p.size > 0 && p.size < smallTable
 	i.Create = fmt.Sprintf("create index concurrently %s on %s (%s) where %s;",
 		book.Name{p.table + "_billonce_idx"}.SQL(), p.sql(), p.book.ID.SQL(), p.book.Pending)
-	explain, err := sql.Query("pending_plan", sqlNames(p.book, p.keyType))
+	explain, err := sql.Query("pending_plan", p.names())
 	if err != nil {
 		return i, err
 	}

@@ -36,7 +36,7 @@ func fit(ctx context.Context, conn *pgx.Conn, b book.Book, r request) (f fitted,
 	if err := f.place.checkLedgerType(ctx, conn); err != nil {
 		return f, err
 	}
-	n := sqlNames(b, f.place.keyType)
+	n := f.place.names()
 	n.Row, n.Columns, n.Only = r.row, quoted(r.columns), r.only
 	if f.sql, err = newStatements(n); err != nil {
 		return f, err
