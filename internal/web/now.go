@@ -15,20 +15,30 @@ type now struct {
 	Mark    string // good, work or harm: the mark beside the verdict
 	Verdict string // whether tonight is well, in one sentence
 	Pace    string // empty: not known yet
-	Running []desk.Run
+	Shown   []shownRun
 }
+
+type shownRun struct {
+	desk.Run
+	Well bool
+}
+
+// In is how many deliveries are in a state.
+func (n now) In(state string) int64 { return n.Deliveries[billing.State(state)] }
 
 func newNow(st desk.Status, pace *string) now {
 	n := now{Status: st}
 	if pace != nil {
 		n.Pace = *pace
 	}
+	running := 0
 	for _, r := range st.Runs {
+		n.Shown = append(n.Shown, shownRun{r, r.ExitCode != nil && *r.ExitCode == billing.ExitDone})
 		if r.Alive {
-			n.Running = append(n.Running, r)
+			running++
 		}
 	}
-	n.Mark, n.Verdict = verdict(st, len(n.Running))
+	n.Mark, n.Verdict = verdict(st, running)
 	return n
 }
 

@@ -21,6 +21,7 @@ type Settings struct {
 
 // Config is whom the page answers, and how.
 type Config struct {
+	files       Settings
 	addr        string
 	loopback    bool
 	users       map[string][]byte // bcrypt hashes by name; nil: no passwords
@@ -30,14 +31,15 @@ type Config struct {
 	tls         *tls.Config // nil: plain HTTP
 }
 
-// Parse reads the settings and the files that they name, and says all that is wrong
-// with them. No page is served where anybody could read it.
+// Parse reads the settings, and says all that is wrong with them. No page is served where
+// anybody could read it. The files that they name are read by [Config.Read]: commands
+// that serve no page don't need them.
 func Parse(s Settings) (Config, []fault.Fault) {
 	var faults []fault.Fault
 	wrong := func(variable, problem string, args ...any) {
 		faults = append(faults, fault.New(variable, problem, args...))
 	}
-	c := Config{addr: s.Addr, deciders: list(s.Deciders)}
+	c := Config{files: s, addr: s.Addr, deciders: list(s.Deciders)}
 	host, _, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		wrong("SERVE_ADDR", "want host:port, for example 127.0.0.1:8321")
@@ -45,11 +47,6 @@ func Parse(s Settings) (Config, []fault.Fault) {
 	c.loopback = isLoopback(host)
 	if c.proxies, err = parsePrefixes(s.TrustedProxies); err != nil {
 		wrong("SERVE_TRUSTED_PROXIES", "%s", err)
-	}
-	if s.UsersFile != "" {
-		if c.users, err = readUsers(s.UsersFile); err != nil {
-			wrong("SERVE_USERS_FILE", "%s", err)
-		}
 	}
 	if s.ProxyHeader != "" {
 		c.proxyHeader = canonical(s.ProxyHeader)
@@ -59,14 +56,31 @@ func Parse(s Settings) (Config, []fault.Fault) {
 	}
 	if (s.TLSCertFile == "") != (s.TLSKeyFile == "") {
 		wrong("SERVE_TLS_CERT_FILE", "SERVE_TLS_CERT_FILE and SERVE_TLS_KEY_FILE belong together; one is missing")
-	} else if s.TLSCertFile != "" {
-		certificate, err := tls.LoadX509KeyPair(s.TLSCertFile, s.TLSKeyFile)
+	}
+	return c, append(faults, s.checkWho(c)...)
+}
+
+// Read reads the files that the settings name.
+func (c *Config) Read() (faults []fault.Fault) {
+	var err error
+	if c.files.UsersFile != "" {
+		if c.users, err = readUsers(c.files.UsersFile); err != nil {
+			faults = append(faults, fault.New("SERVE_USERS_FILE", "%s", err))
+		}
+		for _, name := range c.deciders {
+			if err == nil && c.users[name] == nil {
+				faults = append(faults, fault.New("SERVE_DECIDERS", "%q is not in SERVE_USERS_FILE", name))
+			}
+		}
+	}
+	if c.files.TLSCertFile != "" {
+		certificate, err := tls.LoadX509KeyPair(c.files.TLSCertFile, c.files.TLSKeyFile)
 		if err != nil {
-			wrong("SERVE_TLS_CERT_FILE", "can't read a certificate and its key in PEM from SERVE_TLS_CERT_FILE and SERVE_TLS_KEY_FILE")
+			return append(faults, fault.New("SERVE_TLS_CERT_FILE", "want a certificate and its key in PEM in SERVE_TLS_CERT_FILE and SERVE_TLS_KEY_FILE"))
 		}
 		c.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	}
-	return c, append(faults, s.checkWho(c)...)
+	return faults
 }
 
 // checkWho holds the ways of knowing a reader against where the page is served.
@@ -79,15 +93,10 @@ func (s Settings) checkWho(c Config) []fault.Fault {
 		return one("SERVE_PROXY_HEADER", "SERVE_PROXY_HEADER needs SERVE_TRUSTED_PROXIES, the addresses of the proxies whose header is believed")
 	case !c.loopback && s.UsersFile == "" && s.ProxyHeader == "":
 		return one("SERVE_ADDR", "off loopback it needs SERVE_USERS_FILE or SERVE_PROXY_HEADER: anybody could read the page")
-	case !c.loopback && s.UsersFile != "" && c.tls == nil && s.TrustedProxies == "":
+	case !c.loopback && s.UsersFile != "" && s.TLSCertFile == "" && s.TrustedProxies == "":
 		return one("SERVE_USERS_FILE", "off loopback passwords need SERVE_TLS_CERT_FILE and SERVE_TLS_KEY_FILE, or SERVE_TRUSTED_PROXIES with a proxy that speaks TLS")
 	case s.Deciders != "" && s.UsersFile == "" && s.ProxyHeader == "":
 		return one("SERVE_DECIDERS", "it needs SERVE_USERS_FILE or SERVE_PROXY_HEADER: without them nobody has a name")
-	}
-	for _, name := range c.deciders {
-		if c.users != nil && c.users[name] == nil {
-			return one("SERVE_DECIDERS", fmt.Sprintf("%q is not in SERVE_USERS_FILE", name))
-		}
 	}
 	return nil
 }
