@@ -53,6 +53,9 @@ func (n Names) InLedger(expression string) string {
 	return expression
 }
 
+// onPrimary keeps pgpool-II from having a standby answer, see advisory.OnPrimary.
+const onPrimary = "/*NO LOAD BALANCE*/ "
+
 // Query returns the text of queries/<name>.sql. Variants of one statement are
 // chosen by the flags, as the file's header explains.
 func Query(name string, n Names, flags ...string) (string, error) {
@@ -79,7 +82,7 @@ func Query(name string, n Names, flags ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("fill query %s: %w", name, err)
 	}
-	return strings.TrimSpace(b.String()), nil
+	return onPrimary + strings.TrimSpace(b.String()), nil
 }
 
 // stripHeader drops the leading comment, which is for readers, not for the

@@ -17,7 +17,7 @@ const BeginWriting = "begin isolation level read committed read write"
 // second try would wait for it. The search path is the session's own (null is RESET),
 // whatever another client of a pooler has left behind. The first column is the transaction's id, as its rows
 // have it (xmin).
-const WriterSettings = `select pg_current_xact_id()::xid::text,
+const WriterSettings = onPrimary + `select pg_current_xact_id()::xid::text,
        set_config('search_path', null, true),
        set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, true),
        set_config('statement_timeout', '60s', true),

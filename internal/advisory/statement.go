@@ -3,6 +3,7 @@ package advisory
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,11 @@ const (
 	closeTimeout = 5 * time.Second
 )
 
+// OnPrimary begins a statement that only reads, and must not be answered by a standby:
+// pgpool-II sends what begins with a comment to the primary (manual, 5.8, Load
+// Balancing), whatever it balances else. To anybody else it is a comment.
+const OnPrimary = "/*NO LOAD BALANCE*/ "
+
 // simple runs SQL without parameters by the simple protocol and returns the
 // last statement's rows as text.
 //
@@ -28,6 +34,9 @@ func simple(ctx context.Context, conn *pgx.Conn, sql string) ([][][]byte, error)
 	ctx, cancel := context.WithTimeoutCause(Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer on a lock connection within %s", statementTimeout))
 	defer cancel()
+	if strings.HasPrefix(sql, "select") {
+		sql = OnPrimary + sql
+	}
 	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 	if err != nil {
 		return nil, withCause(ctx, err)

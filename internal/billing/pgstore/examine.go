@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing/book"
 	"billonce/sql"
 )
@@ -39,7 +40,7 @@ func (e Examined) Place() Place { return e.place }
 // RowSecurity says whether policies decide which invoices this role sees
 // (manual, 5.8).
 func (p Place) RowSecurity(ctx context.Context, conn *pgx.Conn) (active bool, err error) {
-	err = conn.QueryRow(ctx, "select row_security_active(to_regclass($1)::oid)", p.sql()).Scan(&active)
+	err = conn.QueryRow(ctx, advisory.OnPrimary+"select row_security_active(to_regclass($1)::oid)", p.sql()).Scan(&active)
 	if err != nil {
 		return false, fmt.Errorf("ask whether row security is active: %w", err)
 	}
@@ -111,7 +112,7 @@ func servingIndex(ctx context.Context, tx pgx.Tx, schema string, plan []byte) (s
 		return node.Index, nil
 	}
 	var partial bool
-	err := tx.QueryRow(ctx, "select indpred is not null from pg_index where indexrelid = to_regclass($1)",
+	err := tx.QueryRow(ctx, advisory.OnPrimary+"select indpred is not null from pg_index where indexrelid = to_regclass($1)",
 		book.Name{schema, node.Index}.SQL()).Scan(&partial)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

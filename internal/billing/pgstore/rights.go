@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
 )
@@ -98,17 +99,17 @@ func (r right) held(ctx context.Context, conn *pgx.Conn) (held bool, err error) 
 		if err != nil {
 			return false, err
 		}
-		err = conn.QueryRow(ctx, "select has_schema_privilege($1, $2)", name[0], r.privilege).Scan(&held)
+		err = conn.QueryRow(ctx, advisory.OnPrimary+"select has_schema_privilege($1, $2)", name[0], r.privilege).Scan(&held)
 		return held, err
 	}
 	if len(r.columns) == 0 {
-		err = conn.QueryRow(ctx, "select has_table_privilege($1, $2)", r.object, r.privilege).Scan(&held)
+		err = conn.QueryRow(ctx, advisory.OnPrimary+"select has_table_privilege($1, $2)", r.object, r.privilege).Scan(&held)
 		return held, err
 	}
 	held = true
 	for _, column := range r.columns {
 		var one bool
-		if err := conn.QueryRow(ctx, "select has_column_privilege($1, $2, $3)", r.object, column, r.privilege).Scan(&one); err != nil {
+		if err := conn.QueryRow(ctx, advisory.OnPrimary+"select has_column_privilege($1, $2, $3)", r.object, column, r.privilege).Scan(&one); err != nil {
 			return false, err
 		}
 		held = held && one

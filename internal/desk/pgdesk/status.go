@@ -95,7 +95,7 @@ func (r *statusReader) each(ctx context.Context, name string, dest []any, f func
 func keep() error { return nil }
 
 func (r *statusReader) readNow(ctx context.Context) error {
-	return r.conn.QueryRow(ctx, "select now(), current_setting('TimeZone')").Scan(&r.st.At, &r.st.TimeZone)
+	return r.conn.QueryRow(ctx, advisory.OnPrimary+"select now(), current_setting('TimeZone')").Scan(&r.st.At, &r.st.TimeZone)
 }
 
 func (r *statusReader) readPause(ctx context.Context) (err error) {
