@@ -211,6 +211,11 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 
 // run sends what is pending.
 func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (s billing.Summary, m *metrics.Metrics, err error) {
+	if lock != nil {
+		if err := lock.ShareRoom(ctx); err != nil {
+			return s, nil, err
+		}
+	}
 	cfg, err := e.engineConfig(ctx)
 	if err != nil {
 		return s, nil, err

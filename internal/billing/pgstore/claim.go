@@ -96,7 +96,7 @@ func (c *Claimer) startWatch(ctx context.Context) <-chan struct{} {
 }
 
 // lockKeys takes the advisory locks of invoices.
-func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool, error) {
+func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) (got []bool, err error) {
 	locks := make([]advisory.Key, len(ids))
 	for i, id := range ids {
 		key, err := advisory.ObjectKey(c.store.place.book.Namespace, string(id), c.store.integerKey())
@@ -105,7 +105,16 @@ func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool
 		}
 		locks[i] = key
 	}
-	return advisory.TryLockAll(ctx, c.conn, locks)
+	if got, err = advisory.TryLockAll(ctx, c.conn, locks); err != nil {
+		return nil, err
+	}
+	for i, held := range got {
+		if !held {
+			c.store.foreign.note(ids[i], locks[i])
+		}
+	}
+	c.store.nameForeign(ctx, false)
+	return got, nil
 }
 
 // detach frees a lock connection's statement from the caller's cancellation,

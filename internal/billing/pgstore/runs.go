@@ -59,5 +59,6 @@ func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Sum
 	if err != nil {
 		return fmt.Errorf("record the run's end: %w", err)
 	}
+	s.nameForeign(ctx, true)
 	return nil
 }

@@ -12,6 +12,7 @@ type statements struct {
 	runStart, runSince, runFinish            string
 	paused                                   string
 	isPending, missingID, markTrial          string
+	runsUnfinished                           string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -45,6 +46,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.runsUnfinished, "runs_unfinished", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {

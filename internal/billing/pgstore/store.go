@@ -52,6 +52,7 @@ type Store struct {
 	writer  link
 	settler link
 	room    room
+	foreign foreign
 
 	mu       sync.Mutex
 	spare    []*pgx.Conn // for claims
