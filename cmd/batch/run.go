@@ -215,7 +215,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
-		Ledger: traced.Ledger(e.store), Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client,
+		Ledger: traced.Ledger(e.store), Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
 	}
 	if lock != nil {
 		ports.RunLock = lock
@@ -260,7 +260,7 @@ func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 		Claims: pgstore.Claims, MostClaims: e.store.MostClaims(size), ClaimSize: size,
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
-		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
+		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "", LookUpAfter: c.BillingLookupAfter, LookUpBy: e.client.LookUpSettings(),
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Canary: c.RunCanary, Linger: c.Linger, Drain: c.DrainTimeout,
 	}, nil

@@ -42,6 +42,7 @@ type Reply struct {
 	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte
 	Reason     string        // for people; holds no secret; empty when accepted
 	Answer     *Answer       // nil unless it was accepted and something of it is kept
+	Odd        []string      // what is strange about an accepted reply, for people
 }
 
 // Answer is what is kept of the body of an accepted reply.
@@ -75,4 +76,13 @@ func (f Finding) String() string {
 	case UnknownFinding:
 	}
 	return "unknown"
+}
+
+// Found is what a look-up came to.
+type Found struct {
+	Finding    Finding
+	Told       bool          // the API has answered the question, if only by what a rule calls unknown; no failure, no surprise
+	Throttled  bool          // 429: the whole runner slows down
+	RetryAfter time.Duration // what the API asked for; 0: nothing
+	Reason     string        // for people; holds no secret
 }

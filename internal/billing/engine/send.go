@@ -27,6 +27,7 @@ type sender struct {
 	pace    *pace
 	budget  *budget
 	breaker *breaker
+	proof   *proof // nil: there is no look-up
 
 	known       billing.Known
 	runID       uuid.UUID
@@ -71,6 +72,9 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 		return s.unasked(a)
 	}
 	s.tally.Requests.Add(1)
+	if s.proof != nil && reply.Outcome == billing.Accepted {
+		s.proof.own.add(a.intent.InvoiceID, a.intent.LookupSHA256)
+	}
 	s.budget.heed(reply)
 	s.pace.heed(reply, a.intent.RunAttempt)
 	s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt)
