@@ -42,8 +42,19 @@ type Reply struct {
 	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte
 	Reason     string        // for people; holds no secret; empty when accepted
 	Answer     *Answer       // nil unless it was accepted and something of it is kept
-	Odd        []string      // what is strange about an accepted reply, for people
+	Odd        Odd           // what is strange about an accepted reply
 }
+
+// Odd is what is strange about an accepted reply: a person is told.
+type Odd uint8
+
+// A reply may be odd in several ways.
+const (
+	// OddWithoutID: it lacks the id that BILLING_REPLY_ID names.
+	OddWithoutID Odd = 1 << iota
+	// OddHTML: its body is a page where JSON was asked for.
+	OddHTML
+)
 
 // Answer is what is kept of the body of an accepted reply.
 type Answer struct {

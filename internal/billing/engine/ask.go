@@ -68,7 +68,7 @@ func (a asker) between(ctx context.Context, c *claim, steps []step, before contr
 		case f.Finding == billing.Absent && after.asked.Sub(before.asked) > billing.ControlsWindow:
 			a.doubt(c, s, control{why: billing.AbsentUnproved}, came)
 		case f.Finding == billing.UnknownFinding:
-			a.doubt(c, s, control{why: f.Reason}, came)
+			a.doubt(c, s, control{why: lookedUp(f).Reason}, came)
 		default:
 			a.decide(c, s, f, came)
 		}
@@ -99,7 +99,7 @@ func (a asker) questions(ctx context.Context, steps []step, until time.Time) []b
 // decide settles what the look-up has decided.
 func (a asker) decide(c *claim, s step, f billing.Found, came *asked) {
 	a.tally.LookedUp.Add(1)
-	a.settle(c, s, lookedUp(f.Finding), f.Reason, came)
+	a.settle(c, s, lookedUp(f), came)
 }
 
 // doubt leaves in doubt what the look-up does not decide, or in `sending` what it may
@@ -111,20 +111,21 @@ func (a asker) doubt(c *claim, s step, why control, came *asked) {
 	case why.soon > 0:
 		came.waits = append(came.waits, why.soon)
 	default:
-		a.settle(c, s, lookedUp(billing.UnknownFinding), why.why, came)
+		a.settle(c, s, billing.Decision{Next: billing.InDoubt, Reason: why.why}, came)
 	}
 }
 
-func (a asker) settle(c *claim, s step, d billing.Decision, reason string, came *asked) {
-	if d.Next == billing.InDoubt || d.Next == billing.Failed {
-		d.Reason += ": " + reason
-	}
+func (a asker) settle(c *claim, s step, d billing.Decision, came *asked) {
 	came.decided++
 	c.open.Add(1)
 	a.settler.settle(ended{settlement: s.settlement(d), claim: c})
 }
 
 // lookedUp says what a finding makes of a delivery.
-func lookedUp(f billing.Finding) billing.Decision {
-	return billing.Decide(billing.Known{Outcome: billing.Unknown, LookedUp: true, Finding: f, AttemptsLeft: true})
+func lookedUp(f billing.Found) billing.Decision {
+	d := billing.Decide(billing.Known{Outcome: billing.Unknown, LookedUp: true, Finding: f.Finding, AttemptsLeft: true})
+	if d.Next == billing.InDoubt || d.Next == billing.Failed {
+		d.Reason += ": " + f.Reason
+	}
+	return d
 }
