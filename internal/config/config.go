@@ -125,7 +125,7 @@ func (c Config) Redacted() map[string]string {
 		value := v.valueIn(&c)
 		text := fmt.Sprint(value.Interface())
 		switch {
-		case value.IsZero() && v.def == "":
+		case value.IsZero() && v.def == "" && v.name != "LINGER":
 			text = ""
 		case v.secret:
 			text = "***"

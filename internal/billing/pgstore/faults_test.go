@@ -49,7 +49,7 @@ func seeded(t *testing.T, n int) *pgx.ConnConfig {
 
 func ledger(t *testing.T, cfg *pgx.ConnConfig) string {
 	t.Helper()
-	return query[string](t, cfg, `select string_agg(invoice_id || ':' || state, ' ' order by invoice_id) from billonce.deliveries`)
+	return query[string](t, cfg, `select string_agg(invoice_id || ':' || state, ' ' order by invoice_id) from billonce.deliveries where invoice_id <> 1000`)
 }
 
 func TestRetriesWithinTheRunUnderOneKey(t *testing.T) {
