@@ -16,9 +16,9 @@ type Resolution struct {
 
 // Resolvable is what the answer to a Resolution depends on.
 type Resolvable struct {
-	State      State // empty: never tried
-	Attempt    int
-	DecideIn   time.Duration // until no request of it can arrive, BILLING_LOOKUP_AFTER past its deadline; ≤ 0: none can
+	State    State // empty: never tried
+	Attempt  int
+	DecideIn time.Duration // until no request of it can arrive, BILLING_LOOKUP_AFTER past its deadline; ≤ 0: none can
 }
 
 // Ruling is that answer.

@@ -47,7 +47,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
 	}
 	r.sender = &sender{
-		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
+		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
 		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}

@@ -19,6 +19,8 @@ type sender struct {
 	flight  *inFlight
 	settler *settler
 	tally   *billing.Tally
+	// troubles is told of what is odd.
+	troubles *troubles
 	// right is waited for where attempts hold no slots; nil: who holds one has it.
 	right   *right
 	turn    sync.Mutex // held by the loop that waits for the right
@@ -76,6 +78,7 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 		s.proof.own.add(a.intent.InvoiceID, a.intent.LookupSHA256)
 	}
 	s.budget.heed(reply)
+	s.troubles.odd(a.intent.InvoiceID, reply.Odd)
 	s.pace.heed(reply, a.intent.RunAttempt)
 	return s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
 }
