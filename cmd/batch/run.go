@@ -47,7 +47,7 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 		},
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "send these invoices alone, if they are pending: 42,43")
-	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent; nothing is locked, recorded or sent")
+	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent, and test the look-up; nothing is locked, recorded or sent")
 	return cmd
 }
 
@@ -116,9 +116,17 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			return billing.ExitError, err
 		}
 		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
-		return dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+		code, err := dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
 			return engine.Rehearse(ctx, cfg, ports, e.log, see)
 		})
+		if err != nil || !cfg.HasLookup {
+			return code, err
+		}
+		proven, err := proveLookUp(ctx, c, e.client, e.store)
+		if err != nil {
+			return exitCodeOf(err), err
+		}
+		return code, proven.print(e.stdout)
 	}
 	return e.underLock(ctx)
 }

@@ -18,20 +18,11 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) billing.Found {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
 	defer cancel()
-	u, err := parseURL(m.LookupURL)
+	req, err := c.lookUpRequest(ctx, m)
 	if err != nil {
 		return billing.Found{Reason: "no look-up can be made: " + err.Error()}
 	}
-	header := c.lookupHeader
-	if len(m.Headers) > 0 {
-		header = maps.Clone(header)
-		addMade(header, m.Headers, false)
-	}
-	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: c.host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return billing.Found{Reason: "the look-up has no reply: " + c.explain(ctx, err)}
 	}
@@ -67,6 +58,23 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) billing.Found {
 		found.Finding, found.Told = billing.RefusedFinding, true
 	}
 	return found
+}
+
+func (c *Client) lookUpRequest(ctx context.Context, m billing.Request) (*http.Request, error) {
+	u, err := parseURL(m.LookupURL)
+	if err != nil {
+		return nil, err
+	}
+	header := c.lookupHeader
+	if len(m.Headers) > 0 {
+		header = maps.Clone(header)
+		addMade(header, m.Headers, false)
+	}
+	req := &http.Request{
+		Method: http.MethodGet, URL: u, Host: c.host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	return req.WithContext(ctx), nil
 }
 
 // builtInFinding is what a look-up's status means where no rule says otherwise.

@@ -52,6 +52,7 @@ type proof struct {
 type control struct {
 	asked time.Time     // before the first byte
 	why   string        // the look-up is not believed; empty: it is
+	seen  []string      // for people
 	soon  time.Duration // until it may be; 0: not in this run, as far as it is known
 }
 
@@ -256,7 +257,9 @@ func (p *proof) askControl(ctx context.Context) (c control, err error) {
 		if err != nil || !bytes.Equal(request.LookupSHA256, r.LookupSHA256) {
 			continue
 		}
-		answers = append(answers, billing.ControlAnswer{InvoiceID: r.InvoiceID, Found: p.ask(ctx, request)})
+		found := p.ask(ctx, request)
+		answers = append(answers, billing.ControlAnswer{InvoiceID: r.InvoiceID, Found: found})
+		c.seen = append(c.seen, fmt.Sprintf("invoice %s, which the API has accepted: %s", r.InvoiceID, found.Finding))
 		var more bool
 		if more, c.why = billing.JudgeControls(answers); !more {
 			break
