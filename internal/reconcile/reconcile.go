@@ -1,0 +1,102 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"billonce/sql"
+)
+
+// Book is what a reconciliation asks of a book of invoices.
+type Book interface {
+	// Fit holds the book against the database as a run does as it starts.
+	Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error)
+}
+
+// Config is what is reconciled, and how the list is written.
+type Config struct {
+	Conn     *pgx.ConnConfig // a direct connection: temporary tables are a session's
+	Book     Book
+	File     string // the list's name, for the record
+	Columns  Columns
+	Form     Form
+	Since    *time.Time // of our first_sent_at and the list's at; nil: from the beginning
+	Until    *time.Time // excluded
+	By       string
+	Progress func(lines int64) // is called now and then while the list is read
+}
+
+// Reconciliation is one list held against one book. It is used by one caller.
+type Reconciliation struct {
+	Config
+	conn  *pgx.Conn
+	names sql.Names
+	id    uuid.UUID
+	found Columns // what the list has
+	sha   []byte
+	lines int64
+	blank int64 // lines that name none of our keys
+}
+
+// settings make the session fit for one long statement; its memory stays bounded.
+const settings = `set statement_timeout = 0; set idle_session_timeout = 0; set idle_in_transaction_session_timeout = 0;
+set work_mem = '64MB'; set jit = off`
+
+// Open connects, and refuses a database that doesn't fit the book.
+func Open(ctx context.Context, c Config) (*Reconciliation, error) {
+	conn, err := pgx.ConnectConfig(ctx, c.Conn)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	r := &Reconciliation{Config: c, conn: conn, id: uuid.New()}
+	if r.names, err = c.Book.Fit(ctx, conn); err == nil {
+		r.Form.KeyType = r.names.KeyType
+		_, err = conn.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.Close(ctx))
+	}
+	return r, nil
+}
+
+// Close ends the connection, and the temporary tables with it.
+func (r *Reconciliation) Close(ctx context.Context) error {
+	return r.conn.Close(context.WithoutCancel(ctx))
+}
+
+func (r *Reconciliation) exec(ctx context.Context, name string, flags []string, args ...any) error {
+	query, err := sql.Query(name, r.names, flags...)
+	if err != nil {
+		return err
+	}
+	if _, err := r.conn.Exec(ctx, query, args...); err != nil {
+		return fmt.Errorf("reconcile (%s): %w", name, err)
+	}
+	return nil
+}
+
+func (r *Reconciliation) each(ctx context.Context, name string, f func(pgx.CollectableRow) error, args ...any) error {
+	query, err := sql.Query(name, r.names)
+	if err != nil {
+		return err
+	}
+	rows, err := r.conn.Query(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("reconcile (%s): %w", name, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reconcile (%s): %w", name, err)
+	}
+	return nil
+}
