@@ -81,7 +81,7 @@ func (l *jsonList) next() (record, error) {
 	if l.first = nil; line == nil {
 		var err error
 		if line, err = l.line(); err != nil {
-			return record{}, errors.Join(err, l.neverSeen(err))
+			return record{}, l.end(err)
 		}
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
@@ -104,14 +104,14 @@ func (l *jsonList) next() (record, error) {
 	return record{l.number, func(f Field) string { return texts[f] }}, nil
 }
 
-// neverSeen finds a misspelt column at the end: there is no header to look into.
-func (l *jsonList) neverSeen(end error) error {
+// end finds a misspelt column at the list's end: there is no header to look into.
+func (l *jsonList) end(err error) error {
 	for f, seen := range l.seen {
-		if name := l.found.columns[f]; errors.Is(end, io.EOF) && !seen && name != "" && l.number > 0 {
-			return fmt.Errorf("no line of the list has a value %q: is its name right in --columns", name)
+		if name := l.found.columns[f]; errors.Is(err, io.EOF) && !seen && name != "" && l.number > 0 {
+			return &ListError{fmt.Errorf("no line of the list has a value %q: is its name right in --columns?", name)}
 		}
 	}
-	return nil
+	return err
 }
 
 // member is a value as text: by its name, else by a dotted path. What is absent or

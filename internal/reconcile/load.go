@@ -46,6 +46,9 @@ type ListError struct{ Err error }
 func (e *ListError) Error() string { return e.Err.Error() }
 func (e *ListError) Unwrap() error { return e.Err }
 
+// errCopyEnded is what the reader is told when the database takes no more.
+var errCopyEnded = errors.New("the database takes no more lines")
+
 // Read takes the whole list into a temporary table. What can't be read is an
 // [UnreadableError] or a [ListError].
 func (r *Reconciliation) Read(ctx context.Context, file io.Reader) error {
@@ -73,12 +76,14 @@ func (r *Reconciliation) Read(ctx context.Context, file io.Reader) error {
 		read <- err
 	}()
 	_, err = r.conn.PgConn().CopyFrom(ctx, from, "copy pg_temp.billonce_theirs from stdin")
-	from.CloseWithError(errors.New("the database takes no more"))
-	if readErr := <-read; readErr != nil {
-		var unreadable *UnreadableError
-		if errors.As(readErr, &unreadable) || err == nil || ctx.Err() == nil && strings.Contains(err.Error(), readErr.Error()) {
+	from.CloseWithError(errCopyEnded)
+	select {
+	case readErr := <-read:
+		if readErr != nil && !errors.Is(readErr, errCopyEnded) {
 			return readErr
 		}
+	case <-ctx.Done(): // the file may never say anything again
+		return context.Cause(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("read the list into the database: %w", err)
@@ -97,6 +102,7 @@ func (r *Reconciliation) Read(ctx context.Context, file io.Reader) error {
 func (r *Reconciliation) copyLines(l list, to io.Writer) error {
 	out := bufio.NewWriterSize(to, lookAhead)
 	var bad UnreadableError
+	var whole *ListError
 	note := func(err error) {
 		if bad.Count++; len(bad.First) < shownUnreadable {
 			bad.First = append(bad.First, err)
@@ -109,13 +115,13 @@ func (r *Reconciliation) copyLines(l list, to io.Writer) error {
 		switch {
 		case errors.Is(err, io.EOF) && bad.Count > 0:
 			return &bad
-		case errors.Is(err, io.EOF) && err != io.EOF: //nolint:errorlint // the end, and something is wrong with the whole
-			return &ListError{err}
 		case errors.Is(err, io.EOF):
 			return out.Flush()
 		case errors.As(err, &wrong):
 			note(err)
 			continue
+		case errors.As(err, &whole):
+			return err
 		case err != nil:
 			return fmt.Errorf("read the list: %w", err)
 		}

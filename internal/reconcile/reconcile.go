@@ -43,9 +43,12 @@ type Reconciliation struct {
 	blank int64 // lines that name none of our keys
 }
 
-// settings make the session fit for one long statement; its memory stays bounded.
-const settings = `set statement_timeout = 0; set idle_session_timeout = 0; set idle_in_transaction_session_timeout = 0;
-set work_mem = '64MB'; set jit = off`
+// settings make the session fit for a long statement, whose memory stays bounded. No
+// server has all of them.
+const settings = `select set_config(name, '0', false) from pg_settings
+where name in ('statement_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+union all select set_config('work_mem', '64MB', false)
+union all select set_config('jit', 'off', false)`
 
 // Open connects, and refuses a database that doesn't fit the book.
 func Open(ctx context.Context, c Config) (*Reconciliation, error) {
@@ -56,7 +59,7 @@ func Open(ctx context.Context, c Config) (*Reconciliation, error) {
 	r := &Reconciliation{Config: c, conn: conn, id: uuid.New()}
 	if r.names, err = c.Book.Fit(ctx, conn); err == nil {
 		r.Form.KeyType = r.names.KeyType
-		_, err = conn.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol)
+		_, err = conn.Exec(ctx, settings)
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.Close(ctx))
