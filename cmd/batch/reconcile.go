@@ -10,10 +10,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/desk"
+	"billonce/internal/desk/pgdesk"
 	"billonce/internal/reconcile"
 	"billonce/internal/words"
 )
@@ -49,7 +53,7 @@ which deliveries that are in doubt the list decides. It changes no invoice.
 A list never decides that the API has not acted. Exit code 3: something differs.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.config()
+			c, err := f.config(args[0])
 			if err != nil {
 				return usage(fmt.Errorf("reconcile: %w; see `batch reconcile --help`", err))
 			}
@@ -74,7 +78,7 @@ A list never decides that the API has not acted. Exit code 3: something differs.
 }
 
 // config finds wrong usage before anything is touched.
-func (f reconcileFlags) config() (c reconcile.Config, err error) {
+func (f reconcileFlags) config(path string) (c reconcile.Config, err error) {
 	switch {
 	case f.resolve && f.adopt:
 		return c, errors.New("choose one of --resolve and --adopt")
@@ -86,6 +90,8 @@ func (f reconcileFlags) config() (c reconcile.Config, err error) {
 		return c, errors.New("--dates is mdy or dmy")
 	case f.minor && f.decimal == "comma":
 		return c, errors.New("amounts in the smallest unit have no decimals: choose one of --minor and --decimal comma")
+	case (f.resolve || f.adopt) && !f.yes && (path == "-" || !term.IsTerminal(int(os.Stdin.Fd()))):
+		return c, errors.New("it asks on a terminal before it changes anything, and there is none: add --yes if you are sure")
 	case f.yes && !f.resolve && !f.adopt:
 		return c, errors.New("--yes goes with --resolve or --adopt")
 	}
@@ -124,14 +130,22 @@ func (a app) reconcile(ctx context.Context, path string, f reconcileFlags, c rec
 	return a.withDatabase(ctx, func(ctx context.Context, s settings, d *database) error {
 		c.File, c.By = name, cmp.Or(f.by, a.whoami())
 		c.Conn, c.Book = d.lock, pgstore.DeskBook{Book: s.book} // the direct one: a pooler would lose the temporary tables
+		if !d.sameServer {
+			c.Main = d.main
+		}
+		c.MarkSent, c.Pending, c.LookupAfter = s.InvoicesMarkSent, s.InvoicesPending, lookupAfter
 		c.Progress = a.readingProgress()
 		r, err := reconcile.Open(ctx, c)
 		if err != nil {
 			return configurationFault(err)
 		}
-		return errors.Join(a.compareList(ctx, r, file, f), r.Close(ctx))
+		l := listed{app: a, Reconciliation: r, flags: f, book: c.Book, main: d.main}
+		return errors.Join(l.reconcile(ctx, file), r.Close(ctx))
 	})
 }
+
+// lookupAfter is how long past its deadline a request may arrive.
+const lookupAfter = 30 * time.Second
 
 func openList(path string) (io.ReadCloser, string, error) {
 	if path == "-" {
@@ -152,8 +166,18 @@ func (a app) readingProgress() func(int64) {
 	return func(lines int64) { fmt.Fprintf(a.stderr, "\r%s lines read", words.Count(lines)) }
 }
 
-func (a app) compareList(ctx context.Context, r *reconcile.Reconciliation, file io.Reader, f reconcileFlags) error {
-	if err := r.Read(ctx, file); err != nil {
+// listed is a list that is held against the ledger, and may decide.
+type listed struct {
+	app
+	*reconcile.Reconciliation
+	flags  reconcileFlags
+	book   pgdesk.Book
+	main   *pgx.ConnConfig
+	report reconcile.Report
+}
+
+func (l *listed) reconcile(ctx context.Context, file io.Reader) (err error) {
+	if err := l.Read(ctx, file); err != nil {
 		var unreadable *reconcile.UnreadableError
 		var whole *reconcile.ListError
 		if errors.As(err, &unreadable) || errors.As(err, &whole) {
@@ -161,21 +185,118 @@ func (a app) compareList(ctx context.Context, r *reconcile.Reconciliation, file 
 		}
 		return err
 	}
-	report, err := r.Compare(ctx)
+	if l.report, err = l.Compare(ctx); err != nil {
+		return err
+	}
+	if at, by, err := l.Before(ctx); err != nil {
+		return err
+	} else if by != "" {
+		fmt.Fprintf(l.stderr, "The same file was compared before, on %s by %s.\n", words.Stamp(at), words.OneLine(by))
+	}
+	left, err := l.decide(ctx)
 	if err != nil {
 		return err
 	}
-	each := func(k reconcile.Kind, found func(reconcile.Found) error) error { return r.Each(ctx, k, 0, found) }
-	switch {
-	case f.csv:
-		err = report.CSV(a.stdout, "", each)
-	case f.json:
-		err = report.JSON(a.stdout, each)
-	default:
-		err = report.Print(a.stdout)
+	if !l.decides() || l.flags.csv || l.flags.json {
+		err = l.print(ctx)
 	}
-	if err == nil && report.Differs() {
+	if err == nil && left {
 		return &exitError{code: billing.ExitPerson}
 	}
 	return err
+}
+
+func (l *listed) decides() bool { return l.flags.resolve || l.flags.adopt }
+
+func (l *listed) print(ctx context.Context) error {
+	each := func(k reconcile.Kind, found func(reconcile.Found) error) error { return l.Each(ctx, k, 0, found) }
+	switch {
+	case l.flags.csv:
+		incomplete := l.Incomplete(l.report)
+		if incomplete != "" && l.report.Count(reconcile.DoubtAbsent) > 0 {
+			fmt.Fprintf(l.stderr, "What is in doubt and not in the list stays undecided: %s.\n", incomplete)
+		}
+		return l.report.CSV(l.stdout, incomplete, each)
+	case l.flags.json:
+		return l.report.JSON(l.stdout, each)
+	}
+	return l.report.Print(l.stdout)
+}
+
+// decide carries out --resolve and --adopt, and says whether anything still differs.
+func (l *listed) decide(ctx context.Context) (left bool, err error) {
+	if !l.decides() {
+		return l.report.Differs(), nil
+	}
+	if err := l.report.Print(l.stderr); err != nil {
+		return false, err
+	}
+	if err := l.Trust(ctx, l.report); err != nil {
+		var refused *reconcile.RefusedError
+		if errors.As(err, &refused) {
+			err = &exitError{billing.ExitRefused, err}
+		}
+		return false, err
+	}
+	if l.flags.adopt {
+		return l.adopt(ctx)
+	}
+	n := l.report.Count(reconcile.Decides)
+	differ := l.report.Count(reconcile.Differences()...) - n
+	if n == 0 {
+		fmt.Fprintln(l.stderr, "\nNothing is in doubt that the list decides.")
+		return differ > 0, nil
+	}
+	if err := l.confirm(ctx, fmt.Sprintf("Of what is in doubt, make %s sent, as the list has it?", words.Count(n))); err != nil {
+		return false, err
+	}
+	d, err := pgdesk.Open(ctx, l.main, l.book)
+	if err != nil {
+		return false, configurationFault(err)
+	}
+	tally, err := l.Resolve(ctx, d, l.report, func(c desk.Change) error {
+		if l.flags.csv || l.flags.json {
+			return c.Print(l.stderr, false)
+		}
+		return c.Print(l.stdout, false)
+	})
+	return differ+tally.Left > 0, errors.Join(err, d.Close(ctx))
+}
+
+func (l *listed) adopt(ctx context.Context) (left bool, err error) {
+	n, unknown, err := l.Adoptable(ctx)
+	if err != nil {
+		return false, err
+	}
+	if n == 0 {
+		fmt.Fprintln(l.stderr, "\nThe list has nothing that is not sent here.")
+		return l.report.Differs(), nil
+	}
+	question := fmt.Sprintf("Make %s of the list sent in the ledger?", words.Plural(n, "invoice"))
+	if unknown > 0 {
+		question = fmt.Sprintf("%s of them are not in INVOICES_TABLE. ", words.Count(unknown)) + question
+	}
+	if err := l.confirm(ctx, question); err != nil {
+		return false, err
+	}
+	show := isTerminal(l.stderr)
+	adopted, err := l.Adopt(ctx, l.report, func(so reconcile.Adopted) {
+		if show {
+			fmt.Fprintf(l.stderr, "\r%s of %s", words.Count(so.Done+so.Left), words.Count(n))
+		}
+	})
+	fmt.Fprintf(l.stderr, "\nAdopted %s: they are sent; of %s the row can't be marked yet, and the next run marks it. %s left as they were.\n",
+		words.Plural(adopted.Done, "invoice"), words.Count(adopted.Unmarked), words.Count(adopted.Left))
+	// What is under way is adopted too, and is no difference.
+	differ := l.report.Count(reconcile.Differences()...) - (n - l.report.Count(reconcile.UnderWay))
+	return differ > 0 || adopted.Left > 0, err
+}
+
+// confirm asks for a yes, unless it was given.
+func (l *listed) confirm(ctx context.Context, question string) error {
+	if l.flags.yes {
+		return nil
+	}
+	fmt.Fprintf(l.stderr, "\n%s Type yes: ", question)
+	return confirm(ctx, os.Stdin)
 }

@@ -5,10 +5,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/words"
 )
 
 // examples is how many of each kind are told and kept.
@@ -18,7 +21,7 @@ const examples = 20
 func (r *Reconciliation) Compare(ctx context.Context) (Report, error) {
 	rep := Report{
 		ID: r.id, File: r.File, SHA256: hex.EncodeToString(r.sha), Since: r.Since, Until: r.Until,
-		Lines: r.lines, Unnamed: r.blank, Figures: map[Kind]Figure{}, Examples: map[Kind][]Found{},
+		Lines: r.lines, Figures: map[Kind]Figure{}, Examples: map[Kind][]Found{},
 	}
 	var flags []string
 	for flag, f := range map[string]Field{"id": FieldID, "key": FieldKey, "reply_id": FieldReplyID} {
@@ -32,13 +35,14 @@ func (r *Reconciliation) Compare(ctx context.Context) (Report, error) {
 	var kind Kind
 	var s Sum
 	var ours, theirs *string
+	var within, foreign int64
 	err := r.each(ctx, "reconcile_figures", func(row pgx.CollectableRow) error {
 		s = Sum{}
-		if err := row.Scan(&kind, &s.Currency, &s.Count, &ours, &theirs); err != nil {
+		if err := row.Scan(&kind, &s.Currency, &s.Count, &ours, &theirs, &within, &foreign); err != nil {
 			return err
 		}
 		f := rep.Figures[kind]
-		f.Count += s.Count
+		f.Count, f.within, f.foreign = f.Count+s.Count, f.within+within, f.foreign+foreign
 		if ours != nil {
 			s.Ours = *ours
 		}
@@ -116,6 +120,32 @@ func (r *Reconciliation) Before(ctx context.Context) (at time.Time, by string, e
 	return at, by, err
 }
 
+// Incomplete says why what is in doubt and not in the list stays in doubt; empty: the
+// list has all that was sent between since and until, so that what it has not was not
+// sent. Even that is for a person to decide.
+func (r *Reconciliation) Incomplete(rep Report) string {
+	switch {
+	case r.Since == nil || r.Until == nil:
+		return "say with --since and --until which time the list covers as a whole"
+	case time.Now().Before(*r.Until):
+		return "--until is in the future: the list can't cover that"
+	case rep.Count(OursOnly) > 0:
+		return fmt.Sprintf("the list has not all that was sent in that time: %s missing", words.Plural(rep.Count(OursOnly), "invoice"))
+	case rep.Figures[Agreed].within == 0:
+		return "the list has nothing that was sent in that time"
+	case slices.Contains(cutOffAt(), rep.Lines%10_000), slices.Contains(cutOffAt(), rep.Lines):
+		return fmt.Sprintf("exports break off at such numbers: it has %s lines; export shorter times", words.Count(rep.Lines))
+	case r.blank > 0 || rep.Figures[TheirsOnly].foreign > 0:
+		return "lines of the list name none of our keys, and may be what is in doubt"
+	case r.names.KeyType == "text" && rep.Count(TheirsOnly, TwiceThere) > 0:
+		return "the list has ids that the ledger has not: they may have been changed on their way"
+	}
+	return ""
+}
+
+// cutOffAt are numbers of lines at which exports break off: ten thousands, and what a
+// spreadsheet holds below its header.
+func cutOffAt() []int64 { return []int64{0, 1<<16 - 1, 1<<20 - 1} }
 
 // printable makes what a person wrote fit for PostgreSQL's text: valid UTF-8 without
 // zero bytes.

@@ -53,7 +53,7 @@ func (k Kind) text() string {
 func (r Report) Print(out io.Writer) error {
 	fmt.Fprintf(out, "Compared %s of %s (SHA-256 %s) with the ledger%s.\n\n", words.Plural(r.Lines, "line"), words.OneLine(r.File), r.SHA256[:min(12, len(r.SHA256))], r.span())
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, kind := range append([]Kind{Agreed}, append(Differences(), DoubtAbsent, UnderWay, Earlier)...) {
+	for _, kind := range append([]Kind{Agreed}, append(Differences(), UnderWay, Earlier)...) {
 		f := r.Figures[kind]
 		if f.Count == 0 && (kind == UnderWay || kind == Earlier || kind == IDsDiffer || kind == Undecided) {
 			continue
@@ -148,7 +148,7 @@ func (r Report) JSON(out io.Writer, each func(Kind, func(Found) error) error) er
 	}
 	w := &firstError{out: out}
 	w.write(string(head[:len(head)-1])) // without its closing brace
-	for _, kind := range append(Differences(), DoubtAbsent, UnderWay, Earlier) {
+	for _, kind := range append(Differences(), UnderWay, Earlier) {
 		f := r.Figures[kind]
 		sums, err := json.Marshal(f.Sums)
 		if err != nil {
@@ -188,7 +188,7 @@ func (r Report) CSV(out io.Writer, incomplete string, each func(Kind, func(Found
 	w := csv.NewWriter(out)
 	err := w.Write([]string{"kind", "invoice_id", "attempt", "decision", "reason", "state", "line", "lines", "their_id", "reply_id",
 		"our_amount", "our_currency", "amount", "currency", "status", "at"})
-	for _, kind := range append(Differences(), DoubtAbsent) {
+	for _, kind := range Differences() {
 		if err != nil {
 			return err
 		}

@@ -16,19 +16,26 @@ import (
 type Book interface {
 	// Fit holds the book against the database as a run does as it starts.
 	Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error)
+	// ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.
+	ReplyPaths() []string
 }
 
 // Config is what is reconciled, and how the list is written.
 type Config struct {
 	Conn     *pgx.ConnConfig // a direct connection: temporary tables are a session's
+	Main     *pgx.ConnConfig // where else decisions are written; nil: nowhere else
 	Book     Book
+	MarkSent string // INVOICES_MARK_SENT, as it is set
+	Pending  string // INVOICES_PENDING
 	File     string // the list's name, for the record
 	Columns  Columns
 	Form     Form
 	Since    *time.Time // of our first_sent_at and the list's at; nil: from the beginning
 	Until    *time.Time // excluded
 	By       string
-	Progress func(lines int64) // is called now and then while the list is read
+	// LookupAfter is BILLING_LOOKUP_AFTER: how long past its deadline a request may arrive.
+	LookupAfter time.Duration
+	Progress    func(lines int64) // is called now and then while the list is read
 }
 
 // Reconciliation is one list held against one book. It is used by one caller.
@@ -61,10 +68,48 @@ func Open(ctx context.Context, c Config) (*Reconciliation, error) {
 		r.Form.KeyType = r.names.KeyType
 		_, err = conn.Exec(ctx, settings)
 	}
+	if err == nil && c.Main != nil {
+		err = r.sameDatabase(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, r.Close(ctx))
 	}
 	return r, nil
+}
+
+// sameDatabase refuses two URLs that lead to two databases: what was compared in one
+// would be decided in the other.
+func (r *Reconciliation) sameDatabase(ctx context.Context) error {
+	main, err := pgx.ConnectConfig(ctx, r.Main)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	other := &Reconciliation{Config: r.Config, conn: main, names: r.names}
+	here, err := r.whichDatabase(ctx)
+	there, otherErr := other.whichDatabase(ctx)
+	if err := errors.Join(err, otherErr, other.Close(ctx)); err != nil {
+		return err
+	}
+	if here != there {
+		return &RefusedError{"LOCK_DATABASE_URL leads to another database than DATABASE_URL"}
+	}
+	return nil
+}
+
+type database struct {
+	ledger  uuid.UUID
+	oid     int64
+	started int64 // the server, in microseconds
+}
+
+func (r *Reconciliation) whichDatabase(ctx context.Context) (d database, err error) {
+	err = r.each(ctx, "reconcile_ledger", func(row pgx.CollectableRow) error {
+		var started time.Time
+		err := row.Scan(&d.ledger, &d.oid, &started)
+		d.started = started.UnixMicro()
+		return err
+	})
+	return d, err
 }
 
 // Close ends the connection, and the temporary tables with it.

@@ -25,9 +25,9 @@ const (
 	NotActed      Kind = "not_acted"      // neither here nor there
 )
 
-// Differences are the kinds of which each one is a difference.
+// Differences are the kinds of which each one is a difference, or still open.
 func Differences() []Kind {
-	return []Kind{TheirsOnly, OursOnly, TwiceThere, AmountsDiffer, IDsDiffer, Decides, Undecided}
+	return []Kind{TheirsOnly, OursOnly, TwiceThere, AmountsDiffer, IDsDiffer, Decides, Undecided, DoubtAbsent}
 }
 
 // Sum is what some invoices of one currency come to; exact, in the currency's unit.
@@ -43,25 +43,28 @@ type Sum struct {
 type Figure struct {
 	Count int64 `json:"count"`
 	Sums  []Sum `json:"sums,omitempty"`
+
+	within  int64 // first sent between since and until
+	foreign int64 // that name no key of ours
 }
 
 // Found is one invoice, or one thing that only the list has.
 type Found struct {
-	Kind         Kind       `json:"kind"`
-	InvoiceID    string     `json:"invoice_id,omitempty"`
-	TheirID      string     `json:"their_id,omitempty"` // what the list has for our id
-	Line         int64      `json:"line,omitempty"`     // the first one
-	Lines        int64      `json:"lines,omitempty"`
-	State        string     `json:"state,omitempty"` // empty: no delivery
-	Attempt      int        `json:"attempt,omitempty"`
-	OurAmount    string     `json:"our_amount,omitempty"`
-	OurCurrency  string     `json:"our_currency,omitempty"`
-	Amount       string     `json:"amount,omitempty"`
-	Currency     string     `json:"currency,omitempty"`
-	Status       string     `json:"status,omitempty"`
-	ReplyID      string     `json:"reply_id,omitempty"`
-	Key          string     `json:"idempotency_key,omitempty"`
-	At           *time.Time `json:"at,omitempty"`
+	Kind        Kind       `json:"kind"`
+	InvoiceID   string     `json:"invoice_id,omitempty"`
+	TheirID     string     `json:"their_id,omitempty"` // what the list has for our id
+	Line        int64      `json:"line,omitempty"`     // the first one
+	Lines       int64      `json:"lines,omitempty"`
+	State       string     `json:"state,omitempty"` // empty: no delivery
+	Attempt     int        `json:"attempt,omitempty"`
+	OurAmount   string     `json:"our_amount,omitempty"`
+	OurCurrency string     `json:"our_currency,omitempty"`
+	Amount      string     `json:"amount,omitempty"`
+	Currency    string     `json:"currency,omitempty"`
+	Status      string     `json:"status,omitempty"`
+	ReplyID     string     `json:"reply_id,omitempty"`
+	Key         string     `json:"idempotency_key,omitempty"`
+	At          *time.Time `json:"at,omitempty"`
 }
 
 // Name is what a person can look for.
@@ -82,7 +85,6 @@ type Report struct {
 	Since    *time.Time
 	Until    *time.Time
 	Lines    int64 // of the list, the header not counted
-	Unnamed  int64 // lines that name none of our keys
 	Figures  map[Kind]Figure
 	Examples map[Kind][]Found // the first of each kind
 }

@@ -64,6 +64,7 @@ with lines as (
     select ours.invoice_id, ours.state, ours.attempt, ours.updated_at, ours.amount as our_amount, ours.currency as our_currency,
            there.lines, there.line, there.their_id, there.is_id, there.key, there.reply_id,
            there.amount as their_amount, there.currency as their_currency, there.status, there.at,
+           ($1::timestamptz is null or ours.first_sent_at >= $1) and ($2::timestamptz is null or ours.first_sent_at < $2) as within,
            case
                when ours.invoice_id is null then case
                    when there.acted = 0 then 'not_acted'
@@ -94,7 +95,7 @@ with lines as (
         else true
     end
 )
-select kind, coalesce(their_currency, our_currency, '') as currency, our_amount, their_amount,
+select kind, coalesce(their_currency, our_currency, '') as currency, our_amount, their_amount, coalesce(within, true) as within,
        case when kind <> 'agreed' then line end as line,
        case when kind <> 'agreed' then invoice_id end as invoice_id,
        case when kind <> 'agreed' then state end as state,
