@@ -73,8 +73,7 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 	s.tally.Requests.Add(1)
 	s.budget.heed(reply)
 	s.pace.heed(reply, a.intent.RunAttempt)
-	s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt)
-	return s.settlement(a, reply)
+	return s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
 }
 
 // permit is asked immediately before the first byte of the request: the locks
