@@ -29,6 +29,9 @@ func (r *Reconciliation) Compare(ctx context.Context) (Report, error) {
 			flags = append(flags, flag)
 		}
 	}
+	if r.found.has(FieldID) && len(flags) == 1 {
+		flags = append(flags, "only_id")
+	}
 	if err := r.exec(ctx, "reconcile_pairs", flags, r.Since, r.Until); err != nil {
 		return rep, err
 	}

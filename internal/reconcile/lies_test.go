@@ -171,9 +171,10 @@ func TestAnotherTenantsListIsRefused(t *testing.T) {
 		"other ids":         "id,amount\n6,10.50\n9,10.50\n10,10.50\n",
 		"no ids of our own": "id,amount\nT-1,10.50\nT-2,10.50\n",
 	} {
+		l := s.reconcile(text)
 		for _, decide := range []func(list) error{list.resolve, func(l list) error { _, err := l.adopt(); return err }} {
 			var refused *reconcile.RefusedError
-			if err := decide(s.reconcile(text)); !errors.As(err, &refused) {
+			if err := decide(l); !errors.As(err, &refused) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

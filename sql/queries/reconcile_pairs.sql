@@ -7,20 +7,27 @@
 --   so there only the key counts. Lines are grouped first, so that what stands there
 --   twice is one row, by sorting or hashing on disk: bounded by work_mem.
 --   Deliveries of which a list need not know (failed, retry and the like) are rows only
---   where it does. What agrees is most of it, and kept narrow.
+--   where it does. What agrees is most of it, and kept narrow. OFFSET 0 keeps kind from
+--   being worked out anew for each column that asks for it, which took most of the time.
 -- $1, $2: since and until, of first_sent_at and of the list's own time; either may be
 --   null. Pairs match whatever their times.
--- Flags: id, key, reply_id: what the list names; minor (the ledger's amounts are in the
+-- Flags: id, key, reply_id: what the list names; only_id: nothing else, so that the id
+--   is the delivery's, if there is one; minor (the ledger's amounts are in the
 --   smallest unit: $3, $4 are the currencies and their digits).
 create temporary table billonce_pairs as
 with lines as (
     select t.line, t.id, t.foreign_id, t.key, t.reply_id, t.amount, t.currency, t.status, t.acted, t.at,
+{{- if .Has.only_id}}
+           t.id as ours
+    from billonce_theirs t
+{{- else}}
            coalesce({{if .Has.key}}k.invoice_id, {{end}}{{if .Has.id}}i.invoice_id, {{end}}{{if .Has.reply_id}}r.invoice_id, {{end}}null) as ours
     from billonce_theirs t
+{{- end}}
 {{- if .Has.key}}
     left join {{.Schema}}.deliveries k on k.idempotency_key = t.key
 {{- end}}
-{{- if .Has.id}}
+{{- if and .Has.id (not .Has.only_id)}}
     left join {{.Schema}}.deliveries i on i.invoice_id = t.id and t.key is null
 {{- end}}
 {{- if .Has.reply_id}}
@@ -94,6 +101,7 @@ with lines as (
             and ($1::timestamptz is null or ours.first_sent_at >= $1) and ($2::timestamptz is null or ours.first_sent_at < $2)
         else true
     end
+    offset 0
 )
 select kind, coalesce(their_currency, our_currency, '') as currency, our_amount, their_amount, coalesce(within, true) as within,
        case when kind <> 'agreed' then line end as line,
