@@ -94,6 +94,8 @@ func (r *Reconciliation) Each(ctx context.Context, kind Kind, limit int, f func(
 // kept is what stands in the ledger of a reconciliation, beside its own columns.
 type kept struct {
 	Lines    int64            `json:"lines"`
+	Agreed   int64            `json:"agreed"`
+	Differ   int64            `json:"differ"`
 	Figures  map[Kind]Figure  `json:"kinds"`
 	Examples map[Kind][]Found `json:"examples"`
 	Decided  *Tally           `json:"decided,omitempty"`
@@ -106,7 +108,7 @@ type Tally struct {
 }
 
 func (r *Reconciliation) keep(ctx context.Context, rep Report, decided string, tally *Tally) error {
-	figures, err := json.Marshal(kept{rep.Lines, rep.Figures, rep.Examples, tally})
+	figures, err := json.Marshal(kept{rep.Lines, rep.Count(Agreed), rep.Count(Differences()...), rep.Figures, rep.Examples, tally})
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func TestP12AdoptWritesWhatTheLedgerForgot(t *testing.T) {
 	s.deliver("cancelled", 8, 8)
 	s.deliver("unmarked", 9, 9)
 	s.execute(`update billonce.deliveries set deadline_at = now() - interval '10 seconds' where invoice_id = 7;
-		insert into billonce.kept (invoice_id, attempt, row_text) values (5, 1, '{}');
+		insert into billonce.set_aside (invoice_id, reason, run_id) values (10, 'x', gen_random_uuid());
 		delete from invoices where id = 11`)
 	l := s.reconcile("id,reply_id,amount,currency,at\n1,,,,\n2,,,,\n3,,,,\n4,,,,\n5,,,,\n6,,,,\n7,,,,\n8,,,,\n9,,,,\n10,in_10,7.00,EUR,2026-01-31T10:00:00Z\n11,,,,\n")
 	adopted, err := l.adopt()
@@ -175,7 +175,7 @@ func TestP12AdoptWritesWhatTheLedgerForgot(t *testing.T) {
 	if got := s.read("select count(*) || ' ' || count(distinct invoice_id) from billonce.history where kind = 'decision' and decision = 'sent'"); got != "7 7" {
 		t.Errorf("decisions %s", got)
 	}
-	if got := s.read("select (select count(*) from billonce.kept) || ' ' || reply_id || ' ' || amount || currency || ' ' || (first_sent_at = '2026-01-31T10:00:00Z') from billonce.deliveries where invoice_id = 10"); got != "0 in_10 7.00EUR true" {
+	if got := s.read("select (select count(*) from billonce.set_aside) || ' ' || reply_id || ' ' || amount || currency || ' ' || (first_sent_at = '2026-01-31T10:00:00Z') from billonce.deliveries where invoice_id = 10"); got != "0 in_10 7.00EUR true" {
 		t.Error(got)
 	}
 	key := s.read("select l.id::text from billonce.ledger l")

@@ -6,7 +6,7 @@
 --   intent, a runner too, has it. Where there is one, compare and swap on what was
 --   compared, and the rules once more by the database's clock: what may still be on its
 --   way is left. History and deletions are of what was written, and in one statement
---   with it.
+--   with it; what is kept of doubtful requests goes by the ledger's own trigger.
 --   The ids are given twice, so that whatever the join, the ledger is read by its index.
 --   run_id is the reconciliation's: a later run that marks what is unmarked is guarded
 --   by it.
@@ -68,8 +68,6 @@ with listed as (
     insert into {{.Schema}}.history (invoice_id, kind, attempt, state, settled_at, decision, decided_by, reason)
     select invoice_id, 'decision', attempt, was, seen_at, 'sent', $12, $13
     from written
-), let_go as (
-    delete from {{.Schema}}.kept where invoice_id = any ($1::{{.KeyType}}[]) and invoice_id in (select invoice_id from written)
 ), known as (
     delete from {{.Schema}}.set_aside where invoice_id = any ($1::{{.KeyType}}[]) and invoice_id in (select invoice_id from written)
 )
