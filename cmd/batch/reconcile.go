@@ -260,7 +260,8 @@ func (l *listed) decide(ctx context.Context) (left bool, err error) {
 		}
 		return c.Print(l.stdout, false)
 	})
-	return differ+tally.Left > 0, errors.Join(err, d.Close(ctx))
+	l.report.Decided = &tally
+	return differ+tally.Left > 0, errors.Join(interrupted(ctx, err), d.Close(ctx))
 }
 
 func (l *listed) adopt(ctx context.Context) (left bool, err error) {
@@ -289,7 +290,16 @@ func (l *listed) adopt(ctx context.Context) (left bool, err error) {
 		words.Plural(adopted.Done, "invoice"), words.Count(adopted.Unmarked), words.Count(adopted.Left))
 	// What is under way is adopted too, and is no difference.
 	differ := l.report.Count(reconcile.Differences()...) - (n - l.report.Count(reconcile.UnderWay))
-	return differ > 0 || adopted.Left > 0, err
+	l.report.Decided = &adopted.Tally
+	return differ > 0 || adopted.Left > 0, interrupted(ctx, err)
+}
+
+// interrupted gives what a signal has stopped the exit code of that.
+func interrupted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return &exitError{billing.ExitStopped, fmt.Errorf("%w: what was decided stays; run it again to go on", err)}
 }
 
 // confirm asks for a yes, unless it was given.

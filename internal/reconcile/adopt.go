@@ -48,7 +48,8 @@ func (r *Reconciliation) Adoptable(ctx context.Context) (n, unknown int64, err e
 func (r *Reconciliation) Adopt(ctx context.Context, rep Report, progress func(Adopted)) (Adopted, error) {
 	var all Adopted
 	err := r.adoptPages(ctx, rep, &all, progress)
-	return all, errors.Join(err, r.keep(context.WithoutCancel(ctx), rep, "adopt", &all.Tally))
+	rep.Decided = &all.Tally
+	return all, errors.Join(err, r.keep(context.WithoutCancel(ctx), rep, "adopt"))
 }
 
 func (r *Reconciliation) adoptPages(ctx context.Context, rep Report, all *Adopted, progress func(Adopted)) error {
@@ -59,8 +60,8 @@ func (r *Reconciliation) adoptPages(ctx context.Context, rep Report, all *Adopte
 	if err := r.exec(ctx, "reconcile_adoptable", nil); err != nil {
 		return err
 	}
-	for ctx.Err() == nil {
-		rows, err := r.conn.Query(ctx, fmt.Sprintf("fetch %d from billonce_adoptable", page))
+	for whole := context.WithoutCancel(ctx); ctx.Err() == nil; { // a cancelled query would close the connection
+		rows, err := r.conn.Query(whole, fmt.Sprintf("fetch %d from billonce_adoptable", page))
 		if err != nil {
 			return fmt.Errorf("read what can be adopted: %w", err)
 		}
@@ -81,7 +82,7 @@ func (r *Reconciliation) adoptPages(ctx context.Context, rep Report, all *Adopte
 			}
 		}
 		all.Left += int64(len(some) - len(ours))
-		if err := r.adopt(context.WithoutCancel(ctx), rep, ours, all); err != nil {
+		if err := r.adopt(whole, rep, ours, all); err != nil {
 			return err
 		}
 		progress(*all)

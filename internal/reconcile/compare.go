@@ -71,7 +71,7 @@ func (r *Reconciliation) Compare(ctx context.Context) (Report, error) {
 			return rep, err
 		}
 	}
-	return rep, r.keep(ctx, rep, "", nil)
+	return rep, r.keep(ctx, rep, "")
 }
 
 // Each calls f for what was found of a kind, in the order of our keys; limit 0: all.
@@ -107,8 +107,8 @@ type Tally struct {
 	Left int64 `json:"left"` // as they were
 }
 
-func (r *Reconciliation) keep(ctx context.Context, rep Report, decided string, tally *Tally) error {
-	figures, err := json.Marshal(kept{rep.Lines, rep.Count(Agreed), rep.Count(Differences()...), rep.Figures, rep.Examples, tally})
+func (r *Reconciliation) keep(ctx context.Context, rep Report, decided string) error {
+	figures, err := json.Marshal(kept{rep.Lines, rep.Count(Agreed), rep.Count(Differences()...), rep.Figures, rep.Examples, rep.Decided})
 	if err != nil {
 		return err
 	}

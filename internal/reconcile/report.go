@@ -87,6 +87,7 @@ type Report struct {
 	Lines    int64 // of the list, the header not counted
 	Figures  map[Kind]Figure
 	Examples map[Kind][]Found // the first of each kind
+	Decided  *Tally           // nil: it only compared
 }
 
 // Count is how many there are of some kinds.
