@@ -129,23 +129,21 @@ func (a app) reconcile(ctx context.Context, path string, f reconcileFlags, c rec
 	defer file.Close()
 	return a.withDatabase(ctx, func(ctx context.Context, s settings, d *database) error {
 		c.File, c.By = name, cmp.Or(f.by, a.whoami())
-		c.Conn, c.Book = d.lock, pgstore.DeskBook{Book: s.book} // the direct one: a pooler would lose the temporary tables
+		book := pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter}
+		c.Conn, c.Book = d.lock, book // the direct one: a pooler would lose the temporary tables
 		if !d.sameServer {
 			c.Main = d.main
 		}
-		c.MarkSent, c.Pending, c.LookupAfter = s.InvoicesMarkSent, s.InvoicesPending, lookupAfter
+		c.MarkSent, c.Pending, c.LookupAfter = s.InvoicesMarkSent, s.InvoicesPending, s.BillingLookupAfter
 		c.Progress = a.readingProgress()
 		r, err := reconcile.Open(ctx, c)
 		if err != nil {
 			return configurationFault(err)
 		}
-		l := listed{app: a, Reconciliation: r, flags: f, book: c.Book, main: d.main}
+		l := listed{app: a, Reconciliation: r, flags: f, book: book, main: d.main}
 		return errors.Join(l.reconcile(ctx, file), r.Close(ctx))
 	})
 }
-
-// lookupAfter is how long past its deadline a request may arrive.
-const lookupAfter = 30 * time.Second
 
 func openList(path string) (io.ReadCloser, string, error) {
 	if path == "-" {

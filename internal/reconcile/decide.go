@@ -36,7 +36,7 @@ func (r *Reconciliation) Trust(ctx context.Context, rep Report) error {
 	case unlike > alike:
 		return &RefusedError{fmt.Sprintf("of %s on both sides %s differ: is the list this book's, and are its columns named rightly?",
 			words.Plural(alike+unlike, "invoice"), words.Count(unlike))}
-	case false && rep.Count(OursOnly) > 0:
+	case rep.Count(Agreed) == 0 && rep.Count(OursOnly) > 0:
 		return &RefusedError{fmt.Sprintf("the list has none of the %s that were sent%s: is it this book's? If it covers another time, name it with --since and --until",
 			words.Plural(rep.Count(OursOnly), "invoice"), rep.span())}
 	}

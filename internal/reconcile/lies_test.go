@@ -166,6 +166,7 @@ func TestAnotherTenantsListIsRefused(t *testing.T) {
 	s.execute("update billonce.deliveries set reply_id = 'in_' || invoice_id where state = 'sent'")
 	for name, text := range map[string]string{
 		"other amounts":     "id,amount\n1,99\n2,98\n3,97\n6,10.50\n7,96\n9,10\n",
+		"some amounts":      "id,amount\n1,10.50\n2,99\n3,98\n4,97\n6,10.50\n",
 		"other keys":        "id,key,amount\n6,9e6d3b38-eead-43ac-9dbb-a3864fcbfb52,10.50\n9,50804d73-f6be-4419-9a61-b715d2f55e5a,10.50\n",
 		"other ids there":   "id,reply_id\n1,xy_1\n2,xy_2\n6,xy_6\n9,xy_9\n",
 		"other ids":         "id,amount\n6,10.50\n9,10.50\n10,10.50\n",
