@@ -22,7 +22,8 @@ type Status struct {
 	Failed       []FailedReason          `json:"failed"`
 	InDoubtSince *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
 	InDoubtFor   time.Duration           `json:"-"`
-	Runs         []Run                   `json:"runs"` // the last ones, youngest first
+	Runs         []Run                   `json:"runs"`                 // the last ones, youngest first
+	Reconciled   *Reconciled             `json:"reconciled,omitempty"` // the last time
 	RunLock      RunLock                 `json:"run_lock"`
 	InvoiceLocks int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
 }

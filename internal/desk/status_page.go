@@ -35,6 +35,9 @@ func (st Status) Print(out io.Writer) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", title, words.Stamp(r.StartedAt), runLine(r, st.At))
 		title = ""
 	}
+	if st.Reconciled != nil {
+		fmt.Fprintf(w, "Reconciled\t%s\t%s\n", words.Stamp(st.Reconciled.At), st.Reconciled.text())
+	}
 	return w.Flush()
 }
 

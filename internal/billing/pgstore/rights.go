@@ -60,6 +60,7 @@ func (p Place) rights() ([]right, error) {
 		{"ledger", []string{"select"}},
 		{"runs", []string{"select", "insert", "update"}},
 		{"deliveries", []string{"select", "insert", "update"}},
+		{"reconciliations", []string{"select", "insert", "update"}},
 		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
 	} {
 		for _, privilege := range own.privileges {
