@@ -126,10 +126,13 @@ func mutants() []mutant {
 		},
 		{
 			"a look-up's 404 is believed while the request may still arrive",
-			[]edit{
-				{"internal/billing/decide.go", "	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n", "	case false:\n"},
-				{"internal/billing/decide.go", "	case k.HasLookup && !k.MayLookUp:\n", "	case false:\n"},
-			},
+			[]edit{{
+				"internal/billing/decide.go",
+				"	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n" +
+					"		return Decision{Action: Wait, Next: Sending, Reason: \"its request may still be on its way\"}\n" +
+					"	case k.HasLookup && !k.MayLookUp:\n",
+				"	case false:\n",
+			}},
 			"internal/billing/pgstore", "TestLookUpDecides", `before the requests' deadline: 1:sent 2:\w+ 3:in_doubt`,
 		},
 		{
