@@ -12,12 +12,13 @@
 --   so. If not, settled.sql tells.
 -- Flag: each (they have waits, reasons or replies of their own; the ids are then given
 --   twice, so that whatever the join, the ledger is read by its index alone).
--- $2, $3: the guard's run and attempt; $4 to $7: what is written.
--- $8, $9, $10: seconds until it is due, what was seen, the ids that the replies gave;
+-- $2, $3: the guard's run and attempt; $4 to $8: what is written.
+-- $9, $10, $11: seconds until it is due, what was seen, the ids that the replies gave;
 --   null where none has one.
 update {{.Schema}}.deliveries as d
 set state       = $5,
     run_attempt = $4,
+    key_use     = least(d.key_use, $8, case when d.doubtful then 0 end),
     doubtful    = $6,
     updated_at  = clock_timestamp(),
     http_status = nullif($7::smallint, 0),
@@ -32,7 +33,7 @@ set state       = $5,
     due_at      = case when $5 = 'retry' then clock_timestamp() + make_interval(secs => s.retry_in) end,
     error       = s.error,
     reply_id    = coalesce(s.reply_id, d.reply_id)
-from unnest($1::{{.KeyType}}[], $8::float8[], $9::text[], $10::text[]) as s (id, retry_in, error, reply_id)
+from unnest($1::{{.KeyType}}[], $9::float8[], $10::text[], $11::text[]) as s (id, retry_in, error, reply_id)
 {{- else}}
     due_at      = null,
     error       = null

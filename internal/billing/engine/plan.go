@@ -50,6 +50,7 @@ type planner struct {
 	known       billing.Known
 	runID       uuid.UUID
 	ledgerID    uuid.UUID
+	keyTTL      time.Duration // how long the API remembers a key
 	maxAttempts int
 }
 
@@ -76,6 +77,10 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	s := p.prepared(inv, key, request)
 	switch {
 	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
+		if life := billing.KeyLife(p.keyTTL); seen != nil && seen.KeyUse < billing.KeyUnused && seen.KeyAge < life {
+			// The API counts from the first request that it saw under the key.
+			s.key = s.key.Used(seen.KeyAge, v.at)
+		}
 		s.do = toBegin
 		return s
 	case seen.State == billing.InDoubt && (err != nil || !asksAboutIt(request, seen)):
@@ -118,10 +123,13 @@ func (p planner) mayTry(id billing.InvoiceID, seen *billing.Delivery, v view) *s
 // prepared is the step's request and its intent.
 func (p planner) prepared(inv billing.Invoice, key billing.Key, request billing.Request) step {
 	request.InvoiceID, request.IdempotencyKey = inv.ID, key.Text
+	if inv.Delivery != nil && inv.Delivery.Again && !request.LookupByKey {
+		request.LookupSHA256 = nil // it would answer for what was sent before
+	}
 	hash := sha256.Sum256(request.Body)
 	s := step{request: request, key: key, intent: billing.Intent{
 		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, BodySHA256: hash[:], Seen: inv.Delivery,
-		RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256,
+		RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256, KeyLife: billing.KeyLife(p.keyTTL),
 	}}
 	if seen := inv.Delivery; seen != nil {
 		s.intent.Attempt = seen.Attempt + 1
@@ -180,6 +188,6 @@ func (s step) settlement(d billing.Decision) billing.Settlement {
 	seen := s.intent.Seen
 	return billing.Settlement{
 		InvoiceID: s.intent.InvoiceID, RunID: seen.RunID, Attempt: seen.Attempt, RunAttempt: seen.RunAttempt,
-		State: d.Next, Doubtful: d.Next == billing.InDoubt, Reason: d.Reason,
+		State: d.Next, Doubtful: d.Next == billing.InDoubt, KeyUse: billing.KeyDoubted, Reason: d.Reason,
 	}
 }

@@ -118,6 +118,7 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 		var d billing.Delivery
 		var age, due zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
+			&d.KeyVersion, &d.KeyUse, &d.Again,
 			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
 			return nil, err
 		}

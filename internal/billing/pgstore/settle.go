@@ -162,7 +162,7 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 		return g.Answer.ID
 	})
 	m := mannerOf(part[0])
-	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status}
+	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status, int16(m.keyUse)}
 	if retryIn == nil && reasons == nil && replyIDs == nil {
 		return s.sql.settle, args
 	}
@@ -175,10 +175,11 @@ type manner struct {
 	attempt, runAttempt, status int
 	state                       billing.State
 	doubtful                    bool
+	keyUse                      billing.KeyUse
 }
 
 func mannerOf(s *billing.Settlement) manner {
-	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful}
+	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful, s.KeyUse}
 }
 
 // alike parts a group by manner, in the order in which they first come.
