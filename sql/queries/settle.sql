@@ -3,7 +3,7 @@
 -- Locks: FOR NO KEY UPDATE on each delivery.
 -- Shape: the guard (run, attempt, state) lets nothing through that another run
 --   has taken over, whoever decided about it meanwhile; `in_doubt` and `retry`
---   are let through to their own attempt's late reply. What is shared is no array:
+--   are let through to their own attempt's late reply, unless their key is another one by now. What is shared is no array:
 --   each one costs as much as a column that is written.
 --   Times are the clock's: now() is the transaction's start, and a row claim's began
 --   before its requests.
@@ -44,4 +44,4 @@ where d.invoice_id = any ($1::{{.KeyType}}[])
 {{- end}}
   and d.run_id = $2
   and d.attempt = $3
-  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending'))
+  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and d.key_use < 2 and $5 <> 'sending'))
