@@ -23,6 +23,10 @@ func (l *ledger) Resolve(context.Context, desk.Delivery, billing.Resolution, bil
 	return l.came, l.err
 }
 
+func (l *ledger) Resolvable(_ context.Context, seen desk.Delivery) (billing.Resolvable, error) {
+	return seen.Resolvable(), nil
+}
+
 // What is refused is never written, and a decision that did not come to pass is not
 // told as one.
 func TestDecide(t *testing.T) {
