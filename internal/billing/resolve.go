@@ -86,9 +86,6 @@ func Resolve(d Resolvable, r Resolution) Ruling {
 }
 
 func outOfReach(d Resolvable, r Resolution) string {
-	if r.Attempt != 0 && r.Attempt != d.Attempt && d.State != "" {
-		return fmt.Sprintf("its last attempt is %d, not %d: look at it again with `batch status --in-doubt`", d.Attempt, r.Attempt)
-	}
 	switch {
 	case r.Again && d.State != Sent:
 		return "--again is for what was sent and is pending once more, and " + is(d.State)
@@ -106,7 +103,6 @@ func outOfReach(d Resolvable, r Resolution) string {
 		case !r.Again && r.To != Sent:
 			return "it is sent, and its invoice is pending again: take --again if it is owed once more, or --sent to mark it"
 		}
-		return ""
 	case Retry:
 		if d.RetryFor < RetryIsOpen {
 			return "it is to be tried again by the next `batch run`; to keep it from that, take the invoice out of INVOICES_PENDING"
@@ -118,16 +114,18 @@ func outOfReach(d Resolvable, r Resolution) string {
 		case d.Was == "":
 			return "it is cancelled, and the ledger does not say what it was before"
 		}
-		return ""
 	default:
 		return "it was never tried: see `batch status` for what is pending"
 	}
+	waits := d.State == InDoubt || d.State == Retry // what may be on its way
 	switch {
-	case d.State != Failed && d.DeadlineIn > 0:
+	case r.Attempt != 0 && r.Attempt != d.Attempt:
+		return fmt.Sprintf("its last attempt is %d, not %d: look at it again with `batch status --in-doubt`", d.Attempt, r.Attempt)
+	case waits && d.DeadlineIn > 0:
 		return fmt.Sprintf("it is %s, and its request may still be on its way: look and resolve in %s", d.State, d.DeadlineIn.Truncate(time.Second)+time.Second)
 	case d.State == Retry && r.To == Retry:
 		return "it is to be tried again as it is: take --sent or --cancel"
-	case r.To != Sent && r.To != Retry && r.To != Cancelled:
+	case r.To != "" && r.To != Sent && r.To != Retry && r.To != Cancelled:
 		return fmt.Sprintf("nobody can make it %q", r.To)
 	}
 	return ""

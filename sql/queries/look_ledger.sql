@@ -1,8 +1,8 @@
 -- Purpose: the second look's other half: what the ledger says about the locked
 --   invoices. Nearly all have no delivery yet, and no row here.
 -- Locks: none of its own; the claim holds the invoices' locks meanwhile.
--- Shape: behind look.sql, so that its snapshot is the younger of the two: whoever
---   settles a delivery marks the invoice in the same transaction, and what is taken
+-- Shape: behind look.sql and in its snapshot: whoever settles a delivery marks the
+--   invoice in the same transaction, so that both are seen or neither; and what is taken
 --   for untried here though it was begun meanwhile is held off by the primary key.
 --   LATERAL … LIMIT 1 keeps the ledger to one index look-up an invoice, whatever
 --   size the planner takes it for.

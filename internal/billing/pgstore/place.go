@@ -31,7 +31,8 @@ type Place struct {
 	table    string
 	keyType  string // of the ledger's key for it
 	required bool   // no invoice is without a key
-	size     int64  // of the table, in bytes; 0: it is a view
+	view     bool
+	size     int64 // of the table, in bytes; 0: it is a view
 }
 
 // Locate finds a book's invoices.
@@ -43,7 +44,7 @@ func Locate(ctx context.Context, conn *pgx.Conn, b book.Book) (Place, error) {
 	if err != nil {
 		return p, err
 	}
-	err = conn.QueryRow(ctx, query, b.Invoices.SQL(), b.ID[0]).Scan(&typ, &p.required, &p.schema, &p.table, &readOnly, &p.size)
+	err = conn.QueryRow(ctx, query, b.Invoices.SQL(), b.ID[0]).Scan(&typ, &p.required, &p.schema, &p.table, &readOnly, &p.view, &p.size)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return p, fmt.Errorf("table %s with a column %s: %w", b.Invoices.SQL(), b.ID.SQL(), ErrNoInvoices)

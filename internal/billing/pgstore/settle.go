@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -154,7 +155,7 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 			retryIn = append(retryIn, g.RetryIn.Seconds())
 		}
 	}
-	reasons := texts(part, func(g *billing.Settlement) string { return g.Reason })
+	reasons := texts(part, func(g *billing.Settlement) string { return s.inEncoding(g.Reason) })
 	replyIDs := texts(part, func(g *billing.Settlement) string {
 		if g.Answer == nil {
 			return ""
@@ -212,6 +213,20 @@ func texts(part []*billing.Settlement, of func(*billing.Settlement) string) []*s
 		all[i] = &text
 	}
 	return all
+}
+
+// inEncoding makes a text for people fit for the database's encoding, of which ASCII is
+// all that is sure: refused for a character of a reason, no settlement would be written.
+func (f fitted) inEncoding(text string) string {
+	if f.encoding == "UTF8" || f.encoding == "SQL_ASCII" {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // printable makes a reason fit for PostgreSQL's text: valid UTF-8 without zero bytes.

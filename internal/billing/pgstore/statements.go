@@ -6,6 +6,7 @@ import "billonce/sql"
 type statements struct {
 	scan, scanAfter, scanUpTo, scanAfterUpTo string
 	look, lookLedger, lockRows, bounds       string
+	values, valuesOwn, valuesOlder           string
 	intendNew, intendFenced, intendAgain     string
 	intended, settled, pendingCount          string
 	settle, settleEach, mark                 string
@@ -25,6 +26,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.scanUpTo, "scan", []string{"upto"}},
 		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
 		{&s.look, "look", nil},
+		{&s.values, "values", nil},
+		{&s.valuesOwn, "values", []string{"own"}},
+		{&s.valuesOlder, "values", []string{"older"}},
 		{&s.lookLedger, "look_ledger", nil},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
