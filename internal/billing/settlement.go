@@ -37,6 +37,7 @@ type Settlement struct {
 	Status     int           // HTTP status, 0 if none was read
 	Reason     string        // what was seen, for people; empty when sent
 	Answer     *Answer       // what is kept of the reply; nil: nothing
+	Kept       *Kept         // what its request was made from; nil: nothing, or it is not needed
 }
 
 // Settled says what came of a settlement.

@@ -39,6 +39,8 @@ type step struct {
 	dueIn    time.Duration    // notDue
 	err      error            // unrendered
 	decision billing.Decision // toSettle
+	changed  bool             // the invoice makes another request, or look-up, now than what may have had its effect
+	source   billing.Invoice  // what the request is made from, where it may be repeated
 	request  billing.Request
 	intent   billing.Intent
 	key      billing.Key
@@ -75,6 +77,7 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 		return step{why: unrendered, err: err, intent: billing.Intent{InvoiceID: inv.ID}}
 	}
 	s := p.prepared(inv, key, request)
+	changed := err != nil || seen.MayHaveActed() && !s.isAsSent(seen)
 	switch {
 	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
 		if life := billing.KeyLife(p.keyTTL); seen != nil && seen.KeyUse < billing.KeyUnused && seen.KeyAge < life {
@@ -84,12 +87,14 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 		s.do = toBegin
 		return s
 	case seen.State == billing.InDoubt && (err != nil || !asksAboutIt(request, seen)):
-		return step{why: stillInDoubt}
+		return step{why: stillInDoubt, changed: changed}
 	case seen.State == billing.InDoubt:
 		s.do = toAsk
 		return s
 	}
-	return p.recovered(s, v, err)
+	s = p.recovered(s, v, err)
+	s.changed = changed
+	return s
 }
 
 // mayTry says whether the delivery is this claim's to try, as of the second look: nil,
@@ -131,6 +136,9 @@ func (p planner) prepared(inv billing.Invoice, key billing.Key, request billing.
 		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, BodySHA256: hash[:], Seen: inv.Delivery,
 		RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256, KeyLife: billing.KeyLife(p.keyTTL),
 	}}
+	if p.known.Idempotent {
+		s.source = inv
+	}
 	if seen := inv.Delivery; seen != nil {
 		s.intent.Attempt = seen.Attempt + 1
 		if seen.RunID == p.runID {
@@ -176,6 +184,13 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 func (s step) repeats(seen *billing.Delivery) bool {
 	return slices.Equal(s.intent.BodySHA256, seen.BodySHA256) &&
 		(seen.RequestSHA256 == nil || slices.Equal(s.intent.RequestSHA256, seen.RequestSHA256))
+}
+
+// isAsSent says whether both the request and the look-up are those of the attempt. Of an
+// older program's nothing was kept.
+func (s step) isAsSent(seen *billing.Delivery) bool {
+	return seen.RequestSHA256 == nil ||
+		s.repeats(seen) && (seen.LookupSHA256 == nil || s.intent.LookupSHA256 == nil || asksAboutIt(s.request, seen))
 }
 
 // asksAboutIt says whether a look-up that is made now asks about what was sent.

@@ -46,7 +46,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
 	}
 	r.sender = &sender{
-		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
+		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
 		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
@@ -54,9 +54,10 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		scanner: p.Scanner, budget: budget, stop: stop, tally: tally,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
+	planner := planner{renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts}
 	deliverer := &deliverer{
 		ledger: p.Ledger, asker: asker{p.LookUp, c.Concurrency, r.settler}, settler: r.settler,
-		planner:  planner{renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts},
+		planner: planner, recaller: recaller{p.Keeper, p.Kept, planner, r.troubles},
 		troubles: r.troubles, stop: stop, log: log, ahead: t.ahead,
 	}
 	r.producer = &producer{

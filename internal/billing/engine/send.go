@@ -15,6 +15,7 @@ import (
 // sender makes attempts, each of its loops one at a time.
 type sender struct {
 	port    Sender
+	keeper  Keeper // nil: nothing is kept for a repeat
 	queue   *queue
 	flight  *inFlight
 	settler *settler
@@ -112,6 +113,9 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	came.State, came.Final, came.Status, came.Reason, came.Answer = decision.Next, decision.Final, reply.Status, reply.Reason, reply.Answer
 	came.Doubtful = a.request.Repeat || reply.Outcome == billing.Unknown
 	came.KeyUse = keyUse(reply)
+	if s.keeper != nil && known.Idempotent && reply.Outcome == billing.Unknown {
+		came.Kept = s.keeper.Keep(a.source)
+	}
 	if came.State == billing.InDoubt && came.Reason != "" {
 		came.Reason = decision.Reason + "; seen: " + came.Reason
 	}

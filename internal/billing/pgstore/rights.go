@@ -38,8 +38,8 @@ func quoted(names []string) []string {
 	return all
 }
 
-// rights is all that a run needs, and no more: it deletes nothing, and changes no
-// column of an invoice but those that mark it sent.
+// rights is all that a run and a person's commands need, and no more: no delivery is deleted, and no
+// column of an invoice changed but those that mark it sent.
 func (p Place) rights() ([]right, error) {
 	marked, err := p.book.MarkSent.Columns()
 	if err != nil {
@@ -56,9 +56,12 @@ func (p Place) rights() ([]right, error) {
 		privileges []string
 	}{
 		{"schema_version", []string{"select"}},
-		{"ledger", []string{"select"}},
+		{"ledger", []string{"select", "update"}},
 		{"runs", []string{"select", "insert", "update"}},
 		{"deliveries", []string{"select", "insert", "update"}},
+		{"kept", []string{"select", "insert", "update"}}, // what goes goes with its owner's right
+		{"set_aside", []string{"select", "insert", "update", "delete"}},
+		{"pending_again", []string{"select", "insert", "update", "delete"}},
 		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
 	} {
 		for _, privilege := range own.privileges {

@@ -46,6 +46,12 @@ func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came 
 		return errors.Join(
 			s.settleAll(ctx, group[:half], came[:half]),
 			s.settleAll(ctx, group[half:], came[half:]))
+	case err != nil && group[0].Kept != nil:
+		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
+			Msg("the database does not take what a repeat would be made from: settling without it")
+		forgetful := group[0]
+		forgetful.Kept = nil
+		return s.settleAll(ctx, []billing.Settlement{forgetful}, came)
 	case err != nil && group[0].Answer != nil:
 		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
 			Msg("the database does not take what the reply said: settling without it")
@@ -71,6 +77,9 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 			}
 			return nil
 		}, text, args...)
+	}
+	if err := s.keep(w, group); err != nil {
+		return err
 	}
 	var marked []billing.InvoiceID
 	sent := sentOf(group)

@@ -9,7 +9,7 @@ type statements struct {
 	values, valuesOwn, valuesOlder           string
 	intendNew, intendFenced, intendAgain     string
 	intended, settled, pendingCount          string
-	settle, settleEach, mark                 string
+	settle, settleEach, mark, keep, kept     string
 	runStart, runSince, runFinish            string
 	isPending, missingID, markTrial          string
 }
@@ -40,6 +40,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settle, "settle", nil},
 		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
+		{&s.keep, "keep", nil},
+		{&s.kept, "kept", nil},
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
