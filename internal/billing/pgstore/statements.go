@@ -11,6 +11,7 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark, keep, kept     string
 	runStart, runSince, runFinish            string
+	paused                                   string
 	isPending, missingID, markTrial          string
 }
 
@@ -46,6 +47,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
 		{&s.runFinish, "run_finish", nil},
+		{&s.paused, "paused", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
