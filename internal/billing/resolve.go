@@ -21,7 +21,7 @@ type Resolution struct {
 type Resolvable struct {
 	State        State // empty: never tried
 	Attempt      int
-	DeadlineIn   time.Duration // until no request of it can be on its way; ≤ 0: none can
+	DecideIn     time.Duration // until no request of it can arrive, BILLING_LOOKUP_AFTER past its deadline; ≤ 0: none can
 	Pending      bool          // its invoice is
 	RetryFor     time.Duration // how long it is in Retry
 	Was          State         // of Cancelled: before
@@ -121,8 +121,8 @@ func outOfReach(d Resolvable, r Resolution) string {
 	switch {
 	case r.Attempt != 0 && r.Attempt != d.Attempt:
 		return fmt.Sprintf("its last attempt is %d, not %d: look at it again with `batch status --in-doubt`", d.Attempt, r.Attempt)
-	case waits && d.DeadlineIn > 0:
-		return fmt.Sprintf("it is %s, and its request may still be on its way: look and resolve in %s", d.State, d.DeadlineIn.Truncate(time.Second)+time.Second)
+	case waits && d.DecideIn > 0:
+		return fmt.Sprintf("it is %s, and its request may still arrive (BILLING_LOOKUP_AFTER past its deadline): look and resolve in %s", d.State, d.DecideIn.Truncate(time.Second)+time.Second)
 	case d.State == Retry && r.To == Retry:
 		return "it is to be tried again as it is: take --sent or --cancel"
 	case r.To != "" && r.To != Sent && r.To != Retry && r.To != Cancelled:

@@ -21,9 +21,9 @@ func TestResolve(t *testing.T) {
 		for _, state := range states {
 			for wish, r := range wishes {
 				for bits := range 1 << 5 {
-					d := Resolvable{State: state, Attempt: 2, KeyVersion: 3, DeadlineIn: -time.Second, RetryFor: RetryIsOpen - 1, Pending: bits&4 > 0, KeyReplaced: bits&8 > 0}
+					d := Resolvable{State: state, Attempt: 2, KeyVersion: 3, DecideIn: -time.Second, RetryFor: RetryIsOpen - 1, Pending: bits&4 > 0, KeyReplaced: bits&8 > 0}
 					if bits&1 > 0 {
-						d.DeadlineIn = time.Nanosecond
+						d.DecideIn = time.Nanosecond
 					}
 					if bits&2 > 0 {
 						d.RetryFor = RetryIsOpen
@@ -46,9 +46,9 @@ func TestResolve(t *testing.T) {
 		allowed := r.Attempt != 1 && slices.Contains(may[d.State], wish)
 		switch d.State {
 		case InDoubt:
-			allowed = allowed && d.DeadlineIn <= 0
+			allowed = allowed && d.DecideIn <= 0
 		case Retry:
-			allowed = allowed && d.DeadlineIn <= 0 && d.RetryFor >= RetryIsOpen
+			allowed = allowed && d.DecideIn <= 0 && d.RetryFor >= RetryIsOpen
 		case Sent:
 			allowed = allowed && d.Pending && (wish == "sent" || d.OlderProgram == "")
 		case Cancelled:
@@ -75,7 +75,7 @@ func TestResolveSaysWhy(t *testing.T) {
 		r    Resolution
 		want string
 	}{
-		"on its way":  {Resolvable{State: InDoubt, Attempt: 1, DeadlineIn: 22500 * time.Millisecond}, Resolution{To: Sent}, "resolve in 23s"},
+		"on its way":  {Resolvable{State: InDoubt, Attempt: 1, DecideIn: 22500 * time.Millisecond}, Resolution{To: Sent}, "resolve in 23s"},
 		"sending":     {Resolvable{State: Sending}, Resolution{To: Retry}, "it is sending: "},
 		"not again":   {Resolvable{State: Failed}, Resolution{To: Retry, Again: true}, "--again is for what was sent and is pending once more, and it is failed"},
 		"not pending": {Resolvable{State: Sent}, Resolution{To: Retry, Again: true}, "its invoice is not pending"},

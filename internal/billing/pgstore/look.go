@@ -53,13 +53,11 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 // Look reads those of the invoices that are still pending, and their deliveries.
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	var seen []billing.Invoice
-	err := s.insist(ctx, func() error {
-		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			failpoint.Hit("before_second_look")
-			seen, err = s.lookOnce(ctx, conn, ids)
-			failpoint.Fail("after_second_look", &err)
-			return err
-		})
+	err := s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		failpoint.Hit("before_second_look")
+		seen, err = s.lookOnce(ctx, conn, s.sql.look, ids)
+		failpoint.Fail("after_second_look", &err)
+		return err
 	})
 	if err == nil {
 		err = s.refuseTwins(seen)
@@ -67,7 +65,13 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 	return seen, err
 }
 
-func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, ids []billing.InvoiceID) ([]billing.Invoice, error) {
+// looking runs a look, which has a transaction of its own, again where the connection
+// breaks.
+func (s *Store) looking(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return s.insist(ctx, func() error { return s.writer.use(ctx, f) })
+}
+
+func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	wanted := keys(ids)
 	pending := make([]billing.InvoiceID, 0, len(ids))
 	var all map[billing.InvoiceID]values
@@ -82,7 +86,7 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, ids []billing.Invo
 	} else {
 		batch.Queue(sql.BeginLooking)
 	}
-	batch.Queue(s.sql.look, wanted).Query(eachID(func(id string) { pending = append(pending, billing.InvoiceID(id)) }))
+	batch.Queue(look, wanted).Query(eachID(func(id string) { pending = append(pending, billing.InvoiceID(id)) }))
 	batch.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {
 		tried, err = scanDeliveries(rows)
 		return err
@@ -120,13 +124,13 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 	for rows.Next() {
 		var id string
 		var d billing.Delivery
-		var age, due zeronull.Float8
+		var age, due, deadline zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
 			&d.KeyVersion, &d.KeyUse, &d.Again,
-			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
+			&age, &due, &d.Doubtful, &deadline); err != nil {
 			return nil, err
 		}
-		d.KeyAge, d.DueIn = seconds(age), seconds(due)
+		d.KeyAge, d.DueIn, d.DeadlineIn = seconds(age), seconds(due), seconds(deadline)
 		all[billing.InvoiceID(id)] = &d
 	}
 	return all, rows.Err()

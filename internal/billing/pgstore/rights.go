@@ -56,7 +56,7 @@ func (p Place) rights() ([]right, error) {
 		privileges []string
 	}{
 		{"schema_version", []string{"select"}},
-		{"ledger", []string{"select", "update"}},
+		{"ledger", []string{"select"}},
 		{"runs", []string{"select", "insert", "update"}},
 		{"deliveries", []string{"select", "insert", "update"}},
 		{"kept", []string{"select", "insert", "update"}}, // what goes goes with its owner's right
@@ -68,7 +68,11 @@ func (p Place) rights() ([]right, error) {
 			all = append(all, right{privilege, "table", p.book.Own(own.table), nil})
 		}
 	}
-	return all, nil
+	// Never whose the ledger is: its id makes the keys.
+	return append(all, right{"update", "table", p.book.Own("ledger"), []string{
+		"accepted_identity", "accepted_at", "accepted_by", "accepted_reason", "found_identity", "found_at", "newest_sent_at",
+		"paused_at", "paused_by", "pause_reason", "not_before", "told_at", "told", "raised_at",
+	}}), nil
 }
 
 // MissingRights names what the connection's role lacks.

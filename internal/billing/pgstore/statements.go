@@ -13,6 +13,8 @@ type statements struct {
 	runStart, runSince, runFinish            string
 	paused                                   string
 	isPending, missingID, markTrial          string
+	lookAny, earlierTests                    string
+	keepTest, keepControls                   string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -30,6 +32,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.values, "values", nil},
 		{&s.valuesOwn, "values", []string{"own"}},
 		{&s.valuesOlder, "values", []string{"older"}},
+		{&s.lookAny, "look", []string{"any"}},
 		{&s.lookLedger, "look_ledger", nil},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
@@ -51,6 +54,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.earlierTests, "look_up_earlier", nil},
+		{&s.keepTest, "look_up_test", nil},
+		{&s.keepControls, "look_up_controls", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {

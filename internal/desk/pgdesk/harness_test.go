@@ -194,8 +194,8 @@ type api struct {
 	answer   func(id billing.InvoiceID, n int) billing.Reply // to the nth request for an invoice; nil: reply
 }
 
-func (a *api) LookUp(context.Context, billing.Request) (billing.Finding, string) {
-	return billing.Finding(0), "nobody looks"
+func (a *api) LookUp(context.Context, billing.Request) billing.Found {
+	return billing.Found{Reason: "nobody looks"}
 }
 
 func (a *api) Send(_ context.Context, m billing.Request, permit func() error) billing.Reply {

@@ -60,7 +60,7 @@ func (d *Desk) decide(ctx context.Context, tx pgx.Tx, seen desk.Delivery, r bill
 		return billing.ResolvedByAnother, err
 	}
 	written, err := tx.Exec(ctx, query, string(seen.InvoiceID), string(seen.State), seen.Attempt, seen.UpdatedAt,
-		string(ruling.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason), key, version)
+		string(ruling.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason), d.after.Seconds(), key, version)
 	switch {
 	case err != nil:
 		return billing.NotResolved, err
