@@ -246,7 +246,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
-		Ledger: traced.Ledger(e.store), Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
+		Ledger: traced.Ledger(e.store), Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
 	}
 	if lock != nil {
 		ports.RunLock = lock

@@ -26,7 +26,7 @@ func InDoubt() Kind {
 
 // Failed is what the API refused.
 func Failed() Kind {
-	return Kind{billing.Failed, "failed", "No delivery has failed.", "failed", "--retry|--cancel"}
+	return Kind{billing.Failed, "failed", "No delivery has failed.", "failed", "--retry|--sent|--cancel"}
 }
 
 // Print lists the evidence, the oldest first, and, if it is wanted, the command that

@@ -3,10 +3,11 @@
 -- Locks: FOR NO KEY UPDATE on each delivery. Its late sender may be settling
 --   it: then this waits, finds the row changed, and leaves it alone.
 -- Shape: compare and swap on everything that the second look saw. The key stays
---   as it is. Where no attempt can have had its effect, the key's age begins
---   anew and the body may be another one.
+--   as it is. Where no attempt can have had its effect, the body may be another one;
+--   the key's age begins anew once the API has forgotten it, or has never seen it.
 -- $6, $9, $10: hashes of the body, of the request, and of the look-up that asks about it.
--- $7: this run; $8: seconds until no request of this attempt can be on its way.
+-- $7: this run; $8: seconds until no request of this attempt can be on its way;
+-- $11: seconds after which the API has forgotten a key.
 update {{.Schema}}.deliveries as d
 set state         = 'sending',
     attempt       = d.attempt + 1,
@@ -14,7 +15,9 @@ set state         = 'sending',
     run_id        = $7,
     body_sha256   = s.body,
     doubtful      = d.doubtful or d.state = 'sending',
-    first_sent_at = case when d.doubtful or d.state = 'sending' then d.first_sent_at else now() end,
+    key_use       = case when d.doubtful or d.state = 'sending' then 0 else d.key_use end,
+    first_sent_at = case when d.doubtful or d.state = 'sending'
+                           or d.key_use < 2 and d.first_sent_at > now() - make_interval(secs => $11) then d.first_sent_at else now() end,
     updated_at    = now(),
     deadline_at   = greatest(d.deadline_at, now() + make_interval(secs => $8)),
     due_at        = null,

@@ -12,10 +12,10 @@
 -- $4: this run; $5: seconds until no request of this attempt can be on its way.
 insert into {{.Schema}}.deliveries as d
     (invoice_id, state, attempt, run_attempt, idempotency_key, body_sha256, run_id,
-     request_sha256, lookup_sha256,
+     request_sha256, lookup_sha256, key_use,
      first_sent_at, updated_at, deadline_at)
 select s.id, 'sending', 1, 1, s.key, s.body, $4,
-       s.request, s.lookup,
+       s.request, s.lookup, 2,
        now(), now(), now() + make_interval(secs => $5)
 from unnest($1::{{.KeyType}}[], $2::uuid[], $3::bytea[], $6::bytea[], $7::bytea[]) as s (id, key, body, request, lookup)
 where not exists (select from {{.Schema}}.ledger where paused_at is not null)

@@ -1,7 +1,7 @@
 -- Purpose: where a table or view and a column of it are found: the column's type, that
 --   of its domain's base, the base's own name and schema, and whether it is never null;
 --   the table's schema and name, whether it can't be written to, which a PREPARE does not
---   tell of a materialized view, and how large it is (a view has no size of its own); no
+--   tell of a materialized view, whether it is a view, and how large it is (a view has no size of its own); no
 --   row where there is no such table or column.
 -- Locks: none.
 -- Shape: a name without a schema is looked for by the session's own search path, not by
@@ -20,7 +20,7 @@ with recursive path as materialized (
 )
 select format_type(a.atttypid, null), format_type(b.oid, null), b.typname::text, bn.nspname::text,
        a.attnotnull or (select bool_or(base.required) from base),
-       n.nspname::text, c.relname::text, c.relkind = 'm',
+       n.nspname::text, c.relname::text, c.relkind = 'm', c.relkind = 'v',
        case when c.relkind in ('r', 'm') then pg_relation_size(c.oid) else 0 end
 from path
 join pg_attribute a on a.attrelid = to_regclass($1 || left(path.own, 0))

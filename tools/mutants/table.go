@@ -42,15 +42,55 @@ func mutants() []mutant {
 		},
 		{
 			"a new key for each attempt",
-			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, []byte(id)).String()", "uuid.NewString()"}},
+			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
+		},
+		{
+			"another key though an attempt was in doubt before it was refused",
+			[]edit{{"sql/queries/settle.sql", "least(d.key_use, $8, case when d.doubtful then 0 end)", "case when $8::smallint is null then 0 else 1 end"}, {"sql/queries/resolve.sql", "when $2 = 'in_doubt' then 0 else", "when false then 0 else"}},
+			"internal/desk/pgdesk", "TestP1AnotherKeyOnlyAfterAnswers", `use 1, 4:sent`,
+		},
+		{
+			"another key beside a run of an older program",
+			[]edit{{"sql/queries/raise_key.sql", "finished_at is null and written_off_at is null and program is null", "false"}},
+			"internal/desk/pgdesk", "TestP1NoOtherKeyBesideAnOlderProgram", `2:retry v2`,
+		},
+		{
+			"a late reply of the first effect settles the second",
+			[]edit{{"sql/queries/settle.sql", "d.state in ('retry', 'in_doubt') and d.key_use < 2 and", "d.state in ('retry', 'in_doubt') and"}},
+			"internal/desk/pgdesk", "TestP1AgainIsAnotherDelivery", `the first effect's reply counts for the second`,
+		},
+		{
+			"a key's age begins anew with each attempt that was answered",
+			[]edit{{"sql/queries/intend_again.sql", "or d.key_use < 2 and d.first_sent_at", "or false and d.first_sent_at"}},
+			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `1:sent`,
+		},
+		{
+			"a role's settings write the values of a request",
+			[]edit{{"internal/billing/pgstore/look.go", "		if !s.place.view {\n", "		if s.place.view {\n"}},
+			"internal/billing/pgstore", "TestP9SettingsAreNoChange", `[+]09:00`,
+		},
+		{
+			"nothing is kept for a repeat",
+			[]edit{{"internal/billing/engine/send.go", "s.keeper != nil && known.Idempotent", "false && known.Idempotent"}},
+			"internal/billing/pgstore", "TestP9ATouchedRowIsNoDoubt", `of 0 rows something is kept`,
+		},
+		{
+			"what was kept is sent whatever a setting has made of it",
+			[]edit{{"internal/billing/engine/recall.go", "if then.changed && (", "if false && ("}, {"internal/billing/engine/plan.go", "known.RequestChanged = unrendered != nil || !s.repeats(seen)", "known.RequestChanged = unrendered != nil"}},
+			"internal/billing/pgstore", "TestP9KeptIsNoExcuse", `[1-9] other requests|want of 3 alone|sent`,
+		},
+		{
+			"a credential is kept with the row",
+			[]edit{{"internal/billing/billinghttp/keep.go", "			if c.isCredential(m.name) {\n", "			if false {\n"}},
+			"internal/billing/billinghttp", "TestP9KeptMakesTheSameRequest", `kept `,
 		},
 		{
 			"settling without a guard",
 			[]edit{{
 				"sql/queries/settle.sql",
 				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
-					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending'))",
+					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and d.key_use < 2 and $5 <> 'sending'))",
 				"\n  and $2::uuid is not null and $3::integer is not null",
 			}},
 			"internal/billing/pgstore", "TestSettleIsGuarded", `the first sender settled`,

@@ -54,6 +54,11 @@ func (b *body) calls(functions ...string) bool {
 	return b != nil && slices.ContainsFunc(functions, func(f string) bool { return slices.Contains(b.tree.calls, f) })
 }
 
+// reads says whether the body may be made from a column.
+func (b *body) reads(column string) bool {
+	return b.template == nil || b.tree.whole || slices.Contains(b.tree.columns, column)
+}
+
 // render makes the body of an invoice's request.
 func (b *body) render(inv billing.Invoice, key string) ([]byte, error) {
 	if b.template == nil {

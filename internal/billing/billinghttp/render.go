@@ -35,6 +35,7 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 		if m.LookupURL, err = c.lookup.render(v); err != nil {
 			return m, fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
 		}
+		m.LookupByKey = c.lookup.has(keyName, hexKeyName)
 	}
 	if c.body != nil {
 		if m.Body, err = c.body.render(inv, inv.Key); err != nil {

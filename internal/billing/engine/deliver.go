@@ -14,6 +14,7 @@ import (
 type deliverer struct {
 	ledger   Ledger
 	planner  planner
+	recaller recaller
 	asker    asker
 	intender intender
 	settler  *settler
@@ -62,7 +63,10 @@ func (d *deliverer) live(c *claim) bool { return !d.stop.stopped() && !c.lost() 
 // about what is in doubt, and begins the rest, as long as the look is fresh. It returns
 // the invoices that have to be looked at again.
 func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsent []billing.InvoiceID, err error) {
-	steps, questions := d.plan(p, c, l)
+	steps, questions, err := d.plan(ctx, p, c, l)
+	if err != nil {
+		return nil, err
+	}
 	if len(questions) > 0 {
 		a := d.asker.ask(ctx, c, questions)
 		p.addProgress(a.decided)
@@ -90,11 +94,18 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 
 // plan returns what needs a request, and what is to be looked up. The rest is settled,
 // or left and counted.
-func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
+func (d *deliverer) plan(ctx context.Context, p *pass, c *claim, l look) (steps, questions []step, err error) {
 	v := view{l.at, c.Recoverable, p.asks}
-	steps = make([]step, 0, len(l.invoices))
-	for _, inv := range l.invoices {
-		switch s := d.planner.plan(inv, v); s.do {
+	plans := make([]step, len(l.invoices))
+	for i, inv := range l.invoices {
+		plans[i] = d.planner.plan(inv, v)
+	}
+	if err := d.recaller.recall(ctx, l.invoices, plans, v); err != nil {
+		return nil, nil, err
+	}
+	steps = plans[:0]
+	for _, s := range plans {
+		switch s.do {
 		case toBegin, toRepeat:
 			steps = append(steps, s)
 		case toAsk:
@@ -107,7 +118,7 @@ func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
 			d.leave(p, s)
 		}
 	}
-	return steps, questions
+	return steps, questions, nil
 }
 
 // leave counts why an invoice is left.

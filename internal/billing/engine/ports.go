@@ -16,6 +16,8 @@ type Ports struct {
 	LookUp     LookUp  // may be nil if HasLookup is false
 	Tests      Tests   // likewise
 	RunLock    RunLock // nil: the run holds none
+	Keeper     Keeper  // nil, with Kept: a repeat is made from the row alone
+	Kept       Kept
 }
 
 // Scanner reads candidates, without locks.
@@ -55,6 +57,19 @@ type Ledger interface {
 // bytes.
 type Renderer interface {
 	Render(inv billing.Invoice) (billing.Request, error)
+}
+
+// Keeper says what of an invoice is kept for a repeat of its request, and makes the invoice
+// from it again.
+type Keeper interface {
+	// Keep returns nil where nothing can be kept.
+	Keep(inv billing.Invoice) *billing.Kept
+	Recall(now billing.Invoice, kept *billing.Kept) billing.Invoice
+}
+
+// Kept reads what earlier attempts have kept, of those of the invoices that have any.
+type Kept interface {
+	Kept(ctx context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]*billing.Kept, error)
 }
 
 // Sender makes one attempt. It calls permit immediately before the first byte

@@ -48,7 +48,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
 	}
 	r.sender = &sender{
-		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
+		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
 		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
@@ -57,7 +57,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	planner := planner{
-		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter,
+		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter,
 	}
 	if c.HasLookup {
 		r.proof = &proof{
@@ -67,7 +67,8 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		r.sender.proof = r.proof
 	}
 	deliverer := &deliverer{
-		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler, planner: planner,
+		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler,
+		planner: planner, recaller: recaller{p.Keeper, p.Kept, planner, r.troubles},
 		troubles: r.troubles, stop: stop, log: log, ahead: t.ahead,
 	}
 	r.producer = &producer{

@@ -15,6 +15,7 @@ import (
 // sender makes attempts, each of its loops one at a time.
 type sender struct {
 	port    Sender
+	keeper  Keeper // nil: nothing is kept for a repeat
 	queue   *queue
 	flight  *inFlight
 	settler *settler
@@ -118,6 +119,10 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	came := s.base(a)
 	came.State, came.Final, came.Status, came.Reason, came.Answer = decision.Next, decision.Final, reply.Status, reply.Reason, reply.Answer
 	came.Doubtful = a.request.Repeat || reply.Outcome == billing.Unknown
+	came.KeyUse = keyUse(reply)
+	if s.keeper != nil && known.Idempotent && reply.Outcome == billing.Unknown {
+		came.Kept = s.keeper.Keep(a.source)
+	}
 	if came.State == billing.InDoubt && came.Reason != "" {
 		came.Reason = decision.Reason + "; seen: " + came.Reason
 	}
@@ -125,6 +130,18 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 		came.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
 	}
 	return came
+}
+
+// keyUse is what a reply says of the key. A 401 is sure not to have had an effect, but was
+// asked for under it.
+func keyUse(reply billing.Reply) billing.KeyUse {
+	switch {
+	case reply.Outcome == billing.Unknown:
+		return billing.KeyDoubted
+	case reply.Outcome == billing.NotSent && reply.Status == 0:
+		return billing.KeyUnused
+	}
+	return billing.KeyAnswered
 }
 
 // unasked gives an intent back whose request was never begun.

@@ -65,6 +65,11 @@ func (t *troubles) unrendered(id billing.InvoiceID, err error) {
 	t.log.Warn().Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: left pending")
 }
 
+// recalled: the row makes another request now than the one that may have had its effect.
+func (t *troubles) recalled(id billing.InvoiceID) {
+	t.log.Warn().Str("invoice_id", string(id)).Msg("the invoice has changed since its request was sent: that request is repeated, or asked about, as it was")
+}
+
 // fenced: the fence held, another run is at it, whatever the locks say.
 func (t *troubles) fenced(id billing.InvoiceID) {
 	t.log.Warn().Str("invoice_id", string(id)).Msg("another run has this invoice's delivery: left to it")

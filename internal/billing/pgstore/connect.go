@@ -43,6 +43,8 @@ func ParseURL(url, application string) (*pgx.ConnConfig, error) {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = application
 	}
+	// Go's text is UTF-8, whatever the database's encoding.
+	cfg.RuntimeParams["client_encoding"] = "UTF8"
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}

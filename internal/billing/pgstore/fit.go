@@ -19,14 +19,16 @@ type request struct {
 // fitted is a book as one database has it: its ledger and its invoices are there,
 // and its statements are made, and understood by PostgreSQL.
 type fitted struct {
-	place Place
-	sql   statements
+	place    Place
+	sql      statements
+	encoding string // the database's
 }
 
 // fit looks at the schema and the tables, and makes the statements for them. What does
 // not fit is a *[SchemaError], [ErrNoInvoices], [ErrKeyType], [ErrNotUnique] or a
 // *[UserSQLError].
 func fit(ctx context.Context, conn *pgx.Conn, b book.Book, r request) (f fitted, err error) {
+	f.encoding = conn.PgConn().ParameterStatus("server_encoding")
 	if err := checkSchema(ctx, conn, b); err != nil {
 		return f, err
 	}

@@ -88,6 +88,7 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		id, state, run        []string
 		attempt, runAttempt   []int32
 		body, request, lookup [][]byte
+		keyLife               time.Duration
 	}
 	for _, i := range intents {
 		if i.Seen == nil {
@@ -106,6 +107,7 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		again.body = append(again.body, i.BodySHA256)
 		again.request = append(again.request, i.RequestSHA256)
 		again.lookup = append(again.lookup, i.LookupSHA256)
+		again.keyLife = i.KeyLife
 	}
 	w := newWriting()
 	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
@@ -132,7 +134,7 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 	}
 	if len(again.id) > 0 {
 		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, keys(again.run), again.runAttempt, again.body,
-			s.runID(), deadline.Seconds(), again.request, again.lookup)
+			s.runID(), deadline.Seconds(), again.request, again.lookup, again.keyLife.Seconds())
 	}
 	failpoint.Hit("before_intent_commit")
 	err = w.commit(ctx, conn)

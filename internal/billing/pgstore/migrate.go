@@ -253,7 +253,7 @@ func ledgerType(ctx context.Context, conn *pgx.Conn, b book.Book) (string, error
 		return "", err
 	}
 	var typ string
-	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
+	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return "", fmt.Errorf("look up the type of the ledger's key: %w", err)
 	}
 	return typ, nil

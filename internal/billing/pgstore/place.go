@@ -32,7 +32,8 @@ type Place struct {
 	keyType  string // of the ledger's key for it
 	idType   string // what the key's own index is looked into with
 	required bool   // no invoice is without a key
-	size     int64  // of the table, in bytes; 0: it is a view
+	view     bool
+	size     int64 // of the table, in bytes; 0: it is a view
 }
 
 // Locate finds a book's invoices.
@@ -46,7 +47,7 @@ func Locate(ctx context.Context, conn *pgx.Conn, b book.Book) (Place, error) {
 		return p, err
 	}
 	err = conn.QueryRow(ctx, query, b.Invoices.SQL(), b.ID[0]).
-		Scan(&named, &typ, &base[1], &base[0], &p.required, &p.schema, &p.table, &readOnly, &p.size)
+		Scan(&named, &typ, &base[1], &base[0], &p.required, &p.schema, &p.table, &readOnly, &p.view, &p.size)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return p, fmt.Errorf("table %s with a column %s: %w", b.Invoices.SQL(), b.ID.SQL(), ErrNoInvoices)

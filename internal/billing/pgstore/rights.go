@@ -39,8 +39,8 @@ func quoted(names []string) []string {
 	return all
 }
 
-// rights is all that a run needs, and no more: it deletes nothing, and changes no
-// column of an invoice but those that mark it sent.
+// rights is all that a run and a person's commands need, and no more: no delivery is deleted, and no
+// column of an invoice changed but those that mark it sent.
 func (p Place) rights() ([]right, error) {
 	marked, err := p.book.MarkSent.Columns()
 	if err != nil {
@@ -61,13 +61,20 @@ func (p Place) rights() ([]right, error) {
 		{"runs", []string{"select", "insert", "update"}},
 		{"deliveries", []string{"select", "insert", "update"}},
 		{"reconciliations", []string{"select", "insert", "update"}},
+		{"kept", []string{"select", "insert", "update"}}, // what goes goes with its owner's right
+		{"set_aside", []string{"select", "insert", "update", "delete"}},
+		{"pending_again", []string{"select", "insert", "update", "delete"}},
 		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
 	} {
 		for _, privilege := range own.privileges {
 			all = append(all, right{privilege, "table", p.book.Own(own.table), nil})
 		}
 	}
-	return all, nil
+	// Never whose the ledger is: its id makes the keys.
+	return append(all, right{"update", "table", p.book.Own("ledger"), []string{
+		"accepted_identity", "accepted_at", "accepted_by", "accepted_reason", "found_identity", "found_at", "newest_sent_at",
+		"paused_at", "paused_by", "pause_reason", "not_before", "told_at", "told", "raised_at",
+	}}), nil
 }
 
 // MissingRights names what the connection's role lacks.

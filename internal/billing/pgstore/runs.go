@@ -53,7 +53,7 @@ func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Sum
 	defer cancel()
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
-		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, string(text))
+		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, s.inEncoding(string(text)))
 		return w.commit(ctx, conn)
 	})
 	if err != nil {

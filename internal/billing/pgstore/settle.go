@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -51,6 +52,12 @@ func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came 
 		return errors.Join(
 			s.settleAll(ctx, group[:half], came[:half]),
 			s.settleAll(ctx, group[half:], came[half:]))
+	case err != nil && group[0].Kept != nil:
+		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
+			Msg("the database does not take what a repeat would be made from: settling without it")
+		forgetful := group[0]
+		forgetful.Kept = nil
+		return s.settleAll(ctx, []billing.Settlement{forgetful}, came)
 	case err != nil && group[0].Answer != nil:
 		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
 			Msg("the database does not take what the reply said: settling without it")
@@ -76,6 +83,9 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 			}
 			return nil
 		}, text, args...)
+	}
+	if err := s.keep(w, group); err != nil {
+		return err
 	}
 	var marked []billing.InvoiceID
 	sent := sentOf(group)
@@ -160,7 +170,7 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 			retryIn = append(retryIn, g.RetryIn.Seconds())
 		}
 	}
-	reasons := texts(part, func(g *billing.Settlement) string { return g.Reason })
+	reasons := texts(part, func(g *billing.Settlement) string { return s.inEncoding(g.Reason) })
 	replyIDs := texts(part, func(g *billing.Settlement) string {
 		if g.Answer == nil {
 			return ""
@@ -168,7 +178,7 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 		return g.Answer.ID
 	})
 	m := mannerOf(part[0])
-	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status}
+	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status, int16(m.keyUse)}
 	if retryIn == nil && reasons == nil && replyIDs == nil {
 		return s.sql.settle, args
 	}
@@ -181,10 +191,11 @@ type manner struct {
 	attempt, runAttempt, status int
 	state                       billing.State
 	doubtful                    bool
+	keyUse                      billing.KeyUse
 }
 
 func mannerOf(s *billing.Settlement) manner {
-	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful}
+	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful, s.KeyUse}
 }
 
 // alike parts a group by manner, in the order in which they first come.
@@ -217,6 +228,20 @@ func texts(part []*billing.Settlement, of func(*billing.Settlement) string) []*s
 		all[i] = &text
 	}
 	return all
+}
+
+// inEncoding makes a text for people fit for the database's encoding, of which ASCII is
+// all that is sure: refused for a character of a reason, no settlement would be written.
+func (f fitted) inEncoding(text string) string {
+	if f.encoding == "UTF8" || f.encoding == "SQL_ASCII" {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // printable makes a reason fit for PostgreSQL's text: valid UTF-8 without zero bytes.

@@ -6,9 +6,10 @@ import "billonce/sql"
 type statements struct {
 	scan, scanAfter, scanUpTo, scanAfterUpTo string
 	look, lookLedger, lockRows, bounds       string
+	values, valuesOwn, valuesOlder           string
 	intendNew, intendFenced, intendAgain     string
 	intended, settled, pendingCount          string
-	settle, settleEach, mark                 string
+	settle, settleEach, mark, keep, kept     string
 	runStart, runSince, runFinish            string
 	paused                                   string
 	isPending, missingID, markTrial          string
@@ -29,6 +30,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.scanUpTo, "scan", []string{"upto"}},
 		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
 		{&s.look, "look", nil},
+		{&s.values, "values", nil},
+		{&s.valuesOwn, "values", []string{"own"}},
+		{&s.valuesOlder, "values", []string{"older"}},
 		{&s.lookAny, "look", []string{"any"}},
 		{&s.lookLedger, "look_ledger", nil},
 		{&s.lockRows, "lock_rows", nil},
@@ -41,6 +45,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settle, "settle", nil},
 		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
+		{&s.keep, "keep", nil},
+		{&s.kept, "kept", nil},
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},

@@ -55,14 +55,18 @@ func (d *Desk) decide(ctx context.Context, tx pgx.Tx, seen desk.Delivery, r bill
 	if err != nil {
 		return billing.NotResolved, err
 	}
+	key, version, err := d.raise(ctx, tx, seen.InvoiceID, ruling.KeyVersion)
+	if err != nil || version == nil && ruling.KeyVersion > 0 {
+		return billing.ResolvedByAnother, err
+	}
 	written, err := tx.Exec(ctx, query, string(seen.InvoiceID), string(seen.State), seen.Attempt, seen.UpdatedAt,
-		string(r.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason), d.after.Seconds())
+		string(ruling.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason), d.after.Seconds(), key, version)
 	switch {
 	case err != nil:
 		return billing.NotResolved, err
 	case written.RowsAffected() == 0:
 		return billing.ResolvedByAnother, nil
-	case r.To != billing.Sent:
+	case ruling.To != billing.Sent:
 		return billing.ResolvedFully, nil
 	}
 	if query, err = d.query("mark"); err != nil {

@@ -1,0 +1,85 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+)
+
+// values are what an invoice's request is made from.
+type values struct {
+	row     []byte
+	columns []*string
+	twins   bool // several rows have the id
+}
+
+func (s *Store) needsValues() bool { return s.cfg.Row || len(s.cfg.Columns) > 0 }
+
+// readValues reads values.sql.
+func (s *Store) readValues(rows pgx.Rows) (map[billing.InvoiceID]values, error) {
+	all := make(map[billing.InvoiceID]values)
+	var id string
+	var row []byte
+	columns := make([][]byte, len(s.cfg.Columns))
+	into := []any{&id}
+	if s.cfg.Row {
+		into = append(into, &row)
+	}
+	for i := range columns {
+		into = append(into, &columns[i])
+	}
+	_, err := pgx.ForEachRow(rows, into, func() error {
+		v := values{row: row}
+		row = nil
+		if len(columns) > 0 {
+			v.columns = make([]*string, len(columns))
+			for i, c := range columns {
+				if c != nil {
+					text := string(c)
+					v.columns[i] = &text
+				}
+			}
+		}
+		_, v.twins = all[billing.InvoiceID(id)]
+		all[billing.InvoiceID(id)] = v
+		return nil
+	})
+	return all, err
+}
+
+// readOwn reads those values anew that the second look can't have: of an id that several
+// rows have, the pending one's; and as an older program read them where one has made an
+// attempt that may have had its effect, since of its request only the body's hash is known.
+func (s *Store) readOwn(ctx context.Context, conn *pgx.Conn, tried map[billing.InvoiceID]*billing.Delivery, all map[billing.InvoiceID]values) error {
+	var twins, older []billing.InvoiceID
+	for id, v := range all {
+		switch d := tried[id]; {
+		case d != nil && d.RequestSHA256 == nil && d.MayHaveActed():
+			older = append(older, id)
+		case v.twins:
+			twins = append(twins, id)
+		}
+	}
+	for text, ids := range map[string][]billing.InvoiceID{s.sql.valuesOwn: twins, s.sql.valuesOlder: older} {
+		if len(ids) == 0 {
+			continue
+		}
+		rows, err := conn.Query(ctx, text, keys(ids))
+		if err != nil {
+			return err
+		}
+		own, err := s.readValues(rows)
+		if err != nil {
+			return fmt.Errorf("read invoices under the role's settings: %w", err)
+		}
+		for _, id := range ids {
+			delete(all, id) // not pending any more
+		}
+		maps.Copy(all, own)
+	}
+	return nil
+}
