@@ -18,7 +18,7 @@ select s.id, 'sending', 1, 1, s.key, s.body, $4,
        s.request, s.lookup, 2,
        now(), now(), now() + make_interval(secs => $5)
 from unnest($1::{{.KeyType}}[], $2::uuid[], $3::bytea[], $6::bytea[], $7::bytea[]) as s (id, key, body, request, lookup)
-where not exists (select from {{.Schema}}.ledger where paused_at is not null)
+where not exists (select from {{.Schema}}.ledger where only_row and paused_at is not null)
 order by s.id
 {{- if .Has.fenced}}
 on conflict (invoice_id) do nothing
