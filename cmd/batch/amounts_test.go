@@ -40,3 +40,22 @@ func TestAmountsThatAreNone(t *testing.T) {
 			"3 4 5 6 7 8 9 10, 1 2")
 	})
 }
+
+// Amounts in cents of a currency that has none are sent as the template says, and are
+// warned of once, in a rehearsal and in a run.
+func TestCentsOfAnotherCurrency(t *testing.T) {
+	t.Parallel()
+	api := newServer(t, nil)
+	s := newShop(t, `create table invoices (id int primary key, amount numeric, currency text, pending bool default true, sent_at timestamptz);
+		insert into invoices select n, 500, (array['EUR', 'JPY', 'KWD'])[1 + n % 3] from generate_series(1, 30) n`,
+		"BILLING_URL="+api.URL+"/{id}", "BILLING_BODY={{cents .amount}}")
+	s.batch(0, "migrate")
+	for _, args := range [][]string{{"run", "--dry-run"}, {"run"}} {
+		_, said := s.batch(0, args...)
+		for line, want := range map[string]int{"counts JPY in cents": 1, "counts KWD in cents": 1, "BILLING_BODY counts": 2} {
+			if got := strings.Count(said, line); got != want {
+				t.Errorf("%q: %q stands there %d times, want %d:\n%s", args, line, got, want, said)
+			}
+		}
+	}
+}

@@ -3,7 +3,9 @@ package billinghttp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -88,5 +90,19 @@ func centsAreWrong(code string) string {
 	if !known || digits == 2 {
 		return ""
 	}
-	return fmt.Sprintf("BILLING_BODY counts %s in cents, and it has %d decimals; write minor with the amount's column and the currency's: minor .amount .currency", code, digits)
+	return fmt.Sprintf("BILLING_BODY counts %s in cents, and %s has %d decimals: use minor with the amount's column and the currency's, {{minor .amount .currency}}", code, code, digits)
+}
+
+// currencyIn is what a row's column currency says, or else the first column that is
+// named after it; empty: nothing.
+func currencyIn(row map[string]any) string {
+	if code, isText := row["currency"].(string); isText {
+		return code
+	}
+	for _, column := range slices.Sorted(maps.Keys(row)) {
+		if code, isText := row[column].(string); isText && strings.Contains(strings.ToLower(column), "currency") {
+			return code
+		}
+	}
+	return ""
 }

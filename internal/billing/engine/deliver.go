@@ -93,6 +93,7 @@ func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
 	for _, inv := range l.invoices {
 		switch s := d.planner.plan(inv, v); s.do {
 		case toBegin, toRepeat:
+			d.troubles.prepared(s.request)
 			steps = append(steps, s)
 		case toAsk:
 			questions = append(questions, s)

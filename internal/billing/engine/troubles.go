@@ -22,6 +22,7 @@ type troubles struct {
 	log     zerolog.Logger
 	sentLog zerolog.Logger // of what is as usual: one in many
 	retried kinds          // why attempts were not the last
+	odd     sync.Map       // what is probably wrong with requests, each told once
 }
 
 func newTroubles(runID uuid.UUID, tally *billing.Tally, log zerolog.Logger) *troubles {
@@ -61,6 +62,16 @@ func (t *troubles) earlier(e billing.Earlier, sentAgain []string) {
 
 func (t *troubles) unrendered(id billing.InvoiceID, err error) {
 	t.log.Warn().Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: left pending")
+}
+
+// prepared warns of what is probably wrong with a request, once for each kind.
+func (t *troubles) prepared(r billing.Request) {
+	if r.Odd == "" {
+		return
+	}
+	if _, told := t.odd.LoadOrStore(r.Odd, nil); !told {
+		t.log.Warn().Str("invoice_id", string(r.InvoiceID)).Msg(r.Odd)
+	}
 }
 
 // fenced: the fence held, another run is at it, whatever the locks say.
