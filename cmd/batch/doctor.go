@@ -55,7 +55,7 @@ func (a app) doctor(ctx context.Context, c settings, d *database, f doctorFlags)
 			return usage(err)
 		}
 		defer client.Close()
-		subject.Row, subject.Columns, subject.TLS = client.NeedsRow(), client.Columns(), client.TLS()
+		subject.Row, subject.Columns, subject.Mentions, subject.TLS = client.NeedsRow(), client.Columns(), client.Mentions(), client.TLS()
 	}
 	report := doctor.Examine(ctx, subject)
 	if err := a.printReport(report, f); err != nil {

@@ -132,7 +132,7 @@ func (e *execution) openStore(ctx context.Context) error {
 	}
 	cfg := pgstore.Config{
 		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book, RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Only: e.flags.only, Log: e.log,
+		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Mentions: e.client.Mentions(), Only: e.flags.only, Log: e.log,
 	}
 	proof := make(chan error, 1)
 	go func() { proof <- prove(ctx, c, e.db) }()

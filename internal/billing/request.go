@@ -14,3 +14,10 @@ type Request struct {
 	Odd            string // what is probably wrong with it, for people; empty: nothing
 	TraceParent    string // W3C Trace Context, section 3.2; empty: no trace
 }
+
+// Mention is a name that stands in one of the user's templates.
+type Mention struct {
+	Variable string // whose value the template is
+	Name     string
+	Ours     bool // it stands for something of ours, and for no column
+}
