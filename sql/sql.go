@@ -38,6 +38,8 @@ type Names struct {
 	KeyType  string   // the key's type in the ledger: bigint, integer, uuid or text
 	Pending  string   // predicate
 	MarkSent string   // assignments
+	Amount   string   // the column of what is billed; empty: not wanted
+	Currency string   // the column of its currency; empty: not wanted
 	Columns  []string // columns that the request's templates name
 	Row      bool     // the whole row as JSON is wanted
 	Only     bool     // the scan is of given ids alone

@@ -16,6 +16,7 @@ import (
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
+	"billonce/internal/desk"
 	"billonce/internal/metrics"
 	"billonce/internal/tracing"
 )
@@ -116,11 +117,20 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			return billing.ExitError, err
 		}
 		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
-		return dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+		return dryRun(ctx, e.stdout, e.amounts(), e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
 			return engine.Rehearse(ctx, cfg, ports, e.log, see)
 		})
 	}
 	return e.underLock(ctx)
+}
+
+// amounts adds up what the book's invoices bill.
+func (e *execution) amounts() (a desk.Amounts) {
+	if b := e.config.book; len(b.Amount) > 0 {
+		a.Column = b.Amount[0]
+	}
+	a.Currency = e.config.api.Currency
+	return a
 }
 
 // openStore opens the store while the locks are being proven: it only reads, and each

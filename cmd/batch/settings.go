@@ -24,6 +24,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 	s.book, ofBook = books.Parse(books.Settings{
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
 		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
+		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency,
 	})
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
@@ -31,6 +32,9 @@ func (a app) settings(need config.Needs) (settings, error) {
 		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Outcomes: c.BillingOutcomes, LookUps: c.BillingLookupOutcomes, Idempotent: c.BillingIdempotent, Timeout: c.BillingTimeout,
 		ReplyID: c.BillingReplyID, ReplyValues: s.book.MarkSent.Paths,
 		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
+	}
+	if len(s.book.Currency) > 0 {
+		s.api.Currency = s.book.Currency[0]
 	}
 	checked := s.api
 	if need&config.Billing == 0 {

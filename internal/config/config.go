@@ -47,6 +47,9 @@ type Config struct {
 	InvoicesPending  string `envconfig:"INVOICES_PENDING" default:"pending" desc:"SQL predicate: which invoices are to be sent."`
 	InvoicesMarkSent string `envconfig:"INVOICES_MARK_SENT" default:"pending = false, sent_at = now()" desc:"SQL assignments: what marks an invoice sent. {reply.id} stands for what the API's reply, as JSON, says at id, as text: stripe_id = {reply.id}; {reply.data.0.id} for what lies deeper, {reply.number}::integer for another type. It is null where the reply does not say it."`
 
+	InvoicesAmount   string `envconfig:"INVOICES_AMOUNT" unset:"recognised where sums are shown" desc:"The column of what is billed, a number, which the ledger keeps with the delivery: in the currency's unit, or, of a column named …_cents or …_minor, in its smallest. The ledger has it in the unit."`
+	InvoicesCurrency string `envconfig:"INVOICES_CURRENCY" unset:"recognised where sums are shown" desc:"The column of its currency, as ISO 4217 has it: EUR. The ledger keeps it, too."`
+
 	BillingURL            string        `envconfig:"BILLING_URL" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
 	BillingMethod         string        `envconfig:"BILLING_METHOD" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
 	BillingToken          string        `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`

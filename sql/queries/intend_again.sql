@@ -4,7 +4,7 @@
 --   it: then this waits, finds the row changed, and leaves it alone.
 -- Shape: compare and swap on everything that the second look saw. The key stays
 --   as it is. Where no attempt can have had its effect, the key's age begins
---   anew and the body may be another one.
+--   anew and the body may be another one, and so may what is billed ($11, $12).
 -- $6, $9, $10: hashes of the body, of the request, and of the look-up that asks about it.
 -- $7: this run; $8: seconds until no request of this attempt can be on its way.
 update {{.Schema}}.deliveries as d
@@ -22,11 +22,13 @@ set state         = 'sending',
     open_state    = null,
     request_sha256 = s.request,
     lookup_sha256  = s.lookup,
+    amount        = case when d.doubtful or d.state = 'sending' then d.amount else s.amount::numeric end,
+    currency      = case when d.doubtful or d.state = 'sending' then d.currency else s.currency end,
     http_status   = null,
     error         = null
 from unnest($1::{{.KeyType}}[], $2::text[], $3::integer[], $4::uuid[], $5::integer[], $6::bytea[],
-            $9::bytea[], $10::bytea[])
-     as s (id, state, attempt, run_id, run_attempt, body, request, lookup)
+            $9::bytea[], $10::bytea[], $11::text[], $12::text[])
+     as s (id, state, attempt, run_id, run_attempt, body, request, lookup, amount, currency)
 where d.invoice_id = any ($1::{{.KeyType}}[])
   and d.invoice_id = s.id
   and d.state = s.state

@@ -8,6 +8,8 @@
 --   can clash with its column names.
 select i.{{.ID}}::text
        {{- if .Row}}, row_to_json(i.*)::text{{end}}
+       {{- if .Amount}}, i.{{.Amount}}::text{{end}}
+       {{- if .Currency}}, i.{{.Currency}}::text{{end}}
        {{- range .Columns}}, i.{{.}}::text{{end}}
 from (
     select * from {{.Invoices}}

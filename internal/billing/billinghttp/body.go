@@ -17,6 +17,7 @@ import (
 type body struct {
 	template *template.Template // nil: the row, as it is
 	tree     bodyTree
+	currency string // the column that has it; empty: it is recognised
 }
 
 // parseBody reads BILLING_BODY; nil means that requests have no body.
@@ -70,7 +71,7 @@ func (b *body) render(inv billing.Invoice, key string) (text []byte, odd string,
 		own[hexKeyName] = func() string { return hexKey(key) }
 	}
 	if b.calls("cents") {
-		if wrong := centsAreWrong(currencyIn(row)); wrong != "" {
+		if wrong := centsAreWrong(currencyIn(row, b.currency)); wrong != "" {
 			own["cents"] = func(value any) (string, error) { // the template may know which ones to leave alone
 				odd = wrong
 				return toCents(value)

@@ -29,6 +29,7 @@ type Config struct {
 	TLSCA       string        // PEM; whom alone to trust; empty: whom the system trusts
 	Signing     string        // secret of Standard Webhooks; empty: requests are not signed
 	Body        string        // "row", "none" or a text/template over the row
+	Currency    string        // INVOICES_CURRENCY, the column's name; empty: it is recognised
 	Outcomes    string        // rules: what replies mean
 	LookUps     string        // rules: what a look-up's replies mean
 	Idempotent  bool          // the API honours idempotency keys
@@ -83,6 +84,9 @@ func read(c Config) (*Client, []fault.Fault) {
 	}
 	client.body, err = parseBody(c.Body)
 	faults = append(faults, each("BILLING_BODY", err)...)
+	if client.body != nil {
+		client.body.currency = c.Currency
+	}
 	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
 	add("BILLING_REPLY_ID", err)
 	about := rules.Requests

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/bojanz/currency"
+
+	"billonce/internal/billing"
 )
 
 // toMinor makes whole units of a currency's smallest coin of an amount, exactly: 500 JPY
@@ -93,16 +95,12 @@ func centsAreWrong(code string) string {
 	return fmt.Sprintf("BILLING_BODY counts %s in cents, and %s has %d decimals: use minor with the amount's column and the currency's, {{minor .amount .currency}}", code, code, digits)
 }
 
-// currencyIn is what a row's column currency says, or else the first column that is
-// named after it; empty: nothing.
-func currencyIn(row map[string]any) string {
-	if code, isText := row["currency"].(string); isText {
-		return code
+// currencyIn is what a row says in its currency's column, which is recognised where it
+// is not named; empty: nothing.
+func currencyIn(row map[string]any, column string) string {
+	if column == "" {
+		column = billing.CurrencyColumn(slices.Sorted(maps.Keys(row)))
 	}
-	for _, column := range slices.Sorted(maps.Keys(row)) {
-		if code, isText := row[column].(string); isText && strings.Contains(strings.ToLower(column), "currency") {
-			return code
-		}
-	}
-	return ""
+	code, _ := row[column].(string) // what is no text is no currency
+	return code
 }

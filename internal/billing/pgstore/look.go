@@ -98,6 +98,7 @@ func (s *Store) invoice(values [][]byte) billing.Invoice {
 	if s.cfg.Row {
 		inv.Row, values = bytes.Clone(values[0]), values[1:]
 	}
+	inv.Amount, values = s.amount(values)
 	if len(values) > 0 {
 		inv.Columns = make([]*string, len(values))
 		for i, v := range values {
@@ -108,6 +109,22 @@ func (s *Store) invoice(values [][]byte) billing.Invoice {
 		}
 	}
 	return inv
+}
+
+// amount takes what is billed off the front of a row's values.
+func (s *Store) amount(values [][]byte) (billing.Amount, [][]byte) {
+	b := s.cfg.Book
+	if len(b.Amount)+len(b.Currency) == 0 {
+		return billing.Amount{}, values
+	}
+	var column, value, code string
+	if len(b.Amount) > 0 {
+		column, value, values = b.Amount[0], string(values[0]), values[1:]
+	}
+	if len(b.Currency) > 0 {
+		code, values = string(values[0]), values[1:]
+	}
+	return billing.NewAmount(column, value, code), values
 }
 
 // scanDeliveries reads look_ledger.sql.

@@ -18,10 +18,16 @@ import (
 // listedAtMost bounds the columns that a fault names.
 const listedAtMost = 12
 
-// checkMentions holds the names in the user's templates against the table's columns:
+// checkMentions holds the names in the user's templates, and the book's own, against the table's columns:
 // found out by the first invoice, one that is missing would leave each of them pending.
 // What is wrong is a *[fault.Error].
 func (p Place) checkMentions(ctx context.Context, conn *pgx.Conn, mentions []billing.Mention) error {
+	if len(p.book.Amount) > 0 {
+		mentions = append(mentions, billing.Mention{Variable: "INVOICES_AMOUNT", Name: p.book.Amount[0]})
+	}
+	if len(p.book.Currency) > 0 {
+		mentions = append(mentions, billing.Mention{Variable: "INVOICES_CURRENCY", Name: p.book.Currency[0]})
+	}
 	if len(mentions) == 0 {
 		return nil
 	}
@@ -33,13 +39,25 @@ func (p Place) checkMentions(ctx context.Context, conn *pgx.Conn, mentions []bil
 	if err != nil {
 		return fmt.Errorf("read the columns of %s: %w", p.sql(), err)
 	}
-	columns, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	var columns []string
+	var column, typ string
+	var isNumber bool
+	none := map[string]string{} // those that are no numbers: their types
+	_, err = pgx.ForEachRow(rows, []any{&column, &typ, &isNumber}, func() error {
+		columns = append(columns, column)
+		if !isNumber {
+			none[column] = typ
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("read the columns of %s: %w", p.sql(), err)
 	}
 	var faults []fault.Fault
 	for _, m := range mentions {
 		switch is := slices.Contains(columns, m.Name); {
+		case m.Variable == "INVOICES_AMOUNT" && none[m.Name] != "":
+			faults = append(faults, fault.New(m.Variable, "column %q is %s, and no number; make one of it in a view, and name the view in INVOICES_TABLE", m.Name, none[m.Name]))
 		case m.Ours && is:
 			faults = append(faults, fault.New(m.Variable,
 				"{%s} stands for something of ours, and %s has a column of that name, too: give the column another name in a view, and name the view in INVOICES_TABLE", m.Name, p.sql()))

@@ -77,8 +77,15 @@ func (p Place) sql() string { return book.Name{p.schema, p.table}.SQL() }
 
 // sqlNames are a book's names for the statements.
 func sqlNames(b book.Book, keyType string) sql.Names {
-	return sql.Names{
+	n := sql.Names{
 		Schema: b.Schema.SQL(), Invoices: b.Invoices.SQL(), ID: b.ID.SQL(),
 		KeyType: keyType, Pending: b.Pending, MarkSent: b.MarkSent.SQL(),
 	}
+	if len(b.Amount) > 0 {
+		n.Amount = b.Amount.SQL()
+	}
+	if len(b.Currency) > 0 {
+		n.Currency = b.Currency.SQL()
+	}
+	return n
 }
