@@ -15,11 +15,11 @@ import (
 // Describe shows a request as Send would make it, for people: secrets
 // are masked. What belongs to the connection is left out.
 func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error) {
-	req, err := c.request(ctx, m)
+	req, err := c.request(ctx, c.shown(), m)
 	if err != nil {
 		return "", fmt.Errorf("no request can be made of invoice %s: %w", m.InvoiceID, err)
 	}
-	redactor := c.redactor.with(m.Headers)
+	redactor := c.redactor().with(m.Headers)
 	secret := maps.Clone(c.secretHeaders)
 	for _, h := range m.Headers {
 		secret[h.Name] = secret[h.Name] || h.Secret

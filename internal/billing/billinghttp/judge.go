@@ -30,7 +30,7 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		// The credential is the invoice's own: the other ones' may be good.
 		builtIn.Outcome, builtIn.Denied = billing.Refused, false
 	}
-	redactor := c.redactor.with(m.Headers)
+	redactor := c.redactor().with(m.Headers)
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
 	read := c.outcomes.NeedsBody(resp.StatusCode)
 	if read {
@@ -129,7 +129,7 @@ func (c *Client) statusText(resp *http.Response) string {
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		text += ", not followed"
 		if u, err := resp.Location(); err == nil {
-			text += " to " + c.redactor.clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
+			text += " to " + c.redactor().clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
 		}
 	}
 	return text
