@@ -11,7 +11,7 @@ type Request struct {
 	SHA256         []byte // which request it is ([RequestHash])
 	LookupSHA256   []byte // which look-up belongs to it ([LookUpHash]); nil: none
 	Repeat         bool   // an earlier attempt may have reached the API under the same key
-	Odd            string // what is probably wrong with it, for people; empty: nothing
+	Warning        string // what is probably wrong with it, for people; empty: nothing
 	TraceParent    string // W3C Trace Context, section 3.2; empty: no trace
 }
 

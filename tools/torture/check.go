@@ -89,8 +89,8 @@ func (r *round) checkInvoice(f fate) {
 	if f.api.Effects > 1 {
 		wrong("P1: billed %d times", f.api.Effects)
 	}
-	if !r.Idempotent && !r.Lookup && f.api.Requests > 1+r.judge.throttled[f.id] {
-		wrong("P1: an API without keys was asked again, after %d refusals by 429", r.judge.throttled[f.id])
+	if !r.Idempotent && !r.Lookup && f.api.Requests > 1+r.judge.unbilled[f.id] {
+		wrong("P1: an API without keys was asked again, after %d replies of 429 or 307", r.judge.unbilled[f.id])
 	}
 	if len(f.api.Keys) > 1 || len(f.api.Bodies) > 1 {
 		wrong("its requests had %d keys and %d bodies", len(f.api.Keys), len(f.api.Bodies))

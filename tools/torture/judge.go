@@ -32,8 +32,8 @@ type judge struct {
 
 	mu          sync.Mutex
 	arrivals    []arrival
-	throttled   map[string]int // invoice: requests answered with 429
-	refused     map[string]int // invoice: requests answered with 402
+	unbilled    map[string]int // invoice: requests answered with what says that nothing was done: 429, 307
+	refused     map[string]int // invoice: requests answered with 402 or 307
 	unwitnessed int
 	violations  []string
 }
@@ -44,7 +44,7 @@ type arrival struct {
 }
 
 func (s *testbed) newJudge(database string, c setting) (*judge, error) {
-	j := &judge{testbed: s, database: database, conns: make(chan *pgx.Conn, witnesses), throttled: map[string]int{}, refused: map[string]int{}}
+	j := &judge{testbed: s, database: database, conns: make(chan *pgx.Conn, witnesses), unbilled: map[string]int{}, refused: map[string]int{}}
 	for range witnesses {
 		j.conns <- nil
 	}
@@ -72,7 +72,10 @@ func (j *judge) noteFault(invoice, name string) {
 	defer j.mu.Unlock()
 	switch {
 	case strings.HasPrefix(name, "reply_429"):
-		j.throttled[invoice]++
+		j.unbilled[invoice]++
+	case name == "redirect_307": // asked elsewhere before anything was accepted, refused among others
+		j.unbilled[invoice]++
+		j.refused[invoice]++
 	case name == "reply_402":
 		j.refused[invoice]++
 	}

@@ -55,8 +55,8 @@ func (b *body) calls(functions ...string) bool {
 	return b != nil && slices.ContainsFunc(functions, func(f string) bool { return slices.Contains(b.tree.calls, f) })
 }
 
-// render makes the body of an invoice's request; odd is what is probably wrong with it.
-func (b *body) render(inv billing.Invoice, key string) (text []byte, odd string, err error) {
+// render makes the body of an invoice's request; warning is what is probably wrong with it.
+func (b *body) render(inv billing.Invoice, key string) (text []byte, warning string, err error) {
 	if b.template == nil {
 		text, err = rowBody(inv)
 		return text, "", err
@@ -73,7 +73,7 @@ func (b *body) render(inv billing.Invoice, key string) (text []byte, odd string,
 	if b.calls("cents") {
 		if wrong := centsAreWrong(currencyIn(row, b.currency)); wrong != "" {
 			own["cents"] = func(value any) (string, error) { // the template may know which ones to leave alone
-				odd = wrong
+				warning = wrong
 				return toCents(value)
 			}
 		}
@@ -86,10 +86,10 @@ func (b *body) render(inv billing.Invoice, key string) (text []byte, odd string,
 		t = t.Funcs(own)
 	}
 	text, err = execute(t, row, inv.Row)
-	if err != nil && odd != "" {
-		err = fmt.Errorf("%w; %s", err, odd)
+	if err != nil && warning != "" {
+		err = fmt.Errorf("%w; %s", err, warning)
 	}
-	return text, odd, err
+	return text, warning, err
 }
 
 // rowBody leaves the row as PostgreSQL wrote it: decoding could change numbers.

@@ -162,8 +162,8 @@ func TestCentsAreWarnedOf(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || (m.Odd == "") != (c.odd == "") || !strings.Contains(m.Odd, c.odd) {
-			t.Errorf("%s of %s: %q, %v, want %q", c.template, c.row, m.Odd, err, c.odd)
+		if err != nil || (m.Warning == "") != (c.odd == "") || !strings.Contains(m.Warning, c.odd) {
+			t.Errorf("%s of %s: %q, %v, want %q", c.template, c.row, m.Warning, err, c.odd)
 		}
 	}
 }

@@ -45,6 +45,7 @@ type Client struct {
 	answers       answers
 	signer        *signer
 	tls           *tls.Config // nil: nothing particular
+	wantsJSON     bool
 	timeout       time.Duration
 
 	transport *http.Transport

@@ -62,6 +62,7 @@ func New(c Config) (*Client, error) {
 	client.setSecretHeaders()
 	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency), client.showing(client.tls))
 	client.setCredentials()
+	client.wantsJSON = client.asksForJSON()
 	return client, nil
 }
 

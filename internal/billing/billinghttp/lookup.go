@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"time"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billinghttp/rules"
@@ -11,41 +12,32 @@ import (
 
 // LookUp asks the API whether it has acted. It carries no idempotency key: an
 // API that replays what it stored under the key would answer for the send.
-func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding, string) {
+func (c *Client) LookUp(ctx context.Context, m billing.Request) billing.Found {
 	if m.LookupURL == "" {
-		return billing.UnknownFinding, "BILLING_LOOKUP_URL is not set"
+		return billing.Found{Reason: "BILLING_LOOKUP_URL is not set"}
 	}
-	finding, reason, refused := c.lookUpOnce(ctx, m)
-	if refused { // for a credential that has been replaced since
-		finding, reason, _ = c.lookUpOnce(ctx, m)
+	found, refused := c.lookUpOnce(ctx, m)
+	if refused {
+		found, _ = c.lookUpOnce(ctx, m)
 	}
-	return finding, reason
+	return found
 }
 
 // lookUpOnce says too whether it was refused for a credential that has been replaced.
-func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billing.Finding, _ string, refused bool) {
+func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billing.Found, refused bool) {
 	ctx, cancel := context.WithTimeoutCause(parent, c.timeout, errTimeout)
 	defer cancel()
 	used, err := c.credentials.get(ctx)
 	if err != nil {
-		return billing.UnknownFinding, "no look-up was made: " + c.explain(ctx, err), false
+		return billing.Found{Reason: "no look-up was made: " + c.explain(ctx, err)}, false
 	}
-	u, err := parseURL(m.LookupURL)
+	req, err := c.lookUpRequest(ctx, used, m)
 	if err != nil {
-		return billing.UnknownFinding, "no look-up can be made: " + err.Error(), false
+		return billing.Found{Reason: "no look-up can be made: " + err.Error()}, false
 	}
-	header := used.lookup
-	if len(m.Headers) > 0 {
-		header = maps.Clone(header)
-		addMade(header, m.Headers, false)
-	}
-	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: c.host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return billing.UnknownFinding, "the look-up has no reply: " + c.explain(ctx, err), false
+		return billing.Found{Reason: "the look-up has no reply: " + c.explain(ctx, err)}, false
 	}
 	defer resp.Body.Close()
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
@@ -58,9 +50,7 @@ func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billin
 	case isSuccess(resp.StatusCode):
 		used.proven.Store(true)
 	case resp.StatusCode == http.StatusUnauthorized:
-		if refused, _ = c.credentials.refused(parent, used); refused {
-			return billing.UnknownFinding, "", true
-		}
+		refused, _ = c.credentials.refused(parent, used) // the reason is the 401
 	}
 	ruling := c.findings.Judge(ctx, seen)
 	reason := "the look-up says " + c.statusText(resp)
@@ -70,19 +60,40 @@ func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billin
 	if said := c.redactor().with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reason += ": " + said
 	}
+	found := billing.Found{Reason: reason, Told: ruling.Judged, Throttled: resp.StatusCode == http.StatusTooManyRequests && !ruling.Judged}
+	if found.Throttled {
+		found.RetryAfter = retryAfter(resp.Header, time.Now())
+	}
 	word := ruling.Word
 	if word == "" {
 		word = builtInFinding(resp.StatusCode)
 	}
 	switch word {
 	case rules.Acted:
-		return billing.Acted, "", false
+		found.Finding, found.Told = billing.Acted, true
 	case rules.Absent:
-		return billing.Absent, "", false
+		found.Finding, found.Told = billing.Absent, true
 	case rules.Refused:
-		return billing.RefusedFinding, reason, false
+		found.Finding, found.Told = billing.RefusedFinding, true
 	}
-	return billing.UnknownFinding, reason, false
+	return found, refused
+}
+
+func (c *Client) lookUpRequest(ctx context.Context, used *credential, m billing.Request) (*http.Request, error) {
+	u, err := parseURL(m.LookupURL)
+	if err != nil {
+		return nil, err
+	}
+	header := used.lookup
+	if len(m.Headers) > 0 {
+		header = maps.Clone(header)
+		addMade(header, m.Headers, false)
+	}
+	req := &http.Request{
+		Method: http.MethodGet, URL: u, Host: c.host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	return req.WithContext(ctx), nil
 }
 
 // builtInFinding is what a look-up's status means where no rule says otherwise.

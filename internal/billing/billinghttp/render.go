@@ -62,7 +62,7 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 		}
 	}
 	if c.body != nil {
-		if m.Body, m.Odd, err = c.body.render(inv, inv.Key); err != nil {
+		if m.Body, m.Warning, err = c.body.render(inv, inv.Key); err != nil {
 			return m, fmt.Errorf("render BILLING_BODY for invoice %s: %w", inv.ID, err)
 		}
 	}

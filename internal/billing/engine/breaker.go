@@ -86,8 +86,31 @@ func isMisplaced(status int) bool {
 	return false
 }
 
-// heed stops the run when the breaker opens.
-func (b *breaker) heed(reply billing.Reply, untried bool) {
+// accepting says whether a request of this run was accepted.
+func (b *breaker) accepting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refusals == nil
+}
+
+// heed stops the run when the breaker opens, or when the first requests belong to
+// another place. It returns the reply as the run takes it: one that is sent elsewhere
+// among others that were accepted is about its invoice alone.
+func (b *breaker) heed(reply billing.Reply, untried bool) billing.Reply {
+	if reply.Elsewhere {
+		if !b.accepting() {
+			b.log.Error().Str("last", reply.Reason).Msg("stopping: the billing API sends our requests elsewhere. Look at BILLING_URL, then run again")
+			b.stop.stop(billing.StoppedByBreaker, nil)
+			return reply
+		}
+		reply.Outcome = billing.Refused
+	}
+	b.count(reply, untried)
+	return reply
+}
+
+// count stops the run when the breaker opens.
+func (b *breaker) count(reply billing.Reply, untried bool) {
 	why := b.note(reply, untried)
 	if why == "" {
 		return

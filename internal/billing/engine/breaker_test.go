@@ -69,3 +69,21 @@ func TestP8RetriesOfEarlierRunsDoNotOpenTheBreaker(t *testing.T) {
 		t.Error("new ones do not open it")
 	}
 }
+
+// Requests that belong elsewhere stop the run at the first; one among others that were
+// accepted is its invoice's own.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	away := billing.Reply{Status: 308, Outcome: billing.NotSent, Elsewhere: true}
+	stop := newStopper(zerolog.Nop())
+	b := newBreaker(3, stop, zerolog.Nop())
+	if got := b.heed(away, true); got.Outcome != billing.NotSent || !stop.stopped() {
+		t.Errorf("the first is %s, stopped %t, want not_sent and a stop", got.Outcome, stop.stopped())
+	}
+	stop = newStopper(zerolog.Nop())
+	b = newBreaker(3, stop, zerolog.Nop())
+	b.heed(reply(200), true)
+	if got := b.heed(away, true); got.Outcome != billing.Refused || stop.stopped() {
+		t.Errorf("one among others is %s, stopped %t, want refused and no stop", got.Outcome, stop.stopped())
+	}
+}
