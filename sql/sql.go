@@ -39,6 +39,8 @@ type Names struct {
 	IDType   string   // the type that a value has to have to be looked for in the user's index; empty: KeyType
 	Pending  string   // predicate
 	MarkSent string   // assignments
+	Amount   string   // the column of what is billed; empty: not wanted
+	Currency string   // the column of its currency; empty: not wanted
 	Columns  []string // columns that the request's templates name
 	Row      bool     // the whole row as JSON is wanted
 	Only     bool     // the scan is of given ids alone

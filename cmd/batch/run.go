@@ -17,6 +17,7 @@ import (
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
+	"billonce/internal/desk"
 	"billonce/internal/metrics"
 	"billonce/internal/tracing"
 )
@@ -117,7 +118,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			return billing.ExitError, err
 		}
 		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
-		code, err := dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+		code, err := dryRun(ctx, e.stdout, e.amounts(), e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
 			return engine.Rehearse(ctx, cfg, ports, e.log, see)
 		})
 		if err != nil || !cfg.HasLookup {
@@ -132,6 +133,15 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 	return e.underLock(ctx)
 }
 
+// amounts adds up what the book's invoices bill.
+func (e *execution) amounts() (a desk.Amounts) {
+	if b := e.config.book; len(b.Amount) > 0 {
+		a.Column = b.Amount[0]
+	}
+	a.Currency = e.config.api.Currency
+	return a
+}
+
 // openStore opens the store while the locks are being proven: it only reads, and each
 // takes as long as the other.
 func (e *execution) openStore(ctx context.Context) error {
@@ -141,7 +151,7 @@ func (e *execution) openStore(ctx context.Context) error {
 	}
 	cfg := pgstore.Config{
 		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book, RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Only: e.flags.only, Log: e.log,
+		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Mentions: e.client.Mentions(), Only: e.flags.only, Log: e.log,
 	}
 	proof := make(chan error, 1)
 	go func() { proof <- prove(ctx, c, e.db) }()

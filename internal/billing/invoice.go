@@ -18,6 +18,7 @@ type Invoice struct {
 	ID       InvoiceID
 	Row      json.RawMessage // as PostgreSQL wrote it; nil where no request needs it
 	Columns  []*string       // the columns that the request's templates name, in their order; nil: NULL
+	Amount   Amount          // what it bills, where INVOICES_AMOUNT and INVOICES_CURRENCY say so
 	Delivery *Delivery       // nil: never tried
 	Key      string          // its idempotency key
 }

@@ -37,6 +37,7 @@ type Reply struct {
 	RetryAfter time.Duration // what the API asked for; 0: nothing
 	Throttled  bool          // 429: the whole runner slows down
 	Denied     bool          // 401: it is us whom the API refuses, whatever the invoice
+	Replaced   bool          // 401 for a credential that has been replaced since: the next attempt has another one
 	Elsewhere  bool          // 307, 308: the requests belong to another place, which the reason names
 	KeyReused  bool          // 422 on a key that was used before: the API holds another request under it
 	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte

@@ -12,6 +12,7 @@ type Intent struct {
 	Attempt    int
 	RunAttempt int
 	Key        string
+	Amount     Amount
 	BodySHA256 []byte
 	// RequestSHA256 and LookupSHA256 say which request it is, and which look-up asks about it.
 	RequestSHA256, LookupSHA256 []byte

@@ -103,7 +103,7 @@ comment on column {{.schema}}.deliveries.reply_id is
 comment on column {{.schema}}.deliveries.reply is
     'unmarked: what INVOICES_MARK_SENT takes from the reply';
 comment on column {{.schema}}.deliveries.amount is
-    'INVOICES_AMOUNT as the intent was recorded';
+    'INVOICES_AMOUNT as the intent was recorded, in the currency''s unit';
 comment on column {{.schema}}.deliveries.doubtful is
     'an attempt may have had its effect: nothing but the same request under the same key may follow';
 comment on column {{.schema}}.deliveries.open_state is

@@ -14,6 +14,8 @@ select i.{{.ID}}::text
        {{- if .Row}}, row_to_json(i.*)::text{{end}}
        {{- range .Columns}}, i.{{.}}::text{{end}}
        {{- end}}
+       {{- if .Amount}}, i.{{.Amount}}::text{{end}}
+       {{- if .Currency}}, i.{{.Currency}}::text{{end}}
 from (
     select * from {{.Invoices}}
     where {{.ID}} = any ($1::{{.KeyType}}[])

@@ -107,6 +107,7 @@ func (d *deliverer) plan(ctx context.Context, p *pass, c *claim, l look) (steps,
 	for _, s := range plans {
 		switch s.do {
 		case toBegin, toRepeat:
+			d.troubles.prepared(s.request)
 			steps = append(steps, s)
 		case toAsk:
 			questions = append(questions, s)

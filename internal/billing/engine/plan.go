@@ -137,7 +137,7 @@ func (p planner) prepared(inv billing.Invoice, key billing.Key, request billing.
 	}
 	hash := sha256.Sum256(request.Body)
 	s := step{request: request, key: key, intent: billing.Intent{
-		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, BodySHA256: hash[:], Seen: inv.Delivery,
+		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, Amount: inv.Amount, BodySHA256: hash[:], Seen: inv.Delivery,
 		RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256, KeyLife: billing.KeyLife(p.keyTTL),
 	}}
 	if p.known.Idempotent {

@@ -58,6 +58,7 @@ func rehearse(ctx context.Context, d *deliverer, p *pass, candidates []billing.C
 	for _, inv := range l.invoices {
 		switch s := d.planner.plan(inv, view{at: l.at}); s.do {
 		case toBegin, toRepeat:
+			d.troubles.prepared(s.request)
 			rows[inv.ID], requests[inv.ID] = inv, s.request
 		case toLeave:
 			d.leave(p, s)

@@ -114,7 +114,7 @@ func tooLate(by time.Time) bool {
 func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement {
 	known := s.known
 	known.Outcome, known.KeyReused, known.Doubtful = reply.Outcome, reply.KeyReused, a.request.Repeat
-	known.KeyAge, known.AttemptsLeft = a.key.Age(time.Now()), a.intent.RunAttempt < s.maxAttempts
+	known.KeyAge, known.AttemptsLeft = a.key.Age(time.Now()), reply.Replaced || a.intent.RunAttempt < s.maxAttempts
 	decision := billing.Decide(known)
 	came := s.base(a)
 	came.State, came.Final, came.Status, came.Reason, came.Answer = decision.Next, decision.Final, reply.Status, reply.Reason, reply.Answer
@@ -126,7 +126,10 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	if came.State == billing.InDoubt && came.Reason != "" {
 		came.Reason = decision.Reason + "; seen: " + came.Reason
 	}
-	if came.State == billing.Retry {
+	switch {
+	case came.State == billing.Retry && reply.Replaced:
+		came.RunAttempt-- // the next one has another credential
+	case came.State == billing.Retry:
 		came.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
 	}
 	return came

@@ -23,6 +23,7 @@ type troubles struct {
 	log     zerolog.Logger
 	sentLog zerolog.Logger // of what is as usual: one in many
 	retried kinds          // why attempts were not the last
+	warned  sync.Map       // of what is probably wrong with requests
 	oddMet  atomic.Uint32  // what of accepted replies was odd, of billing.Odd
 }
 
@@ -68,6 +69,16 @@ func (t *troubles) unrendered(id billing.InvoiceID, err error) {
 // recalled: the row makes another request now than the one that may have had its effect.
 func (t *troubles) recalled(id billing.InvoiceID) {
 	t.log.Warn().Str("invoice_id", string(id)).Msg("the invoice has changed since its request was sent: that request is repeated, or asked about, as it was")
+}
+
+// prepared warns of what is probably wrong with a request, once for each kind.
+func (t *troubles) prepared(r billing.Request) {
+	if r.Warning == "" {
+		return
+	}
+	if _, told := t.warned.LoadOrStore(r.Warning, nil); !told {
+		t.log.Warn().Str("invoice_id", string(r.InvoiceID)).Msg(r.Warning)
+	}
 }
 
 // fenced: the fence held, another run is at it, whatever the locks say.

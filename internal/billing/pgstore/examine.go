@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/advisory"
+	"billonce/internal/billing"
 	"billonce/internal/billing/book"
 	"billonce/sql"
 )
@@ -21,8 +22,8 @@ type Examined struct {
 
 // Examine looks at the schema, the tables and the user's SQL as a run does as it
 // starts, and has the same errors.
-func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns []string) (e Examined, err error) {
-	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns}); err != nil {
+func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns []string, mentions []billing.Mention) (e Examined, err error) {
+	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns, mentions: mentions}); err != nil {
 		return e, err
 	}
 	e.Version, err = sql.SchemaVersion()

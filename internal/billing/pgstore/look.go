@@ -113,7 +113,7 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 		if !ok && s.needsValues() {
 			continue // it is not pending any more
 		}
-		seen = append(seen, billing.Invoice{ID: id, Row: v.row, Columns: v.columns, Delivery: tried[id]})
+		seen = append(seen, billing.Invoice{ID: id, Row: v.row, Columns: v.columns, Amount: v.amount, Delivery: tried[id]})
 	}
 	return seen, nil
 }

@@ -91,8 +91,16 @@ func (p Place) sql() string { return book.Name{p.schema, p.table}.SQL() }
 // names are a book's names for the statements, in the place where its invoices were found:
 // the table is named with its schema, whatever the search path may become.
 func (p Place) names() sql.Names {
-	return sql.Names{
-		Schema: p.book.Schema.SQL(), Invoices: p.sql(), ID: p.book.ID.SQL(),
-		KeyType: p.keyType, IDType: p.idType, Pending: p.book.Pending, MarkSent: p.book.MarkSent.SQL(),
+	b := p.book
+	n := sql.Names{
+		Schema: b.Schema.SQL(), Invoices: p.sql(), ID: b.ID.SQL(),
+		KeyType: p.keyType, IDType: p.idType, Pending: b.Pending, MarkSent: b.MarkSent.SQL(),
 	}
+	if len(b.Amount) > 0 {
+		n.Amount = b.Amount.SQL()
+	}
+	if len(b.Currency) > 0 {
+		n.Currency = b.Currency.SQL()
+	}
+	return n
 }

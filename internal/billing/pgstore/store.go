@@ -40,6 +40,7 @@ type Config struct {
 	LongestRequest time.Duration       // a lock must outlive it
 	Row            bool                // requests need the row as JSON
 	Columns        []string            // columns that requests need as text
+	Mentions       []billing.Mention   // the names in the requests' templates
 	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
 	Log            zerolog.Logger
 }
@@ -69,7 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.writer, s.settler = s.newLink(), s.newLink()
 	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0})
+		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0, mentions: cfg.Mentions})
 		if err != nil {
 			return err
 		}

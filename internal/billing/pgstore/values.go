@@ -8,16 +8,20 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 )
 
 // values are what an invoice's request is made from.
 type values struct {
 	row     []byte
 	columns []*string
+	amount  billing.Amount
 	twins   bool // several rows have the id
 }
 
-func (s *Store) needsValues() bool { return s.cfg.Row || len(s.cfg.Columns) > 0 }
+func (s *Store) needsValues() bool {
+	return s.cfg.Row || len(s.cfg.Columns) > 0 || len(s.cfg.Book.Amount)+len(s.cfg.Book.Currency) > 0
+}
 
 // readValues reads values.sql.
 func (s *Store) readValues(rows pgx.Rows) (map[billing.InvoiceID]values, error) {
@@ -32,8 +36,16 @@ func (s *Store) readValues(rows pgx.Rows) (map[billing.InvoiceID]values, error) 
 	for i := range columns {
 		into = append(into, &columns[i])
 	}
+	var amount, currency *string
+	b := s.cfg.Book
+	if len(b.Amount) > 0 {
+		into = append(into, &amount)
+	}
+	if len(b.Currency) > 0 {
+		into = append(into, &currency)
+	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
-		v := values{row: row}
+		v := values{row: row, amount: billed(b, amount, currency)}
 		row = nil
 		if len(columns) > 0 {
 			v.columns = make([]*string, len(columns))
@@ -49,6 +61,18 @@ func (s *Store) readValues(rows pgx.Rows) (map[billing.InvoiceID]values, error) 
 		return nil
 	})
 	return all, err
+}
+
+// billed is what a row says is billed; NULL is not known.
+func billed(b book.Book, amount, currency *string) billing.Amount {
+	var column, value, code string
+	if len(b.Amount) > 0 && amount != nil {
+		column, value = b.Amount[0], *amount
+	}
+	if currency != nil {
+		code = *currency
+	}
+	return billing.NewAmount(column, value, code)
 }
 
 // readOwn reads those values anew that the second look can't have: of an id that several
