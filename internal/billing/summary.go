@@ -54,13 +54,14 @@ type Summary struct {
 	Sent        int64 `json:"sent"`
 	Failed      int64 `json:"failed"`
 	InDoubt     int64 `json:"in_doubt"`
-	Retry       int64 `json:"retry"`        // due for another attempt, by a later run
-	HeldByOther int64 `json:"held"`         // locked by others as the run ended
-	Requests    int64 `json:"requests"`     // attempts whose request may have left
-	Recovered   int64 `json:"recovered"`    // taken over from a sender that is gone
-	TakenOver   int64 `json:"taken_over"`   // settled by another run before this one could
-	InvoiceGone int64 `json:"invoice_gone"` // deleted or taken back while the request was in flight
-	Unrendered  int64 `json:"unrendered"`   // no request could be made of the row
+	Retry       int64 `json:"retry"`                 // due for another attempt, by a later run
+	HeldByOther int64 `json:"held"`                  // locked by others as the run ended
+	Requests    int64 `json:"requests"`              // attempts whose request may have left
+	Recovered   int64 `json:"recovered"`             // taken over from a sender that is gone
+	TakenOver   int64 `json:"taken_over"`            // settled by another run before this one could
+	InvoiceGone int64 `json:"invoice_gone"`          // deleted or taken back while the request was in flight
+	Unrendered  int64 `json:"unrendered"`            // no request could be made of the row
+	NotSettled  int64 `json:"not_settled,omitempty"` // replied to, and not written down
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
@@ -104,6 +105,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		HeldByOther: int64(left.Held),
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),
+		NotSettled:    t.NotSettled.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
 		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),

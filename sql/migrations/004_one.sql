@@ -42,7 +42,8 @@ begin
         add column reply_id       text,
         add column reply          jsonb,
         add column amount         numeric,
-        add column currency       text;
+        add column currency       text,
+        add column gone_at        timestamptz;
     create index deliveries_open_idx on {{.schema}}.deliveries (open_state) where open_state is not null;
 end
 $order$;
@@ -55,6 +56,7 @@ alter table {{.schema}}.deliveries
     add column if not exists reply          jsonb,
     add column if not exists amount         numeric,
     add column if not exists currency       text,
+    add column if not exists gone_at        timestamptz,
     alter column body_sha256 drop not null;
 
 -- NOT VALID: old rows hold to narrower ones, and reading them all would take its time
@@ -97,6 +99,8 @@ comment on column {{.schema}}.deliveries.reply_id is
     'the id that the API gave in its reply, where BILLING_REPLY_ID asks for it';
 comment on column {{.schema}}.deliveries.reply is
     'unmarked: what INVOICES_MARK_SENT takes from the reply';
+comment on column {{.schema}}.deliveries.gone_at is
+    'sent: when it was found that its invoice was deleted or not pending, and so was not marked';
 comment on column {{.schema}}.deliveries.amount is
     'INVOICES_AMOUNT as the intent was recorded';
 comment on column {{.schema}}.deliveries.doubtful is

@@ -11,6 +11,7 @@ type statements struct {
 	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
 	isPending, missingID, markTrial          string
+	writeOff, leftOver, gone                 string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -40,6 +41,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
 		{&s.runFinish, "run_finish", nil},
+		{&s.writeOff, "write_off", nil},
+		{&s.leftOver, "left_over", nil},
+		{&s.gone, "gone", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
