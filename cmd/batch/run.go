@@ -176,6 +176,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		traced.End(ctx, exitCodeOf(err), summary)
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
+	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
 		e.log.Warn().Err(rerr).Msg("this run lost its run lock before it ended")
@@ -192,6 +193,20 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
+}
+
+// countOpen has what waits for a person counted. Where that can't be done, the run is no
+// success.
+func (e *execution) countOpen(ctx context.Context, s *billing.Summary) {
+	open, err := e.store.CountOpen(ctx, s.OpenFound)
+	switch {
+	case err == nil:
+		s.CountOpen(open)
+	case s.ExitCode() == billing.ExitDone:
+		s.Stopped, s.Err = billing.StoppedByError, err
+	default:
+		e.log.Warn().Err(err).Msg("what is open was not counted")
+	}
 }
 
 // run sends what is pending.

@@ -47,6 +47,8 @@ type Left struct {
 // Earlier counts pending invoices whose deliveries earlier runs have ended.
 type Earlier struct {
 	Sent, Failed, InDoubt, Cancelled int
+	SentIDs                          []InvoiceID // the first of them, [MostPendingAgain] at most
+	Whole                            bool        // the whole table was seen
 }
 
 // Summary is what a run came to.
@@ -68,6 +70,15 @@ type Summary struct {
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
 
+	Open         int64 `json:"open"`          // waits for a person, whoever left it
+	PendingAgain int64 `json:"pending_again"` // of those, pending though sent
+	SetAside     int64 `json:"set_aside"`     // of those, no request can be built, or their SQL fails
+	Cancelled    int64 `json:"cancelled"`     // pending, kept back by a person; not open
+
+	Counted   bool         `json:"-"` // what is open was counted as the run ended
+	OpenFound PendingAgain `json:"-"`
+	AllOpen   Open         `json:"-"`
+
 	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
 	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
 	Stopped    StopReason    `json:"stopped,omitempty"`
@@ -85,10 +96,20 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.Failed+s.InDoubt+s.Unrendered > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
+	case s.Open+s.Unrendered > 0:
+		return ExitPerson
+	case s.Counted:
+		return ExitDone
+	case s.Failed+s.InDoubt > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
 		return ExitPerson
 	}
 	return ExitDone
+}
+
+// CountOpen takes in what was counted as the run ended.
+func (s *Summary) CountOpen(o Open) {
+	s.Counted, s.AllOpen = true, o
+	s.Open, s.PendingAgain, s.SetAside = o.Count, o.Of[OpenPendingAgain], o.Of[OpenSetAside]
 }
 
 // Summarize makes the summary of a run that has ended.
@@ -108,6 +129,8 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		NotSettled:    t.NotSettled.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
+		Cancelled:  int64(earlier.Cancelled),
+		OpenFound:  PendingAgain{earlier.Sent, earlier.SentIDs, earlier.Whole},
 		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),
 		Stopped: reason, Elapsed: elapsed, ElapsedMS: elapsed.Milliseconds(), Err: err,
 	}

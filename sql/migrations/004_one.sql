@@ -137,6 +137,9 @@ alter table {{.schema}}.history
     drop constraint history_attempt_check,
     add constraint history_attempt_check
         check (kind <> 'attempt' or (first_sent_at, doubtful, run_id) is not null) not valid;
+-- What was decided since a run counted what is open. The history has what is unusual
+-- alone, and few decisions.
+create index history_decided_idx on {{.schema}}.history (recorded_at) where kind = 'decision';
 comment on column {{.schema}}.history.key_version is
     'attempt: the version of the key that it had; null for those before version 1.0: they had the first one';
 
@@ -263,6 +266,7 @@ comment on column {{.schema}}.runs.could_send is
     'how many invoices it could have sent as it began';
 comment on column {{.schema}}.runs.written_off_at is
     'when a later run, or a migrate, found that it had been killed; a run is unfinished that is neither finished nor written off';
+create index runs_open_idx on {{.schema}}.runs (open_at) where open_at is not null;
 create index runs_unfinished_idx on {{.schema}}.runs (number) where finished_at is null and written_off_at is null;
 
 -- An older program computes keys, always of version 1. It looked at the schema's version as

@@ -55,7 +55,6 @@ type pass struct {
 
 	left       billing.Left
 	earlier    billing.Earlier
-	sentAgain  []string
 	unrendered int64
 
 	elapsed time.Duration
@@ -126,8 +125,8 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		switch c.State {
 		case billing.Sent:
 			p.earlier.Sent++
-			if len(p.sentAgain) < namedAtMost {
-				p.sentAgain = append(p.sentAgain, string(c.ID))
+			if len(p.earlier.SentIDs) < billing.MostPendingAgain {
+				p.earlier.SentIDs = append(p.earlier.SentIDs, c.ID)
 			}
 		case billing.Failed:
 			if !ours {

@@ -128,8 +128,9 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 		r.canary.judge()
 		if !whole {
 			earlier, whole = p.earlier, p.whole()
+			earlier.Whole = whole
 			if whole || r.stop.stopped() {
-				r.troubles.earlier(earlier, p.sentAgain)
+				r.troubles.earlier(earlier)
 			}
 		}
 		switch p.verdict() {

@@ -12,6 +12,9 @@ type statements struct {
 	runStart, runSince, runFinish            string
 	isPending, missingID, markTrial          string
 	writeOff, leftOver, gone                 string
+	openGroups, openGroupsFailing            string
+	openBefore                               string
+	pendingAgain, pendingAgainOver           string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -44,6 +47,11 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.writeOff, "write_off", nil},
 		{&s.leftOver, "left_over", nil},
 		{&s.gone, "gone", nil},
+		{&s.openGroups, "open", []string{"groups"}},
+		{&s.openGroupsFailing, "open", []string{"groups", "failing"}},
+		{&s.openBefore, "open_before", nil},
+		{&s.pendingAgain, "pending_again", nil},
+		{&s.pendingAgainOver, "pending_again_over", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
