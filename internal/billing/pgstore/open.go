@@ -18,7 +18,9 @@ func (s *Store) CountOpen(ctx context.Context, found billing.PendingAgain) (o bi
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), finishPatience,
 		fmt.Errorf("the database was away for %s", finishPatience))
 	defer cancel()
-	if err := s.keepPendingAgain(ctx, found.IDs); err != nil {
+	if err := s.keepPendingAgain(ctx, found.IDs); pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
+		return o, fmt.Errorf("keep in mind what is pending again: %w; `batch migrate --role` gives the role what it needs", err)
+	} else if err != nil {
 		return o, fmt.Errorf("keep in mind what is pending again: %w", err)
 	}
 	o, err = s.readOpen(ctx, s.sql.openGroups)
