@@ -88,7 +88,7 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 // plan returns what needs a request, and what is to be looked up. The rest is settled,
 // or left and counted.
 func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
-	v := view{l.at, c.Recoverable, p.asks}
+	v := view{l.at, c.Recoverable, p.turn == doubtsToo}
 	steps = make([]step, 0, len(l.invoices))
 	for _, inv := range l.invoices {
 		switch s := d.planner.plan(inv, v); s.do {

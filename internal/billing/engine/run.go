@@ -98,6 +98,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	}
 
 	left, earlier, err := r.passes(claiming)
+	r.troubles.earlier(earlier)
 	if err != nil {
 		r.stop.stop(billing.StoppedByError, err)
 	}
@@ -112,25 +113,28 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim
-// and nothing is worth lingering for.
+// and nothing is worth lingering for: for new invoices first, then for what is to be
+// tried again, then for what is in doubt.
 func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
-	place, cuts, whole := r.config.Place, 0, false
+	place, cuts, now, asked := r.config.Place, 0, newOnes, false
 	for first := true; ; first = false {
 		p, err := r.scan.newPass(ctx, place)
 		if err != nil {
 			return left, earlier, r.stop.unlessStopped(ctx, err)
 		}
 		place = rand.Float64()
-		p.asks, p.mayCut = r.config.HasLookup && !whole, cuts < cutsMost
+		p.turn, p.mayCut = now, cuts < cutsMost
 		if err := r.producer.work(ctx, p, first); err != nil {
 			return left, earlier, err
 		}
 		r.canary.judge()
-		if !whole {
-			earlier, whole = p.earlier, p.whole()
-			earlier.Whole = whole
-			if whole || r.stop.stopped() {
-				r.troubles.earlier(earlier)
+		r.takeEarlier(&earlier, p)
+		if p.whole() && !r.stop.stopped() {
+			asked = asked || p.turn == doubtsToo
+			now = p.after(r.config.HasLookup, asked)
+			if now != p.turn && (p.later > 0 || now == doubtsToo) {
+				cuts = 0
+				continue
 			}
 		}
 		switch p.verdict() {
@@ -147,5 +151,17 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 				return p.left, earlier, nil
 			}
 		}
+	}
+}
+
+// takeEarlier takes in, from the first pass over the whole table, or from the last one
+// before a stop, what earlier runs have ended, and from the look-ups what stays in doubt.
+func (r *Run) takeEarlier(earlier *billing.Earlier, p *pass) {
+	switch {
+	case !earlier.Whole && (p.whole() || r.stop.stopped()):
+		*earlier = p.earlier
+		earlier.Whole = p.whole()
+	case p.turn == doubtsToo:
+		earlier.InDoubt = min(earlier.InDoubt, p.earlier.InDoubt) // what this run has put there is not earlier
 	}
 }

@@ -372,17 +372,16 @@ func (s slowLookUp) LookUp(ctx context.Context, m billing.Request) (billing.Find
 // that: look-ups may take as long as requests.
 func TestWhatIsTakenBackDuringALookUpIsNotSent(t *testing.T) {
 	t.Parallel()
-	for _, idempotent := range []bool{true, false} {
-		cfg := seeded(t, 3)
-		leaveSending(t, cfg, "1")
-		execute(t, cfg, "update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s'")
-		a := &api{}
-		r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.HasLookup, c.Idempotent = true, idempotent })
-		r.LookUp = slowLookUp{a, func() { execute(t, cfg, "update invoices set pending = false where id = 2") }}
-		s := r.Run(t.Context(), nil)
-		if a.requests["2"] != 0 || a.requests["3"] != 1 || s.Sent != 1 || s.EarlierInDoubt != 1 {
-			t.Errorf("idempotent %t: requests %v, %+v", idempotent, a.requests, s)
-		}
+	cfg := seeded(t, 3)
+	leaveSending(t, cfg, "1", "2", "3")
+	execute(t, cfg, `update billonce.deliveries set deadline_at = now() - interval '1 s';
+		update billonce.deliveries set state = 'retry', due_at = now() where invoice_id > 1`)
+	a := &api{}
+	r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.HasLookup = true })
+	r.LookUp = slowLookUp{a, func() { execute(t, cfg, "update invoices set pending = false where id = 2") }}
+	s := r.Run(t.Context(), nil)
+	if a.requests["2"] != 0 || a.requests["3"] != 1 || s.Sent != 1 || s.InDoubt != 1 || s.EarlierInDoubt != 0 {
+		t.Errorf("requests %v, %+v", a.requests, s)
 	}
 }
 
