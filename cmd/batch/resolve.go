@@ -23,6 +23,7 @@ type resolveFlags struct {
 	attempt             int
 	reason, by          string
 	json                bool
+	only                narrowing
 }
 
 func (a app) resolveCommand() *cobra.Command {
@@ -45,6 +46,9 @@ more, and about what is failed (--retry, --cancel). ` + "`batch status --in-doub
 ` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			to, err := f.check(args)
+			if err == nil {
+				err = f.only.check(f.all())
+			}
 			if err != nil {
 				return usage(fmt.Errorf("resolve: %w; see `batch resolve --help`", err))
 			}
@@ -64,6 +68,7 @@ more, and about what is failed (--retry, --cancel). ` + "`batch status --in-doub
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept in the ledger")
 	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: user@host)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON, one object a line")
+	f.only.flags(cmd)
 	return cmd
 }
 
@@ -141,16 +146,17 @@ func (a app) toResolve(ctx context.Context, d *pgdesk.Desk, args []string, f res
 	}
 	kind := f.kind()
 	deliveries, err := d.Open(ctx, kind.State)
+	deliveries = f.only.of(deliveries)
 	if err != nil || len(deliveries) == 0 {
 		if err == nil {
-			fmt.Fprintln(a.stderr, kind.None)
+			fmt.Fprintln(a.stderr, f.only.none(kind))
 		}
 		return nil, err
 	}
 	if f.yes {
 		return deliveries, nil
 	}
-	if err := kind.Print(a.stderr, deliveries, false); err != nil {
+	if err := desk.PrintGroups(a.stderr, deliveries); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.stderr, "Make all %d of them %s? Type yes: ", len(deliveries), r.To)

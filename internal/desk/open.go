@@ -78,8 +78,19 @@ func groupOpen(items []OpenItem) []*openGroup {
 // idsShown is how many invoices of a group are named to people; --json and --csv name all.
 const idsShown = 20
 
-// PrintOpen writes what is open for people, by reasons.
-func PrintOpen(out io.Writer, items []OpenItem) error {
+// PrintOpen writes what is open for people, by reasons, and what to do.
+func PrintOpen(out io.Writer, items []OpenItem) error { return printGroups(out, items, true) }
+
+// PrintGroups writes deliveries of one state for people, by reasons.
+func PrintGroups(out io.Writer, deliveries []Delivery) error {
+	items := make([]OpenItem, len(deliveries))
+	for i, d := range deliveries {
+		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt}
+	}
+	return printGroups(out, items, false)
+}
+
+func printGroups(out io.Writer, items []OpenItem, withCommand bool) error {
 	var b strings.Builder
 	for _, g := range groupOpen(items) {
 		fmt.Fprintf(&b, "%s %s: %s\n", words.Count(len(g.ids)), openWords(g.kind), words.OneLine(g.reason))
@@ -96,7 +107,9 @@ func PrintOpen(out io.Writer, items []OpenItem) error {
 			rest = fmt.Sprintf(" and %s more", words.Count(n))
 		}
 		fmt.Fprintf(&b, "  invoices %s%s\n", strings.Join(named, " "), rest)
-		fmt.Fprintf(&b, "  %s\n", whatToDo(g.kind))
+		if withCommand {
+			fmt.Fprintf(&b, "  %s\n", whatToDo(g.kind))
+		}
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
