@@ -26,6 +26,7 @@ const (
 	StoppedByLockLost StopReason = "lock_lost"
 	StoppedByLimit    StopReason = "limit"
 	StoppedByCanary   StopReason = "canary"
+	StoppedByPause    StopReason = "paused"
 	StoppedByError    StopReason = "error"
 )
 

@@ -68,6 +68,14 @@ type Config struct {
 	BillingRate           float64       `envconfig:"BILLING_RATE" min:"0" unset:"no limit" desc:"Requests a second, at most, for this runner. 0: no limit."`
 	BillingBreaker        int           `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused, or after so many refusals that are not about one invoice: 403, 404, 405, 406, 410 and 415 with nothing accepted in between, or one status while nothing was accepted at all. Only invoices that no earlier run has tried count."`
 
+	ServeAddr           string `envconfig:"SERVE_ADDR" group:"The page" default:"127.0.0.1:8321" form:"address" desc:"Where batch serve listens. Off loopback it needs SERVE_USERS_FILE or SERVE_PROXY_HEADER."`
+	ServeUsersFile      string `envconfig:"SERVE_USERS_FILE" unset:"no passwords" desc:"A file with the readers' names and passwords, as htpasswd -B writes it. Off loopback it needs TLS, or SERVE_TRUSTED_PROXIES."`
+	ServeProxyHeader    string `envconfig:"SERVE_PROXY_HEADER" unset:"no authenticating proxy" desc:"The header in which an authenticating proxy names the reader, for example X-Forwarded-User. It needs SERVE_TRUSTED_PROXIES."`
+	ServeTrustedProxies string `envconfig:"SERVE_TRUSTED_PROXIES" unset:"none" desc:"Addresses or networks of the proxies that are believed, comma-separated: 10.0.0.7, 10.1.0.0/16"`
+	ServeDeciders       string `envconfig:"SERVE_DECIDERS" unset:"nobody" desc:"The names that may decide, comma-separated. Everybody else reads."`
+	ServeTLSCertFile    string `envconfig:"SERVE_TLS_CERT_FILE" unset:"plain HTTP" desc:"A file with the page's certificate, in PEM, with SERVE_TLS_KEY_FILE."`
+	ServeTLSKeyFile     string `envconfig:"SERVE_TLS_KEY_FILE" unset:"plain HTTP" desc:"A file with its private key, in PEM."`
+
 	MetricsAddr    string `envconfig:"METRICS_ADDR" group:"Watching it" form:"address" unset:"none are served" desc:"Serve Prometheus metrics at this address, for example :9090"`
 	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" form:"url" unset:"none are pushed" desc:"Push the metrics to this Prometheus Pushgateway as the run ends, for example http://pushgateway:9091"`
 	PodName        string `envconfig:"POD_NAME" unset:"the host's name and the process's number" desc:"Whom locks, ledger and logs name as the runner. The manifests fill in this one and the next two."`

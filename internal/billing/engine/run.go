@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -99,7 +100,10 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 
 	left, earlier, err := r.passes(claiming)
 	r.troubles.earlier(earlier)
-	if err != nil {
+	switch {
+	case errors.Is(err, billing.ErrPaused):
+		r.stop.stop(billing.StoppedByPause, nil)
+	case err != nil:
 		r.stop.stop(billing.StoppedByError, err)
 	}
 	r.queue.close()

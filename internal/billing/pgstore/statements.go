@@ -10,6 +10,7 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
+	paused                                   string
 	isPending, missingID, markTrial          string
 	writeOff, leftOver, gone                 string
 	openGroups, openGroupsFailing            string
@@ -52,6 +53,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.openBefore, "open_before", nil},
 		{&s.pendingAgain, "pending_again", nil},
 		{&s.pendingAgainOver, "pending_again_over", nil},
+		{&s.paused, "paused", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
