@@ -76,6 +76,9 @@ func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, err
 	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
 	code, err := e.execute(ctx)
+	if err != nil && code == billing.ExitError && ctx.Err() != nil {
+		code, err = billing.ExitStopped, fmt.Errorf("stopped before it began: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		err = lastError(view, e.log, code, err)
 	}
@@ -176,7 +179,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		}
 		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
 			Msg("nothing to do: this book is paused; `batch resume` ends it")
-		return billing.ExitDone, nil
+		return e.stillOpen(ctx)
 	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
@@ -216,6 +219,20 @@ func (e *execution) countOpen(ctx context.Context, s *billing.Summary) {
 	default:
 		e.log.Warn().Err(err).Msg("what is open was not counted")
 	}
+}
+
+// stillOpen is the exit code of a run that does nothing: a person is told of what is open
+// all the same.
+func (e *execution) stillOpen(ctx context.Context) (int, error) {
+	n, err := e.store.StillOpen(ctx)
+	switch {
+	case err != nil:
+		return billing.ExitError, err
+	case n > 0:
+		e.log.Warn().Int64("open", n).Msg("invoices wait for a person: see `batch status --open`")
+		return billing.ExitPerson, nil
+	}
+	return billing.ExitDone, nil
 }
 
 // run sends what is pending.

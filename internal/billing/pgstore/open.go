@@ -91,7 +91,7 @@ func (s *Store) countPendingAgain(ctx context.Context, o *billing.Open, found bi
 		if err != nil {
 			return err
 		}
-		for _, g := range before {
+		for _, g := range before.groups {
 			if g.Kind == billing.OpenPendingAgain {
 				n = max(n, g.Count)
 			}
@@ -108,7 +108,18 @@ func (s *Store) countPendingAgain(ctx context.Context, o *billing.Open, found bi
 	return nil
 }
 
-func (s *Store) openBefore(ctx context.Context) (groups []billing.OpenGroup, err error) {
+// StillOpen is how much was open as the last run ended, less what was decided since.
+func (s *Store) StillOpen(ctx context.Context) (int64, error) {
+	before, err := s.openBefore(ctx)
+	return max(0, before.count-before.decided), err
+}
+
+type openBefore struct {
+	groups         []billing.OpenGroup
+	count, decided int64
+}
+
+func (s *Store) openBefore(ctx context.Context) (b openBefore, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, s.sql.openBefore)
 		if err != nil {
@@ -116,14 +127,13 @@ func (s *Store) openBefore(ctx context.Context) (groups []billing.OpenGroup, err
 		}
 		var run string
 		var at time.Time
-		var count, decided int64
-		_, err = pgx.ForEachRow(rows, []any{&run, &at, &count, &groups, &decided}, func() error { return nil })
+		_, err = pgx.ForEachRow(rows, []any{&run, &at, &b.count, &b.groups, &b.decided}, func() error { return nil })
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read what was open before: %w", err)
+		return b, fmt.Errorf("read what was open before: %w", err)
 	}
-	return groups, nil
+	return b, nil
 }
 
 // failsOnData says that the user's SQL fails on what a row holds: SQLSTATE class 22, or
