@@ -36,6 +36,7 @@ type Tally struct {
 	Requests, Sent, Failed, InDoubt, Retry         atomic.Int64
 	Recovered, TakenOver, InvoiceGone, NotAsked    atomic.Int64
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
+	LookedUp                                       atomic.Int64
 }
 
 // Left is what the last pass over the table found that this run can't finish.
@@ -65,6 +66,7 @@ type Summary struct {
 	InvoiceGone int64 `json:"invoice_gone"`          // deleted or taken back while the request was in flight
 	Unrendered  int64 `json:"unrendered"`            // no request could be made of the row
 	NotSettled  int64 `json:"not_settled,omitempty"` // replied to, and not written down
+	LookedUp    int64 `json:"looked_up"`             // decided by look-up
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
@@ -126,7 +128,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		Retry:       retry,
 		HeldByOther: int64(left.Held),
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
-		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),
+		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), LookedUp: t.LookedUp.Load(),
 		NotSettled:    t.NotSettled.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,

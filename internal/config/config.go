@@ -35,7 +35,7 @@ type Config struct {
 	RunDeadline   time.Duration `envconfig:"RUN_DEADLINE" min:"1ms" max:"8760h" unset:"none" desc:"Stop claiming invoices after this; what is in flight is finished."`
 	RunLimit      int           `envconfig:"RUN_LIMIT" min:"1" unset:"no limit" desc:"Send at most this many invoices."`
 	RunCanary     int           `envconfig:"RUN_CANARY" min:"1" unset:"all alike" desc:"Send this many invoices first, and the rest only if all of them were accepted at once; else stop with exit code 4."`
-	Linger        time.Duration `envconfig:"LINGER" default:"60s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
+	Linger        time.Duration `envconfig:"LINGER" unset:"BILLING_TIMEOUT + BILLING_LOOKUP_AFTER + 30s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Below BILLING_TIMEOUT it leaves invoices in doubt. Keep the pod's terminationGracePeriodSeconds above it."`
 	ClaimSize     int           `envconfig:"CLAIM_SIZE" default:"500" min:"1" max:"10000" desc:"Invoices in one claim."`
 	Concurrency   int           `envconfig:"CONCURRENCY" default:"64" min:"1" max:"10000" desc:"Requests in flight."`
@@ -61,8 +61,9 @@ type Config struct {
 	BillingIdempotencyTTL time.Duration `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
 	BillingOutcomes       string        `envconfig:"BILLING_OUTCOMES" unset:"what the status says" desc:"What replies mean: rules, one a line; the first that matches decides. STATUS -> OUTCOME, or STATUS if CONDITION -> OUTCOME.\n  STATUS     409, 4xx or 200-299\n  CONDITION  in CEL, over body (its JSON), text and header\n  OUTCOME    accepted, refused, throttled, not_sent or unknown\nWhere a condition names a 2xx, that status no longer means accepted by itself: 200 if body.status == \"sent\" -> accepted"`
 	BillingReplyID        string        `envconfig:"BILLING_REPLY_ID" unset:"none is kept" desc:"Path to the id that an accepted reply gives the invoice, for example id or data.0.id: the ledger keeps it, and batch history shows it."`
-	BillingLookupURL      string        `envconfig:"BILLING_LOOKUP_URL" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one."`
+	BillingLookupURL      string        `envconfig:"BILLING_LOOKUP_URL" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one. Each run tests it before it believes it: of an invoice that was never sent it must not say that the API has acted, and of one that the API has accepted it must."`
 	BillingLookupOutcomes string        `envconfig:"BILLING_LOOKUP_OUTCOMES" unset:"200 -> acted, 404 -> absent" desc:"What a look-up's replies mean: rules as in BILLING_OUTCOMES, with the outcomes acted, absent, refused and unknown. A search: 200 if body.data == [] -> absent"`
+	BillingLookupAfter    time.Duration `envconfig:"BILLING_LOOKUP_AFTER" default:"30s" min:"0s" max:"8760h" desc:"How long past its deadline a request may still arrive, held by the kernel or a proxy: nothing that is in doubt is looked up before, and no person decides about it."`
 	BillingTimeout        time.Duration `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
 	BillingMaxAttempts    int           `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
 	BillingRate           float64       `envconfig:"BILLING_RATE" min:"0" unset:"no limit" desc:"Requests a second, at most, for this runner. 0: no limit."`
@@ -90,8 +91,14 @@ type Config struct {
 // Embedded is the DATABASE_URL that stands for a private server.
 const Embedded = "embedded"
 
+// lingerBeyond is how much longer than for a look-up a run lingers.
+const lingerBeyond = 30 * time.Second
+
 // withFallbacks fills in what is taken from another variable when unset.
-func (c Config) withFallbacks() Config {
+func (c Config) withFallbacks(env func(string) (string, bool)) Config {
+	if text, _ := env("LINGER"); text == "" {
+		c.Linger = c.BillingTimeout + c.BillingLookupAfter + lingerBeyond
+	}
 	if c.LockDatabaseURL == "" {
 		c.LockDatabaseURL = c.DatabaseURL
 	}
@@ -126,7 +133,7 @@ func (c Config) Redacted() map[string]string {
 		value := v.valueIn(&c)
 		text := fmt.Sprint(value.Interface())
 		switch {
-		case value.IsZero() && v.def == "":
+		case value.IsZero() && v.def == "" && v.name != "LINGER":
 			text = ""
 		case v.secret:
 			text = "***"

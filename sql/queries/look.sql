@@ -4,6 +4,7 @@
 -- Shape: a statement of its own on purpose. What is read together with the
 --   lock is stale: under READ COMMITTED a statement sees the state as of its
 --   own start (manual, 13.2.1), which is before it got the lock.
+-- Flag: any (pending or not: what a look-up is tested by).
 -- The user's fragment stands alone with the user's table, so that nothing of ours
 --   can clash with its column names.
 select i.{{.ID}}::text
@@ -12,6 +13,8 @@ select i.{{.ID}}::text
 from (
     select * from {{.Invoices}}
     where {{.ID}} = any ($1::{{.KeyType}}[])
+{{- if not .Has.any}}
       and ({{.Pending}}
     )
+{{- end}}
 ) i

@@ -54,7 +54,7 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 	var seen []billing.Invoice
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		failpoint.Hit("before_second_look")
-		seen, err = s.lookOnce(ctx, conn, ids)
+		seen, err = s.lookOnce(ctx, conn, s.sql.look, ids)
 		failpoint.Fail("after_second_look", &err)
 		return err
 	})
@@ -64,12 +64,12 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 	return seen, err
 }
 
-func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, ids []billing.InvoiceID) ([]billing.Invoice, error) {
+func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	seen := make([]billing.Invoice, 0, len(ids))
 	var tried map[billing.InvoiceID]*billing.Delivery
 	wanted := keys(ids)
 	var both pgx.Batch
-	both.Queue(s.sql.look, wanted).Query(func(rows pgx.Rows) error {
+	both.Queue(look, wanted).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			seen = append(seen, s.invoice(rows.RawValues()))
 		}
@@ -116,12 +116,12 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 	for rows.Next() {
 		var id string
 		var d billing.Delivery
-		var age, due zeronull.Float8
+		var age, due, deadline zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
-			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
+			&age, &due, &d.Doubtful, &deadline); err != nil {
 			return nil, err
 		}
-		d.KeyAge, d.DueIn = seconds(age), seconds(due)
+		d.KeyAge, d.DueIn, d.DeadlineIn = seconds(age), seconds(due), seconds(deadline)
 		all[billing.InvoiceID(id)] = &d
 	}
 	return all, rows.Err()

@@ -16,6 +16,8 @@ type statements struct {
 	openGroups, openGroupsFailing            string
 	openBefore                               string
 	pendingAgain, pendingAgainOver           string
+	lookAny, earlierTests                    string
+	keepTest, keepControls                   string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -30,6 +32,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.scanUpTo, "scan", []string{"upto"}},
 		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
 		{&s.look, "look", nil},
+		{&s.lookAny, "look", []string{"any"}},
 		{&s.lookLedger, "look_ledger", nil},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
@@ -57,6 +60,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.earlierTests, "look_up_earlier", nil},
+		{&s.keepTest, "look_up_test", nil},
+		{&s.keepControls, "look_up_controls", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {
