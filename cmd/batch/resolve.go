@@ -24,6 +24,7 @@ type resolveFlags struct {
 	attempt             int
 	reason, by          string
 	json                bool
+	only                narrowing
 }
 
 func (a app) resolveCommand() *cobra.Command {
@@ -52,6 +53,9 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 ` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.check(args)
+			if err == nil {
+				err = f.only.check(f.all())
+			}
 			if err != nil {
 				return usage(fmt.Errorf("resolve: %w; see `batch resolve --help`", err))
 			}
@@ -73,6 +77,7 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept in the ledger")
 	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: user@host)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON, one object a line")
+	f.only.flags(cmd)
 	return cmd
 }
 
@@ -162,16 +167,17 @@ func (a app) toResolve(ctx context.Context, d *pgdesk.Desk, args []string, f res
 	}
 	kind := f.kind()
 	deliveries, err := d.Open(ctx, kind.State)
+	deliveries = f.only.of(deliveries)
 	if err != nil || len(deliveries) == 0 {
 		if err == nil {
-			fmt.Fprintln(a.stderr, kind.None)
+			fmt.Fprintln(a.stderr, f.only.none(kind))
 		}
 		return nil, err
 	}
 	if f.yes {
 		return deliveries, nil
 	}
-	if err := kind.Print(a.stderr, deliveries, false); err != nil {
+	if err := desk.PrintGroups(a.stderr, deliveries); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.stderr, "Make all %d of them %s? Type yes: ", len(deliveries), r.To)

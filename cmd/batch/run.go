@@ -78,6 +78,9 @@ func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, err
 	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
 	code, err := bounded(ctx, c.DrainTimeout, e.execute)
+	if err != nil && code == billing.ExitError && ctx.Err() != nil {
+		code, err = billing.ExitStopped, fmt.Errorf("stopped before it began: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		err = lastError(view, e.log, code, err)
 	}
@@ -196,7 +199,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		}
 		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
 			Msg("nothing to do: this book is paused; `batch resume` ends it")
-		return billing.ExitDone, nil
+		return e.stillOpen(ctx)
 	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
@@ -205,6 +208,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		traced.End(ctx, exitCodeOf(err), summary)
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
+	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
 		e.log.Warn().Err(rerr).Msg("this run lost its run lock before it ended")
@@ -225,6 +229,34 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
+}
+
+// countOpen has what waits for a person counted. Where that can't be done, the run is no
+// success.
+func (e *execution) countOpen(ctx context.Context, s *billing.Summary) {
+	open, err := e.store.CountOpen(ctx, s.OpenFound)
+	switch {
+	case err == nil:
+		s.CountOpen(open)
+	case s.ExitCode() == billing.ExitDone:
+		s.Stopped, s.Err = billing.StoppedByError, err
+	default:
+		e.log.Warn().Err(err).Msg("what is open was not counted")
+	}
+}
+
+// stillOpen is the exit code of a run that does nothing: a person is told of what is open
+// all the same.
+func (e *execution) stillOpen(ctx context.Context) (int, error) {
+	n, err := e.store.StillOpen(ctx)
+	switch {
+	case err != nil:
+		return billing.ExitError, err
+	case n > 0:
+		e.log.Warn().Int64("open", n).Msg("invoices wait for a person: see `batch status --open`")
+		return billing.ExitPerson, nil
+	}
+	return billing.ExitDone, nil
 }
 
 // run sends what is pending.
@@ -251,6 +283,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err != nil {
 		return s, nil, err
 	}
+	e.store.WriteOff(ctx, e.config.RunName, e.config.RunLock == "exclusive")
 	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
 		return s, nil, err
 	}

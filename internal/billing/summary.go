@@ -49,6 +49,8 @@ type Left struct {
 // Earlier counts pending invoices whose deliveries earlier runs have ended.
 type Earlier struct {
 	Sent, Failed, InDoubt, Cancelled int
+	SentIDs                          []InvoiceID // the first of them, [MostPendingAgain] at most
+	Whole                            bool        // the whole table was seen
 }
 
 // Summary is what a run came to.
@@ -56,19 +58,29 @@ type Summary struct {
 	Sent        int64 `json:"sent"`
 	Failed      int64 `json:"failed"`
 	InDoubt     int64 `json:"in_doubt"`
-	Retry       int64 `json:"retry"`        // due for another attempt, by a later run
-	HeldByOther int64 `json:"held"`         // locked by others as the run ended
-	Requests    int64 `json:"requests"`     // attempts whose request may have left
-	Recovered   int64 `json:"recovered"`    // taken over from a sender that is gone
-	TakenOver   int64 `json:"taken_over"`   // settled by another run before this one could
-	InvoiceGone int64 `json:"invoice_gone"` // deleted or taken back while the request was in flight
-	Unrendered  int64 `json:"unrendered"`   // no request could be made of the row
-	LookedUp    int64 `json:"looked_up"`    // decided by look-up
+	Retry       int64 `json:"retry"`                 // due for another attempt, by a later run
+	HeldByOther int64 `json:"held"`                  // locked by others as the run ended
+	Requests    int64 `json:"requests"`              // attempts whose request may have left
+	Recovered   int64 `json:"recovered"`             // taken over from a sender that is gone
+	TakenOver   int64 `json:"taken_over"`            // settled by another run before this one could
+	InvoiceGone int64 `json:"invoice_gone"`          // deleted or taken back while the request was in flight
+	Unrendered  int64 `json:"unrendered"`            // no request could be made of the row
+	NotSettled  int64 `json:"not_settled,omitempty"` // replied to, and not written down
+	LookedUp    int64 `json:"looked_up"`             // decided by look-up
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
+
+	Open         int64 `json:"open"`          // waits for a person, whoever left it
+	PendingAgain int64 `json:"pending_again"` // of those, pending though sent
+	SetAside     int64 `json:"set_aside"`     // of those, no request can be built, or their SQL fails
+	Cancelled    int64 `json:"cancelled"`     // pending, kept back by a person; not open
+
+	Counted   bool         `json:"-"` // what is open was counted as the run ended
+	OpenFound PendingAgain `json:"-"`
+	AllOpen   Open         `json:"-"`
 
 	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
 	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
@@ -87,10 +99,20 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.Failed+s.InDoubt+s.Unrendered > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
+	case s.Open+s.Unrendered > 0:
+		return ExitPerson
+	case s.Counted:
+		return ExitDone
+	case s.Failed+s.InDoubt > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
 		return ExitPerson
 	}
 	return ExitDone
+}
+
+// CountOpen takes in what was counted as the run ended.
+func (s *Summary) CountOpen(o Open) {
+	s.Counted, s.AllOpen = true, o
+	s.Open, s.PendingAgain, s.SetAside = o.Count, o.Of[OpenPendingAgain], o.Of[OpenSetAside]
 }
 
 // Summarize makes the summary of a run that has ended.
@@ -107,8 +129,11 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		HeldByOther: int64(left.Held),
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), LookedUp: t.LookedUp.Load(),
+		NotSettled:    t.NotSettled.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
+		Cancelled:  int64(earlier.Cancelled),
+		OpenFound:  PendingAgain{earlier.Sent, earlier.SentIDs, earlier.Whole},
 		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),
 		Stopped: reason, Elapsed: elapsed, ElapsedMS: elapsed.Milliseconds(), Err: err,
 	}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math/big"
-	"slices"
 	"strings"
 
 	"billonce/internal/billing"
@@ -18,12 +16,7 @@ import (
 type Amounts struct {
 	Column   string // INVOICES_AMOUNT
 	Currency string // INVOICES_CURRENCY
-	sums     map[string]*sum
-}
-
-type sum struct {
-	value big.Rat
-	scale int // decimals of what has most
+	sums     sums
 }
 
 // Add takes one invoice's row, as JSON.
@@ -39,33 +32,18 @@ func (a *Amounts) Add(row json.RawMessage) {
 	var code string
 	_ = json.Unmarshal(values[currency], &code) // what is no text is no currency
 	one := billing.NewAmount(a.Column, string(values[a.Column]), code)
-	value, ok := new(big.Rat).SetString(one.Value)
-	if !ok {
-		return
-	}
 	if a.sums == nil {
-		a.sums = make(map[string]*sum)
+		a.sums = sums{}
 	}
-	if a.sums[one.Currency] == nil {
-		a.sums[one.Currency] = &sum{}
-	}
-	s := a.sums[one.Currency]
-	s.value.Add(&s.value, value)
-	_, decimals, _ := strings.Cut(one.Value, ".")
-	s.scale = max(s.scale, len(decimals))
+	a.sums.add(one.Value, one.Currency)
 }
 
 // String is a line for people; empty where there is no such column.
 func (a *Amounts) String() string {
-	var parts []string
-	for currency, s := range a.sums {
-		parts = append(parts, strings.TrimSpace(words.Decimal(&s.value, s.scale)+" "+words.OneLine(currency)))
-	}
-	if len(parts) == 0 {
+	if len(a.sums) == 0 {
 		return ""
 	}
-	slices.Sort(parts)
-	return fmt.Sprintf("Their %s adds up to %s.", words.OneLine(a.Column), strings.Join(parts, ", "))
+	return fmt.Sprintf("Their %s adds up to %s.", words.OneLine(a.Column), a.sums)
 }
 
 func amountColumn(columns []string, values map[string]json.RawMessage) string {

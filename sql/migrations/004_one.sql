@@ -43,7 +43,8 @@ begin
         add column reply_id       text,
         add column reply          jsonb,
         add column amount         numeric,
-        add column currency       text;
+        add column currency       text,
+        add column gone_at        timestamptz;
     create index deliveries_open_idx on {{.schema}}.deliveries (open_state) where open_state is not null;
 end
 $order$;
@@ -57,6 +58,7 @@ alter table {{.schema}}.deliveries
     add column if not exists reply          jsonb,
     add column if not exists amount         numeric,
     add column if not exists currency       text,
+    add column if not exists gone_at        timestamptz,
     alter column body_sha256 drop not null;
 
 -- NOT VALID: old rows hold to narrower ones, and reading them all would take its time
@@ -102,6 +104,8 @@ comment on column {{.schema}}.deliveries.reply_id is
     'the id that the API gave in its reply, where BILLING_REPLY_ID asks for it';
 comment on column {{.schema}}.deliveries.reply is
     'unmarked: what INVOICES_MARK_SENT takes from the reply';
+comment on column {{.schema}}.deliveries.gone_at is
+    'sent: when it was found that its invoice was deleted or not pending, and so was not marked';
 comment on column {{.schema}}.deliveries.amount is
     'INVOICES_AMOUNT as the intent was recorded, in the currency''s unit';
 comment on column {{.schema}}.deliveries.doubtful is
@@ -138,6 +142,9 @@ alter table {{.schema}}.history
     drop constraint history_attempt_check,
     add constraint history_attempt_check
         check (kind <> 'attempt' or (first_sent_at, doubtful, run_id) is not null) not valid;
+-- What was decided since a run counted what is open. The history has what is unusual
+-- alone, and few decisions.
+create index history_decided_idx on {{.schema}}.history (recorded_at) where kind = 'decision';
 comment on column {{.schema}}.history.key_version is
     'attempt: the version of the key that it had; null for those before version 1.0: they had the first one';
 
@@ -291,6 +298,7 @@ comment on column {{.schema}}.runs.could_send is
     'how many invoices it could have sent as it began';
 comment on column {{.schema}}.runs.written_off_at is
     'when a later run, or a migrate, found that it had been killed; a run is unfinished that is neither finished nor written off';
+create index runs_open_idx on {{.schema}}.runs (open_at) where open_at is not null;
 create index runs_unfinished_idx on {{.schema}}.runs (number) where finished_at is null and written_off_at is null;
 
 -- An older program computes keys, always of version 1. It looked at the schema's version as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"billonce/internal/billing"
@@ -20,8 +21,9 @@ const stuckAfter = 250 * time.Millisecond
 // claim is a set of locked invoices, and what of them is on its way.
 type claim struct {
 	*billing.Claimed
-	begun  int // intents committed
-	fenced int // intents that another run was before us with
+	begun   int          // intents committed
+	fenced  int          // intents that another run was before us with
+	unasked atomic.Int64 // of what was begun, attempts whose request was never started
 
 	open sync.WaitGroup // deliveries not yet settled (row: not yet replied to)
 

@@ -95,7 +95,7 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 // plan returns what needs a request, and what is to be looked up. The rest is settled,
 // or left and counted.
 func (d *deliverer) plan(ctx context.Context, p *pass, c *claim, l look) (steps, questions []step, err error) {
-	v := view{l.at, c.Recoverable, p.asks}
+	v := view{l.at, c.Recoverable, p.turn == doubtsToo}
 	plans := make([]step, len(l.invoices))
 	for i, inv := range l.invoices {
 		plans[i] = d.planner.plan(inv, v)

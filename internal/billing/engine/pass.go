@@ -25,6 +25,28 @@ const (
 	idle                    // what is left is held by others, or not yet due
 )
 
+// turn is which invoices a pass takes. What earlier runs left is often what fails again:
+// it never keeps a new one from being sent.
+type turn int
+
+const (
+	all       turn = iota // but doubts
+	newOnes               // those that were never tried
+	doubtsToo             // the API is asked once more about what is in doubt
+)
+
+// after is whose turn it is after a pass over the whole table; the same one again: there
+// is nothing for another.
+func (p *pass) after(asks, asked bool) turn {
+	switch {
+	case p.turn == newOnes && p.later+p.progress > 0:
+		return all
+	case p.turn != doubtsToo && p.doubts > 0 && asks && !asked:
+		return doubtsToo
+	}
+	return all
+}
+
 // scan reads what is pending, pass by pass.
 type scan struct {
 	scanner     Scanner
@@ -43,7 +65,7 @@ type pass struct {
 	*scan
 	start  *billing.InvoiceID
 	mayCut bool
-	asks   bool // the API is asked once more about what is in doubt
+	turn   turn
 
 	mu       sync.Mutex
 	last     *billing.InvoiceID
@@ -55,7 +77,8 @@ type pass struct {
 
 	left       billing.Left
 	earlier    billing.Earlier
-	sentAgain  []string
+	later      int // invoices that a later turn is for
+	doubts     int // of earlier runs
 	unrendered int64
 
 	elapsed time.Duration
@@ -126,8 +149,8 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		switch c.State {
 		case billing.Sent:
 			p.earlier.Sent++
-			if len(p.sentAgain) < namedAtMost {
-				p.sentAgain = append(p.sentAgain, string(c.ID))
+			if len(p.earlier.SentIDs) < billing.MostPendingAgain {
+				p.earlier.SentIDs = append(p.earlier.SentIDs, c.ID)
 			}
 		case billing.Failed:
 			if !ours {
@@ -136,15 +159,18 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		case billing.InDoubt:
 			switch {
 			case ours:
-			case p.asks:
+			case p.turn == doubtsToo:
 				worth = append(worth, c)
 			default:
+				p.doubts++
 				p.earlier.InDoubt++
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
 		case billing.Retry:
 			switch {
+			case p.turn == newOnes:
+				p.later++
 			case ours && c.RunAttempt >= p.maxAttempts:
 				p.left.Exhausted++
 			case c.DueIn > 0:
@@ -152,6 +178,12 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			default:
 				worth = append(worth, c)
 			}
+		case billing.Sending:
+			if p.turn == newOnes {
+				p.later++
+				continue
+			}
+			worth = append(worth, c)
 		default:
 			worth = append(worth, c)
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -56,7 +57,16 @@ func (p *producing) start(ctx context.Context, n int, standsIn bool) {
 	p.mu.Lock()
 	p.open++
 	p.mu.Unlock()
-	p.group.Go(func() error { return p.loop(ctx, newSizer(p.terms, n, p.shared, p.first), standsIn) })
+	p.group.Go(func() error {
+		err := p.loop(ctx, newSizer(p.terms, n, p.shared, p.first), standsIn)
+		switch { // at once: the others would go on to the end of the pass
+		case errors.Is(err, billing.ErrPaused):
+			p.stop.stop(billing.StoppedByPause, nil)
+		case err != nil:
+			p.stop.stop(billing.StoppedByError, err)
+		}
+		return err
+	})
 }
 
 // standIn starts one more, if senders are idle and there may be one more.
@@ -120,7 +130,7 @@ func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error 
 
 		c := &claim{Claimed: claimed}
 		err = p.deliverer.deliver(ctx, p.pass, c, func() { p.standIn(ctx) })
-		p.budget.give(len(candidates) - c.begun)
+		p.budget.give(len(candidates) - c.begun + int(c.unasked.Load())) // what was never asked counts for nothing
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
 		}

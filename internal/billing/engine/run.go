@@ -113,6 +113,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
 	left, earlier, err := r.passes(claiming)
+	r.troubles.earlier(earlier)
 	switch {
 	case errors.Is(err, billing.ErrPaused):
 		r.stop.stop(billing.StoppedByPause, nil)
@@ -130,29 +131,33 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim
-// and nothing is worth lingering for.
+// and nothing is worth lingering for: for new invoices first, then for what is to be
+// tried again, then for what is in doubt.
 func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
 	if r.proof != nil {
 		if err := r.proof.begin(ctx); err != nil {
 			return left, earlier, r.stop.unlessStopped(ctx, err)
 		}
 	}
-	place, cuts, whole := r.config.Place, 0, false
+	place, cuts, now, asked := r.config.Place, 0, newOnes, false
 	for first := true; ; first = false {
 		p, err := r.scan.newPass(ctx, place)
 		if err != nil {
 			return left, earlier, r.stop.unlessStopped(ctx, err)
 		}
 		place = rand.Float64()
-		p.asks, p.mayCut = r.config.HasLookup && !whole, cuts < cutsMost
+		p.turn, p.mayCut = now, cuts < cutsMost
 		if err := r.producer.work(ctx, p, first); err != nil {
 			return left, earlier, err
 		}
 		r.canary.judge()
-		if !whole {
-			earlier, whole = p.earlier, p.whole()
-			if whole || r.stop.stopped() {
-				r.troubles.earlier(earlier, p.sentAgain)
+		r.takeEarlier(&earlier, p)
+		if p.whole() && !r.stop.stopped() {
+			asked = asked || p.turn == doubtsToo
+			now = p.after(r.config.HasLookup, asked)
+			if now != p.turn && (p.later > 0 || now == doubtsToo) {
+				cuts = 0
+				continue
 			}
 		}
 		switch p.verdict() {
@@ -169,5 +174,17 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 				return p.left, earlier, nil
 			}
 		}
+	}
+}
+
+// takeEarlier takes in, from the first pass over the whole table, or from the last one
+// before a stop, what earlier runs have ended, and from the look-ups what stays in doubt.
+func (r *Run) takeEarlier(earlier *billing.Earlier, p *pass) {
+	switch {
+	case !earlier.Whole && (p.whole() || r.stop.stopped()):
+		*earlier = p.earlier
+		earlier.Whole = p.whole()
+	case p.turn == doubtsToo:
+		earlier.InDoubt = min(earlier.InDoubt, p.earlier.InDoubt) // what this run has put there is not earlier
 	}
 }

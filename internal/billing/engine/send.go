@@ -150,6 +150,7 @@ func keyUse(reply billing.Reply) billing.KeyUse {
 // unasked gives an intent back whose request was never begun.
 func (s *sender) unasked(a *attempt) billing.Settlement {
 	s.tally.NotAsked.Add(1)
+	a.claim.unasked.Add(1)
 	came := s.base(a)
 	came.State, came.RunAttempt, came.Doubtful = billing.Retry, came.RunAttempt-1, a.request.Repeat
 	return came

@@ -51,13 +51,13 @@ func (k *kinds) first(status int) bool {
 	return true
 }
 
-func (t *troubles) earlier(e billing.Earlier, sentAgain []string) {
+func (t *troubles) earlier(e billing.Earlier) {
 	if e.Failed+e.InDoubt+e.Cancelled > 0 {
 		t.log.Warn().Int("failed", e.Failed).Int("in_doubt", e.InDoubt).Int("cancelled", e.Cancelled).
 			Msg("pending invoices that earlier runs have ended are left alone; see `batch status`")
 	}
 	if e.Sent > 0 {
-		t.log.Warn().Int("already_sent", e.Sent).Strs("invoice_ids", sentAgain).
+		t.log.Warn().Int("already_sent", e.Sent).Interface("invoice_ids", e.SentIDs[:min(len(e.SentIDs), namedAtMost)]).
 			Msg("invoices are pending again though they were sent: not sent twice")
 	}
 }

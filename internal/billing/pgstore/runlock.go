@@ -75,8 +75,9 @@ func (l *KeptRunLock) Retake(ctx context.Context) error {
 		return errors.Join(err, again.Release(ctx))
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.held = again
+	l.mu.Unlock()
+	l.writeOff(ctx)
 	return nil
 }
 

@@ -115,7 +115,25 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	for i, g := range group {
 		came[i] = became[g.InvoiceID]
 	}
+	s.noteGone(ctx, conn, group, came)
 	return nil
+}
+
+// noteGone keeps in mind which invoices were not marked. Everything is settled already:
+// a failure is only told.
+func (s *Store) noteGone(ctx context.Context, conn *pgx.Conn, group []billing.Settlement, came []billing.Settled) {
+	var ids []billing.InvoiceID
+	for i, g := range group {
+		if came[i] == billing.SettledInvoiceGone {
+			ids = append(ids, g.InvoiceID)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	if _, err := conn.Exec(ctx, s.sql.gone, keys(ids)); err != nil {
+		s.cfg.Log.Warn().Err(err).Int("invoices", len(ids)).Msg("can't note that these invoices were not marked: prune will not keep their deliveries")
+	}
 }
 
 // readBackSettled reads from the ledger what the guard let through, and what it

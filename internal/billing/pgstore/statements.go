@@ -14,6 +14,10 @@ type statements struct {
 	paused                                   string
 	isPending, missingID, markTrial          string
 	runsUnfinished                           string
+	writeOff, leftOver, gone                 string
+	openGroups, openGroupsFailing            string
+	openBefore                               string
+	pendingAgain, pendingAgainOver           string
 	lookAny, earlierTests                    string
 	keepTest, keepControls                   string
 }
@@ -51,6 +55,14 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
 		{&s.runFinish, "run_finish", nil},
+		{&s.writeOff, "write_off", nil},
+		{&s.leftOver, "left_over", nil},
+		{&s.gone, "gone", nil},
+		{&s.openGroups, "open", []string{"groups"}},
+		{&s.openGroupsFailing, "open", []string{"groups", "failing"}},
+		{&s.openBefore, "open_before", nil},
+		{&s.pendingAgain, "pending_again", nil},
+		{&s.pendingAgainOver, "pending_again_over", nil},
 		{&s.paused, "paused", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},

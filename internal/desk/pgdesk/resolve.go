@@ -85,7 +85,17 @@ func (d *Desk) decide(ctx context.Context, tx pgx.Tx, seen desk.Delivery, r bill
 	case err != nil:
 		return billing.NotResolved, err
 	case marked.RowsAffected() == 0:
-		return billing.ResolvedInvoiceGone, nil
+		return billing.ResolvedInvoiceGone, d.noteGone(ctx, tx, id)
 	}
 	return billing.ResolvedFully, nil
+}
+
+// noteGone keeps in mind that an invoice was not marked: prune then keeps its delivery.
+func (d *Desk) noteGone(ctx context.Context, tx pgx.Tx, id string) error {
+	query, err := d.query("gone")
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, query, id)
+	return err
 }
