@@ -25,6 +25,7 @@ const (
 	StoppedByBreaker  StopReason = "breaker"
 	StoppedByLockLost StopReason = "lock_lost"
 	StoppedByLimit    StopReason = "limit"
+	StoppedByThrottle StopReason = "throttled"
 	StoppedByCanary   StopReason = "canary"
 	StoppedByError    StopReason = "error"
 )

@@ -20,8 +20,10 @@ const stuckAfter = 250 * time.Millisecond
 // claim is a set of locked invoices, and what of them is on its way.
 type claim struct {
 	*billing.Claimed
-	begun  int // intents committed
-	fenced int // intents that another run was before us with
+	begun  int    // intents committed
+	paced  bool   // no more than the pace lets begin soon
+	leave  func() // lets the next claim begin its requests, where the pace holds them back
+	fenced int    // intents that another run was before us with
 
 	open sync.WaitGroup // deliveries not yet settled (row: not yet replied to)
 

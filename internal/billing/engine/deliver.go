@@ -20,6 +20,7 @@ type deliverer struct {
 	troubles *troubles
 	stop     *stopper
 	log      zerolog.Logger
+	pace     *pace
 	ahead    int // invoices that are looked at again, and begun, at once
 }
 
@@ -38,6 +39,7 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 		p.addProgress(c.begun)
 		p.addHeld(c.fenced)
 	}()
+	defer c.leave()
 	rest := c.IDs
 	for len(rest) > 0 && d.live(c) {
 		n := min(len(rest), d.ahead)
@@ -51,12 +53,21 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 		}
 		rest = append(unsent, rest[n:]...)
 	}
-	// Of a claim whose locks are lost: whoever has them now, a later pass looks.
-	p.addHeld(len(rest))
+	if c.lost() {
+		p.addHeld(len(rest)) // by whoever has the locks now: a later pass looks
+		return nil
+	}
+	for range rest {
+		p.addWaiting(0)
+	}
 	return nil
 }
 
-func (d *deliverer) live(c *claim) bool { return !d.stop.stopped() && !c.lost() }
+// live says whether the claim may begin more. Where that has to wait for the pace, the
+// claim is given back.
+func (d *deliverer) live(c *claim) bool {
+	return !d.stop.stopped() && !c.lost() && d.pace.keeps(c.paced)
+}
 
 // begin does what a look shows is to be done: it settles what needs no request, asks
 // about what is in doubt, and begins the rest, as long as the look is fresh. It returns
@@ -70,7 +81,7 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 	}
 	// A look-up takes its time: what was seen before it is stale.
 	for len(questions) == 0 && len(steps) > 0 && d.live(c) {
-		n, err := d.intender.intend(ctx, c, l.at, steps)
+		n, err := d.intender.intend(ctx, c, steps)
 		if err != nil {
 			return nil, err
 		}

@@ -20,6 +20,7 @@ type producer struct {
 	tally      *billing.Tally
 	stop       *stopper
 	log        zerolog.Logger
+	pace       *pace
 	terms      terms
 	shared     bool       // with other runners
 	senders    int        // all of them
@@ -89,21 +90,29 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 	}()
 	for {
 		began := time.Now()
-		candidates, err := p.pass.next(ctx, size.next)
+		paced := p.pace.limited()
+		candidates, err := p.pass.next(ctx, p.pace.size(size.next))
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
 		}
 		if len(candidates) == 0 {
 			return nil
 		}
+		leave, may := p.pace.enter(ctx)
+		if !may {
+			leave()
+			p.budget.give(len(candidates))
+			return nil
+		}
 		claimed, err := claimer.Claim(ctx, candidates)
 		if err != nil {
+			leave()
 			p.budget.give(len(candidates))
 			return p.stop.unlessStopped(ctx, fmt.Errorf("claim invoices: %w", err))
 		}
 		p.noteHeld(len(candidates), len(candidates)-len(claimed.IDs))
 
-		c := &claim{Claimed: claimed}
+		c := &claim{Claimed: claimed, paced: paced, leave: leave}
 		err = p.deliverer.deliver(ctx, p.pass, c, func() { p.standIn(ctx) })
 		p.budget.give(len(candidates) - c.begun)
 		if err != nil {

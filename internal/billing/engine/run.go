@@ -40,7 +40,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		queue:     newQueue(t.queueLow, flight),
 		troubles:  newTroubles(c.RunID, tally, log),
 	}
-	right := right{stop, newPace(c.Rate), r.lock}
+	right := right{stop, newPace(c, stop, log), r.lock}
 	r.settler = &settler{
 		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
@@ -57,11 +57,11 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	deliverer := &deliverer{
 		ledger: p.Ledger, asker: asker{p.LookUp, c.Concurrency, r.settler}, settler: r.settler,
 		planner:  planner{renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, maxAttempts: c.MaxAttempts},
-		troubles: r.troubles, stop: stop, log: log, ahead: t.ahead,
+		troubles: r.troubles, stop: stop, log: log, pace: right.pace, ahead: t.ahead,
 	}
 	r.producer = &producer{
 		newClaimer: p.NewClaimer, deliverer: deliverer, budget: budget, tally: tally, stop: stop, log: log,
-		terms: t, shared: c.Spread, senders: c.Concurrency,
+		pace: right.pace, terms: t, shared: c.Spread, senders: c.Concurrency,
 	}
 	intents := newIntents(p.Ledger, r.troubles, r.queue, t.intentLife, c.Timeout)
 	if t.holdsSlots {

@@ -55,7 +55,8 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 // number: no attempt of the run is used up, and no doubt arises.
 func TestUnaskedAttemptCostsNothing(t *testing.T) {
 	t.Parallel()
-	s := &sender{runID: uuid.New(), tally: &billing.Tally{}, port: answer{NotAsked: true, Outcome: billing.NotSent}}
+	stop := newStopper(zerolog.Nop())
+	s := &sender{runID: uuid.New(), tally: &billing.Tally{}, pace: newPace(Config{}, stop, zerolog.Nop()), port: answer{NotAsked: true, Outcome: billing.NotSent}}
 	a := &attempt{step: &step{intent: billing.Intent{InvoiceID: "7", Attempt: 3, RunAttempt: 2}}}
 	came := s.send(t.Context(), a)
 	if came.State != billing.Retry || came.Attempt != 3 || came.RunAttempt != 1 || came.Doubtful || came.RetryIn != 0 {
