@@ -71,6 +71,7 @@ type Summary struct {
 	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
 	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
 	Stopped    StopReason    `json:"stopped,omitempty"`
+	NotBefore  *time.Time    `json:"not_before,omitempty"` // throttled: it makes no sense to run again before
 	Elapsed    time.Duration `json:"-"`
 	ElapsedMS  int64         `json:"elapsed_ms"`
 	Err        error         `json:"-"`

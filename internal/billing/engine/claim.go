@@ -21,6 +21,7 @@ const stuckAfter = 250 * time.Millisecond
 type claim struct {
 	*billing.Claimed
 	begun  int    // intents committed
+	alone  bool   // nothing else is claimed before it has ended
 	paced  bool   // no more than the pace lets begin soon
 	leave  func() // lets the next claim begin its requests, where the pace holds them back
 	fenced int    // intents that another run was before us with

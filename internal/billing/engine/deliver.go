@@ -66,7 +66,7 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 // live says whether the claim may begin more. Where that has to wait for the pace, the
 // claim is given back.
 func (d *deliverer) live(c *claim) bool {
-	return !d.stop.stopped() && !c.lost() && d.pace.keeps(c.paced)
+	return !d.stop.stopped() && !c.lost() && d.pace.keeps(c)
 }
 
 // begin does what a look shows is to be done: it settles what needs no request, asks

@@ -48,12 +48,13 @@ type pace struct {
 	next     time.Time     // no request begins before
 	inFlight int
 	throttle throttle
+	wall     wall
 }
 
 func newPace(c Config, stop *stopper, log zerolog.Logger) *pace {
 	return &pace{
 		stop: stop, log: log, turn: make(chan struct{}, 1), rate: c.Rate, runners: 1,
-		throttle: newThrottle(c.Concurrency, c.Linger),
+		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c),
 	}
 }
 
@@ -182,10 +183,10 @@ func (p *pace) limited() bool {
 
 // keeps says whether what is claimed may wait for its turn. What was claimed while
 // nothing was held back is given back as that changes.
-func (p *pace) keeps(sizedByPace bool) bool {
+func (p *pace) keeps(c *claim) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return (sizedByPace || !p.limits()) && time.Until(p.throttle.until) <= holdMost
+	return (c.paced || !p.limits()) && (c.alone || !p.wall.probing) && time.Until(p.throttle.until) <= holdMost
 }
 
 // giveBack gives back rights of which no request came.
@@ -204,8 +205,38 @@ func (p *pace) share(runners int) {
 	p.tell()
 }
 
+// probing says that the API is to be asked elsewhere in the book before the run goes on.
+func (p *pace) probing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wall.probing
+}
+
+// endProbe is called where there is nothing elsewhere in the book to ask the API by.
+func (p *pace) endProbe() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wall.probing = false
+}
+
+func (p *pace) linger() time.Duration { return p.throttle.longest }
+
+// heldBack is how long requests for an account wait; 0: they don't.
+func (p *pace) heldBack(account string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Until(p.wall.accounts[account])
+}
+
+// notBefore is how long it makes no sense to run again; 0: the API asks nobody to wait.
+func (p *pace) notBefore() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, time.Until(p.wall.over))
+}
+
 // heed takes in the reply to a request, and gives its right back.
-func (p *pace) heed(reply billing.Reply, began time.Time) {
+func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -215,7 +246,13 @@ func (p *pace) heed(reply billing.Reply, began time.Time) {
 		}
 		p.throttle.lower(now, began, p.inFlight, reply.RetryAfter)
 		p.next = later(p.next, now.Add(p.interval()))
+		if p.wall.throttled(now, began, reply.RetryAfter, account(r)) {
+			p.log.Error().Str("run_again_after", p.wall.over.Format(time.RFC3339)).Str("reason", reply.Reason).
+				Msg("stopping: the billing API takes no more requests for now, whichever invoice they are for")
+			p.stop.stop(billing.StoppedByThrottle, nil)
+		}
 	} else {
+		p.wall.answered()
 		p.throttle.raise(now, reply.Outcome)
 	}
 	p.inFlight--

@@ -91,7 +91,7 @@ func TestP8PaceIsWhatTheAPITakes(t *testing.T) {
 										continue
 									}
 									began := time.Now()
-									p.heed(a.send(c.latency), began)
+									p.heed(billing.Request{}, a.send(c.latency), began)
 								}
 							})
 						}

@@ -29,6 +29,7 @@ const (
 type scan struct {
 	scanner     Scanner
 	budget      *budget
+	pace        *pace
 	stop        *stopper
 	tally       *billing.Tally
 	runID       uuid.UUID
@@ -50,6 +51,7 @@ type pass struct {
 	wrapped  bool
 	done     bool
 	wasCut   bool
+	probes   bool          // it ended early: the API is to be asked elsewhere first
 	progress int           // deliveries begun or settled
 	nextDue  time.Duration // earliest `retry` that is not due yet; 0: none
 
@@ -81,7 +83,7 @@ func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.done && !p.stop.stopped() {
+	for !p.done && !p.stop.stopped() && !p.interrupted() {
 		n := p.budget.take(size)
 		if n == 0 {
 			return nil, nil
@@ -103,6 +105,12 @@ func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) 
 		}
 	}
 	return nil, nil
+}
+
+// interrupted: the caller holds mu.
+func (p *pass) interrupted() bool {
+	p.probes = p.probes || p.pace.probing()
+	return p.probes
 }
 
 func (p *pass) advance(page []billing.Candidate, asked int) {
@@ -175,7 +183,7 @@ func (p *pass) cut() {
 func (p *pass) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done || p.stop.stopped()
+	return p.done || p.probes || p.stop.stopped()
 }
 
 // waits counts an invoice that is to be looked at again in d; 0: at any time.
@@ -233,7 +241,7 @@ func (p *pass) verdict() verdict {
 	switch {
 	case p.stop.stopped():
 		return over
-	case p.progress > 0:
+	case p.progress > 0 || p.probes:
 		return progress
 	case p.wasCut:
 		return cut

@@ -51,6 +51,15 @@ type planner struct {
 	runID       uuid.UUID
 	ledgerID    uuid.UUID
 	maxAttempts int
+	pace        *pace // nil: nothing is held back
+}
+
+// heldBack is how long the API has asked the request's account to wait.
+func (p planner) heldBack(r billing.Request) time.Duration {
+	if p.pace == nil {
+		return 0
+	}
+	return p.pace.heldBack(account(r))
 }
 
 // view is what the planner goes by beside the invoice itself.
@@ -74,6 +83,9 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 		return step{why: unrendered, err: err, intent: billing.Intent{InvoiceID: inv.ID}}
 	}
 	s := p.prepared(inv, key, request)
+	if wait := p.heldBack(request); wait > 0 && (seen == nil || seen.State == billing.Retry) {
+		return step{why: notDue, dueIn: wait}
+	}
 	switch {
 	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
 		s.do = toBegin

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"billonce/internal/billing"
 )
@@ -13,8 +14,18 @@ type Ports struct {
 	Ledger     Ledger
 	Renderer   Renderer
 	Sender     Sender
-	LookUp     LookUp  // may be nil if HasLookup is false
-	RunLock    RunLock // nil: the run holds none
+	LookUp     LookUp   // may be nil if HasLookup is false
+	RunLock    RunLock  // nil: the run holds none
+	Standing   Standing // nil: nobody keeps it
+}
+
+// Standing keeps what this run's replies say about runs to come.
+type Standing interface {
+	// Accepted records that a request of this run was accepted: its settings are not new
+	// any more, and the API asks nobody to wait.
+	Accepted(ctx context.Context) error
+	// Throttled records for how long, from now, it makes no sense to run again.
+	Throttled(ctx context.Context, wait time.Duration) error
 }
 
 // Scanner reads candidates, without locks.

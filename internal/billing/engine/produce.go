@@ -15,6 +15,7 @@ import (
 // producer claims what a pass finds, and has it delivered.
 type producer struct {
 	newClaimer func() Claimer
+	scan       *scan
 	deliverer  *deliverer
 	budget     *budget
 	tally      *billing.Tally
@@ -123,6 +124,29 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 		}
 		size.note(c.begun, time.Since(began))
 	}
+}
+
+// sendThese claims candidates that were chosen one by one, has them delivered, and
+// returns how many were begun once all of those are settled.
+func (p *producer) sendThese(ctx context.Context, candidates []billing.Candidate) (begun int, err error) {
+	leave, may := p.pace.enter(ctx)
+	defer leave()
+	if !may {
+		return 0, nil
+	}
+	claimer := p.newClaimer()
+	defer func() {
+		if err := claimer.Close(context.WithoutCancel(ctx)); err != nil {
+			p.log.Debug().Err(err).Msg("closing a claim's connection")
+		}
+	}()
+	claimed, err := claimer.Claim(ctx, candidates)
+	if err != nil {
+		return 0, fmt.Errorf("claim invoices: %w", err)
+	}
+	c := &claim{Claimed: claimed, paced: true, alone: true, leave: leave}
+	err = p.deliverer.deliver(ctx, &pass{scan: p.scan}, c, func() {})
+	return c.begun, err
 }
 
 // noteHeld takes in how many of a claim's candidates others hold.

@@ -25,7 +25,7 @@ type sender struct {
 	stop    *stopper
 	lock    *keeping
 	pace    *pace
-	budget  *budget
+	heard   *heard
 	breaker *breaker
 
 	known       billing.Known
@@ -78,8 +78,8 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 		return s.unasked(a)
 	}
 	s.tally.Requests.Add(1)
-	s.budget.heed(reply)
-	s.pace.heed(reply, began)
+	s.heard.heed(reply)
+	s.pace.heed(a.request, reply, began)
 	return s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
 }
 

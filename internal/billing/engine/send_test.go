@@ -27,12 +27,11 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 		change func(s *sender, a *attempt)
 		want   string
 	}{
-		"all is well":     {func(*sender, *attempt) {}, ""},
-		"run lock lost":   {func(s *sender, _ *attempt) { s.lock.lock = &fakeLock{lost: closed()} }, "request not started: the run lock is lost"},
-		"claim lost":      {func(_ *sender, a *attempt) { a.claim.Lost = closed() }, "request not started: the claim's connection is lost"},
-		"stopping":        {func(s *sender, _ *attempt) { s.stop.stop(billing.StoppedBySignal, nil) }, "request not started: the run is stopping"},
-		"intent too old":  {func(_ *sender, a *attempt) { a.sendBy = time.Now().Add(-time.Second) }, "request not started: its intent has grown too old"},
-		"limit is no end": {func(s *sender, _ *attempt) { s.budget = newBudget(0, 0) }, ""},
+		"all is well":    {func(*sender, *attempt) {}, ""},
+		"run lock lost":  {func(s *sender, _ *attempt) { s.lock.lock = &fakeLock{lost: closed()} }, "request not started: the run lock is lost"},
+		"claim lost":     {func(_ *sender, a *attempt) { a.claim.Lost = closed() }, "request not started: the claim's connection is lost"},
+		"stopping":       {func(s *sender, _ *attempt) { s.stop.stop(billing.StoppedBySignal, nil) }, "request not started: the run is stopping"},
+		"intent too old": {func(_ *sender, a *attempt) { a.sendBy = time.Now().Add(-time.Second) }, "request not started: its intent has grown too old"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -65,7 +65,7 @@ func (p Place) rights() ([]right, error) {
 			all = append(all, right{privilege, "table", p.book.Own(own.table), nil})
 		}
 	}
-	return all, nil
+	return append(all, right{"update", "table", p.book.Own("ledger"), quoted([]string{"not_before"})}), nil
 }
 
 // MissingRights names what the connection's role lacks.

@@ -10,6 +10,7 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
+	runSettings, runAccepted, runThrottled   string
 	isPending, missingID, markTrial          string
 }
 
@@ -39,6 +40,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
+		{&s.runSettings, "run_settings", nil},
+		{&s.runAccepted, "run_accepted", nil},
+		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
