@@ -10,6 +10,7 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
+	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
 	isPending, missingID, markTrial          string
 }
@@ -41,6 +42,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
 		{&s.runSettings, "run_settings", nil},
+		{&s.sendableCount, "sendable_count", nil},
+		{&s.usualPending, "usual_pending", nil},
 		{&s.runAccepted, "run_accepted", nil},
 		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
