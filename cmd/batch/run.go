@@ -171,6 +171,15 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	case err != nil:
 		return billing.ExitError, err
 	}
+	if pause, err := e.store.Paused(ctx); err != nil || pause != nil {
+		rerr := releaseRunLock(ctx, lock)
+		if err = errors.Join(err, rerr); err != nil {
+			return exitCodeOf(err), err
+		}
+		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
+			Msg("nothing to do: this book is paused; `batch resume` ends it")
+		return billing.ExitDone, nil
+	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
 	rerr := releaseRunLock(ctx, lock)

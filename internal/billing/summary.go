@@ -27,6 +27,7 @@ const (
 	StoppedByLimit    StopReason = "limit"
 	StoppedByThrottle StopReason = "throttled"
 	StoppedByCanary   StopReason = "canary"
+	StoppedByPause    StopReason = "paused"
 	StoppedByError    StopReason = "error"
 )
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -107,7 +108,10 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	}
 
 	left, earlier, err := r.passes(claiming)
-	if err != nil {
+	switch {
+	case errors.Is(err, billing.ErrPaused):
+		r.stop.stop(billing.StoppedByPause, nil)
+	case err != nil:
 		r.stop.stop(billing.StoppedByError, err)
 	}
 	r.queue.close()

@@ -12,6 +12,7 @@ type statements struct {
 	runStart, runSince, runFinish            string
 	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
+	paused                                   string
 	isPending, missingID, markTrial          string
 }
 
@@ -47,6 +48,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runAccepted, "run_accepted", nil},
 		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
+		{&s.paused, "paused", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
