@@ -36,6 +36,7 @@ type Names struct {
 	Invoices string   // the user's table
 	ID       string   // its key
 	KeyType  string   // the key's type in the ledger: bigint, integer, uuid or text
+	OnePer   string   // INVOICES_ONE_PER, a column; empty: none
 	Pending  string   // predicate
 	MarkSent string   // assignments
 	Columns  []string // columns that the request's templates name

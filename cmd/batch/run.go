@@ -245,6 +245,9 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if lock != nil {
 		ports.RunLock = lock
 	}
+	if c.InvoicesOnePer != "" {
+		ports.Values = e.store
+	}
 	return engine.New(cfg, ports, tally, e.log).Do(ctx), m, nil
 }
 

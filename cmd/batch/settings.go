@@ -23,7 +23,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 	var ofBook []fault.Fault
 	s.book, ofBook = books.Parse(books.Settings{
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
-		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
+		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace, OnePer: c.InvoicesOnePer,
 	})
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,

@@ -41,9 +41,11 @@ type Tally struct {
 
 // Left is what the last pass over the table found that this run can't finish.
 type Left struct {
-	Held      int // locked by others
-	Waiting   int // due for another attempt later, or waiting for a request's deadline
-	Exhausted int // this run's attempts are used up
+	Held        int // locked by others
+	Waiting     int // due for another attempt later, or waiting for a request's deadline
+	Exhausted   int // this run's attempts are used up
+	HeldByRetry int // a lower one of the same value is to be tried again (INVOICES_ONE_PER)
+	HeldByDoubt int // a lower one of the same value is in doubt (INVOICES_ONE_PER)
 }
 
 // Earlier counts pending invoices whose deliveries earlier runs have ended.
@@ -56,13 +58,14 @@ type Summary struct {
 	Sent        int64 `json:"sent"`
 	Failed      int64 `json:"failed"`
 	InDoubt     int64 `json:"in_doubt"`
-	Retry       int64 `json:"retry"`        // due for another attempt, by a later run
-	HeldByOther int64 `json:"held"`         // locked by others as the run ended
-	Requests    int64 `json:"requests"`     // attempts whose request may have left
-	Recovered   int64 `json:"recovered"`    // taken over from a sender that is gone
-	TakenOver   int64 `json:"taken_over"`   // settled by another run before this one could
-	InvoiceGone int64 `json:"invoice_gone"` // deleted or taken back while the request was in flight
-	Unrendered  int64 `json:"unrendered"`   // no request could be made of the row
+	Retry       int64 `json:"retry"`                   // due for another attempt, by a later run
+	HeldByOther int64 `json:"held"`                    // locked by others as the run ended
+	HeldByDoubt int   `json:"held_by_doubt,omitempty"` // a lower one of the same INVOICES_ONE_PER value is in doubt
+	Requests    int64 `json:"requests"`                // attempts whose request may have left
+	Recovered   int64 `json:"recovered"`               // taken over from a sender that is gone
+	TakenOver   int64 `json:"taken_over"`              // settled by another run before this one could
+	InvoiceGone int64 `json:"invoice_gone"`            // deleted or taken back while the request was in flight
+	Unrendered  int64 `json:"unrendered"`              // no request could be made of the row
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
@@ -87,7 +90,7 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.Failed+s.InDoubt+s.Unrendered > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
+	case s.HeldByDoubt > 0, s.Failed+s.InDoubt+s.Unrendered > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
 		return ExitPerson
 	}
 	return ExitDone
@@ -97,7 +100,7 @@ func (s Summary) ExitCode() int {
 func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reason StopReason, err error) Summary {
 	// The last pass has seen all that waits; a run that was stopped had none, and
 	// knows what it has put there itself.
-	retry := int64(left.Waiting + left.Exhausted)
+	retry := int64(left.Waiting + left.Exhausted + left.HeldByRetry)
 	if reason != "" {
 		retry = t.Retry.Load()
 	}
@@ -105,6 +108,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		Sent: t.Sent.Load(), Failed: t.Failed.Load(), InDoubt: t.InDoubt.Load(),
 		Retry:       retry,
 		HeldByOther: int64(left.Held),
+		HeldByDoubt: left.HeldByDoubt,
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,

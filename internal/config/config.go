@@ -50,6 +50,8 @@ type Config struct {
 	InvoicesPending  string `envconfig:"INVOICES_PENDING" decides:"true" default:"pending" desc:"SQL predicate: which invoices are to be sent."`
 	InvoicesMarkSent string `envconfig:"INVOICES_MARK_SENT" default:"pending = false, sent_at = now()" desc:"SQL assignments: what marks an invoice sent. {reply.id} stands for what the API's reply, as JSON, says at id, as text: stripe_id = {reply.id}; {reply.data.0.id} for what lies deeper, {reply.number}::integer for another type. It is null where the reply does not say it."`
 
+	InvoicesOnePer string `envconfig:"INVOICES_ONE_PER" unset:"all at once" desc:"A column: at most one request is in flight for each of its values, by key within a value (NULL is no value). An index on (the column, the key) keeps that cheap. All runners must agree."`
+
 	BillingURL            string        `envconfig:"BILLING_URL" decides:"true" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
 	BillingMethod         string        `envconfig:"BILLING_METHOD" decides:"true" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
 	BillingToken          string        `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`

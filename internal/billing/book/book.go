@@ -18,6 +18,7 @@ type Settings struct {
 	Pending   string // INVOICES_PENDING
 	MarkSent  string // INVOICES_MARK_SENT
 	Namespace string // LOCK_NAMESPACE
+	OnePer    string // INVOICES_ONE_PER; empty: none
 }
 
 // Book is one table of invoices with its ledger. [Parse] makes it.
@@ -28,6 +29,7 @@ type Book struct {
 	Pending   string   // the user's SQL: a predicate
 	MarkSent  MarkSent // the user's SQL: assignments
 	Namespace string   // of the invoices' lock keys; empty: the id is the key
+	OnePer    Name     // a column: one request at a time for each of its values; empty: none
 }
 
 // longestName is what PostgreSQL allows a name (manual, 4.1.1); it cuts a longer one
@@ -56,6 +58,11 @@ func Parse(s Settings) (Book, []fault.Fault) {
 	}
 	if len(b.Schema) == 1 && len(b.Schema[0]) > longestName {
 		faults = append(faults, fault.New("LEDGER_SCHEMA", "is longer than the %d bytes that PostgreSQL allows a name", longestName))
+	}
+	if s.OnePer != "" {
+		name, err := ParseName(s.OnePer, 1)
+		faults = append(faults, fault.In("INVOICES_ONE_PER", err)...)
+		b.OnePer = name
 	}
 	if strings.TrimSpace(s.Pending) == "" {
 		faults = append(faults, fault.New("INVOICES_PENDING", "is blank"))

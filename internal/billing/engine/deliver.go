@@ -21,7 +21,8 @@ type deliverer struct {
 	stop     *stopper
 	log      zerolog.Logger
 	pace     *pace
-	ahead    int // invoices that are looked at again, and begun, at once
+	onePer   *onePer // nil: values are not kept apart
+	ahead    int     // invoices that are looked at again, and begun, at once
 }
 
 // deliver takes one claim of a pass from its second look to its release. stuck is
@@ -74,6 +75,9 @@ func (d *deliverer) live(c *claim) bool {
 // the invoices that have to be looked at again.
 func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsent []billing.InvoiceID, err error) {
 	steps, questions := d.plan(p, c, l)
+	if steps, err = d.onePer.first(ctx, p, c, steps); err != nil {
+		return nil, err
+	}
 	if len(questions) > 0 {
 		a := d.asker.ask(ctx, c, questions)
 		p.addProgress(a.decided)
@@ -128,6 +132,7 @@ func (d *deliverer) leave(p *pass, s step) {
 	case stillInDoubt:
 		p.addInDoubt(1)
 	case unrendered:
+		d.onePer.setAside(s.intent.InvoiceID)
 		if p.addUnrendered() {
 			d.troubles.unrendered(s.intent.InvoiceID, s.err)
 		}

@@ -34,7 +34,8 @@ type scan struct {
 	tally       *billing.Tally
 	runID       uuid.UUID
 	maxAttempts int
-	shared      bool // with other runners
+	shared      bool    // with other runners
+	onePer      *onePer // nil: values are not kept apart
 }
 
 // pass is one walk over the pending invoices: from a starting place to the
@@ -59,6 +60,7 @@ type pass struct {
 	earlier    billing.Earlier
 	sentAgain  []string
 	unrendered int64
+	queueing   queueing
 
 	elapsed time.Duration
 }
@@ -66,6 +68,12 @@ type pass struct {
 // newPass begins a pass, at place if runners share the run.
 func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 	p := &pass{scan: s}
+	if s.onePer != nil {
+		// From the beginning: a value's lower invoices come first.
+		p.queueing.freed.L = &p.mu
+		p.queueing.busy, p.queueing.shut = map[string]struct{}{}, map[string]billing.State{}
+		return p, nil
+	}
 	if !s.shared {
 		return p, nil
 	}
@@ -83,6 +91,9 @@ func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.onePer != nil {
+		return p.nextOfValues(ctx, size)
+	}
 	for !p.done && !p.stop.stopped() && !p.interrupted() {
 		n := p.budget.take(size)
 		if n == 0 {
@@ -144,10 +155,12 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		case billing.InDoubt:
 			switch {
 			case ours:
+				p.shutBy(c)
 			case p.asks:
 				worth = append(worth, c)
 			default:
 				p.earlier.InDoubt++
+				p.shutBy(c)
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
@@ -155,8 +168,10 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			switch {
 			case ours && c.RunAttempt >= p.maxAttempts:
 				p.left.Exhausted++
+				p.shutBy(c)
 			case c.DueIn > 0:
 				p.waits(c.DueIn)
+				p.shutBy(c)
 			default:
 				worth = append(worth, c)
 			}
@@ -183,7 +198,7 @@ func (p *pass) cut() {
 func (p *pass) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done || p.probes || p.stop.stopped()
+	return p.done && len(p.queueing.putOff) == 0 || p.probes || p.stop.stopped()
 }
 
 // waits counts an invoice that is to be looked at again in d; 0: at any time.

@@ -17,6 +17,15 @@ type Ports struct {
 	LookUp     LookUp   // may be nil if HasLookup is false
 	RunLock    RunLock  // nil: the run holds none
 	Standing   Standing // nil: nobody keeps it
+	Values     Values   // nil: INVOICES_ONE_PER is not set
+}
+
+// Values says what keeps an invoice back, where one request at a time is in flight for
+// each value of INVOICES_ONE_PER.
+type Values interface {
+	// Lower tells of each invoice its value, and the lowest pending one of that value below
+	// it that is not done with; those that are set aside hold nothing back.
+	Lower(ctx context.Context, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error)
 }
 
 // Standing keeps what this run's replies say about runs to come.

@@ -102,19 +102,22 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 		leave, may := p.pace.enter(ctx)
 		if !may {
 			leave()
+			p.pass.free(candidates, nil)
 			p.budget.give(len(candidates))
 			return nil
 		}
 		claimed, err := claimer.Claim(ctx, candidates)
 		if err != nil {
 			leave()
+			p.pass.free(candidates, nil)
 			p.budget.give(len(candidates))
 			return p.stop.unlessStopped(ctx, fmt.Errorf("claim invoices: %w", err))
 		}
 		p.noteHeld(len(candidates), len(candidates)-len(claimed.IDs))
 
-		c := &claim{Claimed: claimed, paced: paced, leave: leave}
+		c := &claim{Claimed: claimed, paced: paced, leave: leave, values: valuesOf(candidates)}
 		err = p.deliverer.deliver(ctx, p.pass, c, func() { p.standIn(ctx) })
+		p.pass.free(candidates, claimed.IDs)
 		p.budget.give(len(candidates) - c.begun)
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
@@ -144,9 +147,20 @@ func (p *producer) sendThese(ctx context.Context, candidates []billing.Candidate
 	if err != nil {
 		return 0, fmt.Errorf("claim invoices: %w", err)
 	}
-	c := &claim{Claimed: claimed, paced: true, alone: true, leave: leave}
+	c := &claim{Claimed: claimed, paced: true, alone: true, leave: leave, values: valuesOf(candidates)}
 	err = p.deliverer.deliver(ctx, &pass{scan: p.scan}, c, func() {})
 	return c.begun, err
+}
+
+// valuesOf is of which value each candidate was, as it was locked.
+func valuesOf(candidates []billing.Candidate) map[billing.InvoiceID]*string {
+	all := make(map[billing.InvoiceID]*string)
+	for _, c := range candidates {
+		if c.Value != nil {
+			all[c.ID] = c.Value
+		}
+	}
+	return all
 }
 
 // noteHeld takes in how many of a claim's candidates others hold.

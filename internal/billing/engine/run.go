@@ -45,6 +45,10 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		queue:     newQueue(t.queueLow, flight),
 		troubles:  newTroubles(c.RunID, tally, log),
 	}
+	var values *onePer
+	if p.Values != nil {
+		values = newOnePer(p.Values, log)
+	}
 	right := right{stop, newPace(c, stop, log), r.lock}
 	r.settler = &settler{
 		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
@@ -56,13 +60,13 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
-		scanner: p.Scanner, budget: budget, pace: right.pace, stop: stop, tally: tally,
+		scanner: p.Scanner, budget: budget, pace: right.pace, onePer: values, stop: stop, tally: tally,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	deliverer := &deliverer{
 		ledger: p.Ledger, asker: asker{p.LookUp, c.Concurrency, r.settler}, settler: r.settler,
 		planner:  planner{renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, maxAttempts: c.MaxAttempts, pace: right.pace},
-		troubles: r.troubles, stop: stop, log: log, pace: right.pace, ahead: t.ahead,
+		troubles: r.troubles, stop: stop, log: log, pace: right.pace, onePer: values, ahead: t.ahead,
 	}
 	r.producer = &producer{
 		newClaimer: p.NewClaimer, scan: r.scan, deliverer: deliverer, budget: budget, tally: tally, stop: stop, log: log,

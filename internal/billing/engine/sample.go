@@ -18,11 +18,24 @@ func (s *scan) sample(ctx context.Context, n int, fits func(billing.Candidate) b
 	offset := rand.Float64()
 	for i := range n {
 		place := (float64(i) + offset) / float64(n)
-		start, err := s.scanner.Start(ctx, place)
-		if err != nil {
-			return nil, fmt.Errorf("choose where to look: %w", err)
+		var start *billing.InvoiceID
+		var err error
+		if s.onePer == nil {
+			if start, err = s.scanner.Start(ctx, place); err != nil {
+				return nil, fmt.Errorf("choose where to look: %w", err)
+			}
 		}
-		c, err := s.firstFrom(ctx, start, func(c billing.Candidate) bool { return !met[c.ID] && fits(c) })
+		seen := map[string]bool{} // values: only a value's first one may be sent
+		c, err := s.firstFrom(ctx, start, func(c billing.Candidate) bool {
+			if c.Value != nil {
+				if seen[*c.Value] || met[c.ID] {
+					seen[*c.Value] = true
+					return false
+				}
+				seen[*c.Value] = true
+			}
+			return !met[c.ID] && fits(c)
+		})
 		if err != nil {
 			return nil, err
 		}

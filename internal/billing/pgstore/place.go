@@ -77,8 +77,12 @@ func (p Place) sql() string { return book.Name{p.schema, p.table}.SQL() }
 
 // sqlNames are a book's names for the statements.
 func sqlNames(b book.Book, keyType string) sql.Names {
+	onePer := ""
+	if len(b.OnePer) > 0 {
+		onePer = b.OnePer.SQL()
+	}
 	return sql.Names{
-		Schema: b.Schema.SQL(), Invoices: b.Invoices.SQL(), ID: b.ID.SQL(),
+		Schema: b.Schema.SQL(), Invoices: b.Invoices.SQL(), ID: b.ID.SQL(), OnePer: onePer,
 		KeyType: keyType, Pending: b.Pending, MarkSent: b.MarkSent.SQL(),
 	}
 }

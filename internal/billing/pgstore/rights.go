@@ -57,6 +57,7 @@ func (p Place) rights() ([]right, error) {
 	}{
 		{"schema_version", []string{"select"}},
 		{"ledger", []string{"select"}},
+		{"set_aside", []string{"select"}},
 		{"runs", []string{"select", "insert", "update"}},
 		{"deliveries", []string{"select", "insert", "update"}},
 		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights

@@ -10,6 +10,7 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
+	lower                                    string
 	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
 	paused                                   string
@@ -29,6 +30,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
 		{&s.look, "look", nil},
 		{&s.lookLedger, "look_ledger", nil},
+		{&s.lower, "lower", nil},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
 		{&s.pendingCount, "pending_count", nil},
@@ -53,6 +55,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
 	} {
+		if q.name == "lower" && n.OnePer == "" {
+			continue
+		}
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {
 			return s, err

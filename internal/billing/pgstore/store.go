@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,6 +55,8 @@ type Store struct {
 
 	mu    sync.Mutex
 	spare []*pgx.Conn // for claims
+
+	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is
