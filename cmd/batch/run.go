@@ -215,7 +215,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
-		Ledger: traced.Ledger(e.store), Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client,
+		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client,
 	}
 	if lock != nil {
 		ports.RunLock = lock

@@ -13,6 +13,7 @@ type State string
 const (
 	Sending   State = "sending"
 	Sent      State = "sent"
+	Unmarked  State = "unmarked" // the API accepted it, and its invoice can't be marked yet
 	Failed    State = "failed"
 	Retry     State = "retry"
 	InDoubt   State = "in_doubt"

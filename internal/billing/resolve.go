@@ -57,6 +57,8 @@ func outOfReach(d Resolvable, r Resolution) string {
 		return "it is sending: its request may be on its way, or its runner has died; the next `batch run` finds out"
 	case Sent:
 		return "it is sent: nothing is left to decide"
+	case Unmarked:
+		return "it is unmarked: the API accepted it, and each `batch run` marks its invoice as soon as it can; mend the row, or take it out of INVOICES_PENDING"
 	case Retry:
 		return "it is to be tried again by the next `batch run`; to keep it from that, take the invoice out of INVOICES_PENDING"
 	case Cancelled:

@@ -35,6 +35,7 @@ type Tally struct {
 	Requests, Sent, Failed, InDoubt, Retry         atomic.Int64
 	Recovered, TakenOver, InvoiceGone, NotAsked    atomic.Int64
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
+	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
 }
 
 // Left is what the last pass over the table found that this run can't finish.
@@ -61,6 +62,7 @@ type Summary struct {
 	TakenOver   int64 `json:"taken_over"`   // settled by another run before this one could
 	InvoiceGone int64 `json:"invoice_gone"` // deleted or taken back while the request was in flight
 	Unrendered  int64 `json:"unrendered"`   // no request could be made of the row
+	Unmarked    int64 `json:"unmarked"`     // accepted, and not marked as the run ended, whoever left it
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
@@ -84,7 +86,7 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.Failed+s.InDoubt+s.Unrendered > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
+	case s.Failed+s.InDoubt+s.Unrendered+s.Unmarked > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
 		return ExitPerson
 	}
 	return ExitDone
@@ -103,7 +105,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		Retry:       retry,
 		HeldByOther: int64(left.Held),
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
-		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),
+		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), Unmarked: t.Unmarked.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
 		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),

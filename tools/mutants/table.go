@@ -50,7 +50,8 @@ func mutants() []mutant {
 			[]edit{{
 				"sql/queries/settle.sql",
 				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
-					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending'))",
+					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending')\n" +
+					"       or (d.state = 'unmarked' and $5 in ('sent', 'unmarked')))",
 				"\n  and $2::uuid is not null and $3::integer is not null",
 			}},
 			"internal/billing/pgstore", "TestSettleIsGuarded", `the first sender settled`,

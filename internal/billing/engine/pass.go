@@ -143,6 +143,7 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
+		case billing.Unmarked: // at the run's end
 		case billing.Retry:
 			switch {
 			case ours && c.RunAttempt >= p.maxAttempts:

@@ -27,6 +27,7 @@ type Run struct {
 	sender   *sender
 	settler  *settler
 	troubles *troubles
+	unmarked *marker
 }
 
 // New makes a run. Its tally may be read while it goes on.
@@ -43,8 +44,9 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	right := right{stop, newPace(c.Rate), r.lock}
 	r.settler = &settler{
 		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
-		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
+		wait: t.groupWait, wake: make(chan struct{}, 1),
 	}
+	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
 	r.sender = &sender{
 		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
 		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
@@ -106,6 +108,9 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	r.settler.close()
 	close(finished)
 	background.Wait()
+	if ctx.Err() == nil {
+		r.unmarked.mark(detached)
+	}
 
 	reason, cause := r.stop.cause()
 	return billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)

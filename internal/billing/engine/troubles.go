@@ -113,6 +113,9 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 	switch s.State {
 	case billing.Sent:
 		t.tally.Sent.Add(1)
+	case billing.Unmarked:
+		t.tally.Unmarked.Add(1)
+		log.Warn().Msg("accepted, and can't be marked sent yet: no run sends it again, and each marks it as soon as it can")
 	case billing.Failed:
 		t.tally.Failed.Add(1)
 		log.Warn().Msg("failed: the API refused it")

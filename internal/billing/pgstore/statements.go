@@ -11,6 +11,7 @@ type statements struct {
 	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
 	isPending, missingID, markTrial          string
+	pendingAmong, blocking, unmarked         string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -43,6 +44,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.pendingAmong, "pending_among", nil},
+		{&s.blocking, "blocking", nil},
+		{&s.unmarked, "unmarked", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {
