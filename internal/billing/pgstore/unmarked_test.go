@@ -45,9 +45,9 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 		if new.id = 5 then raise exception 'closed period'; end if; return new; end $$;
 		create trigger closed before update on invoices for each row execute function closed()`
 	const totals = `create table totals (parity int primary key, n int default 0); insert into totals values (0), (1);
-		create function count() returns trigger language plpgsql as $$ begin
+		create function tally() returns trigger language plpgsql as $$ begin
 			update totals set n = n + 1 where parity = new.id % 2; return new; end $$;
-		create trigger count before update on invoices for each row execute function count()`
+		create trigger count before update on invoices for each row execute function tally()`
 	const view = `alter table invoices rename to raw;
 		create view invoices as select distinct * from raw;
 		create function mark() returns trigger language plpgsql as $$ begin
@@ -77,19 +77,19 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 			t.Run(name+"/"+strategy, func(t *testing.T) {
 				t.Parallel()
 				cfg := seeded(t, 6)
-				b := parsed(t, book.Settings{MarkSent: "pending = false, customer = {reply.id}"})
+				b := parsed(t, book.Settings{Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, customer = {reply.id}"})
 				if c.prepare != "" {
 					execute(t, cfg, c.prepare)
 				}
 				letGo := func() { execute(t, cfg, c.letGo) }
-				if c.hold != "" {
-					letGo = hold(t, cfg, c.hold)
-				}
 				a := api{reply: func(m billing.Request, _ int) billing.Reply {
 					said := "in_" + string(m.InvoiceID)
 					return billing.Reply{Outcome: billing.Accepted, Status: 200, Answer: &billing.Answer{ID: said, Values: []*string{&said}}}
 				}}
 				r := newBookRunner(t, cfg, b, &a, strategy, func(c *engine.Config) { c.Linger = 0 })
+				if c.hold != "" {
+					letGo = hold(t, cfg, c.hold)
+				}
 				s := r.Run(t.Context(), nil)
 				left := query[string](t, cfg, "select coalesce(string_agg(invoice_id::text, ' ' order by invoice_id), '') from billonce.deliveries where state = 'unmarked'")
 				n := int64(len(strings.Fields(c.unmarked)))
