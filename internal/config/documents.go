@@ -3,9 +3,9 @@ package config
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"billonce/internal/billing"
+	"billonce/internal/words"
 )
 
 // Help is the text of `batch help environment`.
@@ -195,25 +195,10 @@ func writeMarkdown(b *strings.Builder, desc string) {
 func wrap(b *strings.Builder, text, indent string, width int) {
 	for line := range strings.SplitSeq(text, "\n") {
 		if strings.HasPrefix(line, "  ") {
-			b.WriteString(indent + line + "\n")
-			continue
+			line = indent + line
+		} else if line != "" {
+			line = words.Wrap(line, width, indent, indent)
 		}
-		used := 0
-		for _, word := range strings.Fields(line) {
-			switch {
-			case used == 0:
-				b.WriteString(indent)
-				used = len(indent)
-			case used+1+utf8.RuneCountInString(word) > width:
-				b.WriteString("\n" + indent)
-				used = len(indent)
-			default:
-				b.WriteString(" ")
-				used++
-			}
-			b.WriteString(word)
-			used += utf8.RuneCountInString(word)
-		}
-		b.WriteString("\n")
+		b.WriteString(line + "\n")
 	}
 }

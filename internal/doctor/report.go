@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
+
+	"billonce/internal/words"
 )
 
 // Report is all findings, in the order of the checks.
@@ -33,9 +34,9 @@ func (r Report) Print(out io.Writer, color bool) error {
 			// A blank cell has a colour, too: all of a column are as wide then.
 			verdict, blank = paint(f.Verdict)+verdict+uncolored, paint(f.Verdict)+uncolored
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", verdict, f.Check, oneLine(f.Seen))
+		fmt.Fprintf(table, "%s\t%s\t%s\n", verdict, f.Check, words.Squeeze(f.Seen))
 		if f.Remedy != "" {
-			fmt.Fprintf(table, "%s\t\t→ %s\n", blank, oneLine(f.Remedy))
+			fmt.Fprintf(table, "%s\t\t→ %s\n", blank, words.Squeeze(f.Remedy))
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -46,9 +47,6 @@ func (r Report) Print(out io.Writer, color bool) error {
 }
 
 const uncolored = "\x1b[0m"
-
-// oneLine keeps the columns whole: PostgreSQL's words may have several lines.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func paint(v Verdict) string {
 	switch v {

@@ -3,6 +3,8 @@ package report
 import (
 	"slices"
 	"strconv"
+
+	"billonce/internal/words"
 )
 
 const (
@@ -44,7 +46,7 @@ func (r Report) barCharts() []barChart {
 			continue
 		}
 		c.ID = "bar" + strconv.Itoa(i)
-		c.Note += "; " + plural(at.Runners, "runner", "runners") + ", API " + latency(ms)
+		c.Note += "; " + words.Plural(at.Runners, "runner") + ", API " + latency(ms)
 		all = append(all, c)
 	}
 	return all

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"billonce/internal/words"
 )
 
 // Figures are drawn in percent of their width and in pixels of their height, so
@@ -116,7 +118,7 @@ func newLineChart(results []Result, key string) lineChart {
 		return 16 + 76*float64(slices.Index(runners, n))/float64(len(runners)-1)
 	}
 	for _, n := range runners {
-		label := plural(n, "runner", "runners")
+		label := words.Plural(n, "runner")
 		if len(runners) > roomForWords {
 			label = strconv.Itoa(n)
 		}
@@ -134,7 +136,7 @@ func newLineChart(results []Result, key string) lineChart {
 			}
 			p := point{
 				X: percents(place(x.Runners) + aside), Y: y(v.Median), Low: y(v.Min), High: y(v.Max),
-				Title: fmt.Sprintf("%s, %s: %s", strategy, plural(x.Runners, "runner", "runners"), x.spread(key)),
+				Title: fmt.Sprintf("%s, %s: %s", strategy, words.Plural(x.Runners, "runner"), x.spread(key)),
 			}
 			if n := len(s.Points); n > 0 {
 				s.Segments = append(s.Segments, segment{s.Points[n-1].X, s.Points[n-1].Y, p.X, p.Y})

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"billonce/internal/words"
 )
 
 // material is a difference in speed that is worth a choice.
@@ -31,13 +33,13 @@ func (r Report) sayChoice() string {
 	case len(speed) == 0:
 		return "Row and advisory were not both measured, so there is no choice to recommend."
 	case r.Conditions.Rounds < leastRounds:
-		return fmt.Sprintf("%s no measure of noise, so nothing is recommended: ask for --rounds %d or more.",
-			plural(r.Conditions.Rounds, "round gives", "rounds give"), leastRounds)
+		return fmt.Sprintf("%s can't show the noise, so nothing is recommended: ask for --rounds %d or more.",
+			words.Plural(r.Conditions.Rounds, "round"), leastRounds)
 	}
 	var slow []string
 	for _, s := range speed {
 		if !s.Noise && s.Median < 1-material {
-			slow = append(slow, fmt.Sprintf("%s and %s", plural(s.Runners, "runner", "runners"), latency(s.LatencyMS)))
+			slow = append(slow, fmt.Sprintf("%s and %s", words.Plural(s.Runners, "runner"), latency(s.LatencyMS)))
 		}
 	}
 	rowHeld, advisoryHeld := r.mostMedian(Row, "horizon_seconds"), r.mostMedian(Advisory, "horizon_seconds")
@@ -69,7 +71,7 @@ func (r Report) saySpeed() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Speed, advisory against row with %s: %s.", plural(r.runnersMost(), "runner", "runners"), strings.Join(parts, "; "))
+	return fmt.Sprintf("Speed, advisory against row with %s: %s.", words.Plural(r.runnersMost(), "runner"), strings.Join(parts, "; "))
 }
 
 func (r Report) ratiosOf(measure string) []Ratio {
@@ -125,7 +127,7 @@ func (r Report) sayCrash() string {
 		}
 		text := fmt.Sprintf("%s: %d billed twice, done after %s s", d.Strategy, d.BilledTwice, hundredths(d.DoneSeconds))
 		if d.MoreRuns > 0 {
-			text += fmt.Sprintf(" and %s", plural(d.MoreRuns, "more run", "more runs"))
+			text += fmt.Sprintf(" and %s", words.Plural(d.MoreRuns, "more run"))
 		}
 		parts = append(parts, text)
 	}

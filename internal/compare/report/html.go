@@ -44,7 +44,7 @@ func (r Report) WriteHTML(out io.Writer) error {
 		Report: r, CSS: template.CSS(css),
 		CSP:       fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:])),
 		Timelines: r.timelines(), Legend: legend(r.Results), Lines: r.lineCharts(), Bars: r.barCharts(),
-		Table: r.table(), Where: r.Conditions.words(),
+		Table: r.table(), Where: r.Conditions.sentence(),
 	}
 	if len(r.Conclusions) > 0 {
 		p.Lead = r.Conclusions[0]

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"math"
+
+	"billonce/internal/words"
 )
 
 // measure is one of the numbers that a sample comes to: how it is called, told and
@@ -25,14 +27,14 @@ func measures() []measure {
 	return []measure{
 		{
 			"invoices_per_second", "Invoices a second", "", "from the starting signal until the last one was marked as sent",
-			true, thousands, each(func(c Sample) float64 { return float64(c.Invoices) / c.Seconds }),
+			true, whole, each(func(c Sample) float64 { return float64(c.Invoices) / c.Seconds }),
 		},
-		{"requests", "Requests", "", "by the API's count", false, thousands, each(func(c Sample) float64 { return float64(c.Requests) })},
-		{"duplicates", "Billed twice", "", "invoices with more than one effect, by the API's count", false, thousands, each(func(c Sample) float64 { return float64(c.Duplicates) })},
+		{"requests", "Requests", "", "by the API's count", false, whole, each(func(c Sample) float64 { return float64(c.Requests) })},
+		{"duplicates", "Billed twice", "", "invoices with more than one effect, by the API's count", false, whole, each(func(c Sample) float64 { return float64(c.Duplicates) })},
 		{"p50_ms", "Wait, p50", "ms", "from claim to settled", true, digits, each(func(c Sample) float64 { return c.P50MS })},
 		{"p95_ms", "Wait, p95", "ms", "from claim to settled", true, digits, each(func(c Sample) float64 { return c.P95MS })},
 		{"p99_ms", "Wait, p99", "ms", "from claim to settled", true, digits, each(func(c Sample) float64 { return c.P99MS })},
-		{"connections", "Connections", "", "most at the same time, of all runners", false, thousands, each(func(c Sample) float64 { return float64(c.Connections) })},
+		{"connections", "Connections", "", "most at the same time, of all runners", false, whole, each(func(c Sample) float64 { return float64(c.Connections) })},
 		{
 			"transactions", "Transactions", "an invoice", "all of the database, with the runners' starts and ends",
 			true, digits, perInvoice(func(c Sample) int64 { return c.Transactions }),
@@ -41,7 +43,7 @@ func measures() []measure {
 			"commits", "Commits", "an invoice", "transactions that wrote something",
 			true, digits, perInvoice(func(c Sample) int64 { return c.Commits }),
 		},
-		{"wal_bytes", "WAL", "bytes an invoice", "of the whole server", true, thousands, perInvoice(func(c Sample) int64 { return c.WALBytes })},
+		{"wal_bytes", "WAL", "bytes an invoice", "of the whole server", true, whole, perInvoice(func(c Sample) int64 { return c.WALBytes })},
 		{
 			"dirtied_pages", "Dirtied pages", "an invoice", "written by the checkpoint behind the sample",
 			true, digits, func(c Sample) (float64, bool) {
@@ -51,8 +53,8 @@ func measures() []measure {
 				return float64(*c.DirtiedPages) / float64(c.Invoices), true
 			},
 		},
-		{"lock_entries", "Lock table entries", "", "most at the same time, of all runners", false, thousands, each(func(c Sample) float64 { return float64(c.LockEntries) })},
-		{"held", "Held by others", "", "candidates that another runner had locked", false, thousands, each(func(c Sample) float64 { return float64(c.Held) })},
+		{"lock_entries", "Lock table entries", "", "most at the same time, of all runners", false, whole, each(func(c Sample) float64 { return float64(c.LockEntries) })},
+		{"held", "Held by others", "", "candidates that another runner had locked", false, whole, each(func(c Sample) float64 { return float64(c.Held) })},
 		{
 			"horizon_seconds", "Vacuum held back", "s", "longest that one transaction kept vacuum from removing anything newer",
 			false, hundredths, each(func(c Sample) float64 { return c.HorizonSeconds }),
@@ -89,18 +91,12 @@ func digits(x float64) string {
 	case x == 0:
 		return "0"
 	case math.Abs(x) >= 100:
-		return thousands(x)
+		return whole(x)
 	case math.Abs(x) >= 10:
 		return fmt.Sprintf("%.1f", x)
 	}
 	return hundredths(x)
 }
 
-// thousands rounds to a whole number and separates its thousands.
-func thousands(x float64) string {
-	text := fmt.Sprintf("%.0f", x)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
+// whole rounds, and separates the thousands.
+func whole(x float64) string { return words.Count(int64(math.Round(x))) }

@@ -1,5 +1,7 @@
 package report
 
+import "billonce/internal/words"
+
 // table is every scenario's medians and spreads.
 type table struct {
 	Heads []tableHead
@@ -24,7 +26,7 @@ func (r Report) table() table {
 	for _, x := range r.Results {
 		row := tableRow{Scenario: x.Scenario, Latency: latency(x.LatencyMS), Claim: "–", Invoices: x.Invoices}
 		if x.ClaimSize > 0 {
-			row.Claim = thousands(float64(x.ClaimSize))
+			row.Claim = words.Count(x.ClaimSize)
 		}
 		for _, m := range measures() {
 			value := "–"

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"billonce/internal/words"
 )
 
 const columns = 100 // of the terminal that the text is for
@@ -13,9 +15,9 @@ const columns = 100 // of the terminal that the text is for
 func (r Report) WriteText(out io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Conclusions {
-		fmt.Fprintf(&b, "- %s\n", wrap(f, columns-2, "  "))
+		b.WriteString(words.Wrap(f, columns, "- ", "  ") + "\n")
 	}
-	fmt.Fprintf(&b, "\n%s\n", wrap(r.Conditions.words(), columns, ""))
+	fmt.Fprintf(&b, "\n%s\n", words.Wrap(r.Conditions.sentence(), columns, "", ""))
 	for _, ms := range distinct(r.Results, func(x Result) float64 { return x.LatencyMS }) {
 		at := slices.DeleteFunc(slices.Clone(r.Results), func(x Result) bool { return x.LatencyMS != ms })
 		fmt.Fprintf(&b, "\nAn API that takes %s, %s a sample\n", latency(ms), invoices(at[0].Invoices))
@@ -28,15 +30,15 @@ func (r Report) WriteText(out io.Writer) error {
 	return err
 }
 
-// words say what was measured on what.
-func (c Conditions) words() string {
+// sentence says what was measured on what.
+func (c Conditions) sentence() string {
 	server := "a temporary PostgreSQL " + c.PostgreSQL + " with default settings"
 	if c.OwnServer {
 		server = "your PostgreSQL " + c.PostgreSQL
 	}
-	cpus := plural(c.CPUs, "CPU", "CPUs")
+	cpus := words.Plural(c.CPUs, "CPU")
 	return fmt.Sprintf("Medians, and (least–most), of %s on %s; runners with up to %s each on %s (%s); %s; it took %.0f s. WAL, commits and pages are the whole server's.",
-		plural(c.Rounds, "interleaved round", "interleaved rounds"), server, plural(c.Concurrency, "request in flight", "requests in flight"),
+		words.Plural(c.Rounds, "interleaved round"), server, words.Plural(c.Concurrency, "request")+" in flight",
 		cpus, c.System, c.Program, c.Seconds)
 }
 
@@ -94,7 +96,7 @@ func (r Report) writeDrills(b *strings.Builder) {
 	for _, d := range r.Drills {
 		done := hundredths(d.DoneSeconds) + " s"
 		if d.MoreRuns > 0 {
-			done += fmt.Sprintf(", and %s", plural(d.MoreRuns, "more run", "more runs"))
+			done += fmt.Sprintf(", and %s", words.Plural(d.MoreRuns, "more run"))
 		}
 		fmt.Fprintf(b, line, d.Name(), fmt.Sprint(d.Invoices), fmt.Sprint(d.Requests), fmt.Sprint(d.BilledTwice), fmt.Sprint(d.InDoubt), done)
 	}

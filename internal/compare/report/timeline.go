@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"billonce/internal/words"
 )
 
 const (
@@ -70,7 +72,7 @@ func newTimeline(d Drill, last float64) timeline {
 		t.KillAnchor = "end"
 	}
 	t.Summary = d.summary()
-	t.Desc = fmt.Sprintf("%s for %s. %s is killed after %.0f ms.", plural(d.Requests, "request", "requests"), invoices(d.Invoices), d.Killed, d.KilledAtMS)
+	t.Desc = fmt.Sprintf("%s for %s. %s is killed after %.0f ms.", words.Plural(d.Requests, "request"), invoices(d.Invoices), d.Killed, d.KilledAtMS)
 	y := laneTop
 	for _, name := range d.runners() {
 		l := lane{Name: name, Killed: name == d.Killed, TitleY: y + 13, Y: y + laneTitle}
@@ -88,7 +90,7 @@ func newTimeline(d Drill, last float64) timeline {
 		l.Requests, l.H = len(l.Marks), max(1, len(slots.free))*slotStep
 		// What matters lies on top.
 		slices.SortStableFunc(l.Marks, func(a, b mark) int { return a.Kind.rank() - b.Kind.rank() })
-		t.Desc += fmt.Sprintf(" %s sent %s.", name, plural(l.Requests, "request", "requests"))
+		t.Desc += fmt.Sprintf(" %s sent %s.", name, words.Plural(l.Requests, "request"))
 		y = l.Y + l.H + laneGap
 		t.Lanes = append(t.Lanes, l)
 	}
@@ -153,7 +155,7 @@ func (d Drill) summary() string {
 	}
 	text += fmt.Sprintf("; all done %s s after the kill", hundredths(d.DoneSeconds))
 	if d.MoreRuns > 0 {
-		text += ", by " + plural(d.MoreRuns, "more run", "more runs")
+		text += ", by " + words.Plural(d.MoreRuns, "more run")
 	}
 	return text
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"billonce/internal/words"
 )
 
 // amount puts a ratio into words: 1.35 is "35 % more".
@@ -32,14 +34,7 @@ func latency(ms float64) string { return number(ms) + " ms" }
 
 func number(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 
-func invoices(n int) string { return plural(n, "invoice", "invoices") }
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(float64(n)) + " " + many
-}
+func invoices(n int) string { return words.Plural(n, "invoice") }
 
 func list(words []string) string {
 	if len(words) < 2 {
@@ -47,26 +42,4 @@ func list(words []string) string {
 	}
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " and " + words[last]
-}
-
-// wrap breaks a sentence into lines of at most so many columns, the later ones
-// indented.
-func wrap(sentence string, columns int, indent string) string {
-	var b strings.Builder
-	width := 0
-	for i, word := range strings.Fields(sentence) {
-		length := len([]rune(word))
-		switch {
-		case i == 0:
-		case width+1+length > columns:
-			b.WriteString("\n" + indent)
-			width = len(indent)
-		default:
-			b.WriteByte(' ')
-			width++
-		}
-		b.WriteString(word)
-		width += length
-	}
-	return b.String()
 }
