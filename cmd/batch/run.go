@@ -176,6 +176,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		traced.End(ctx, exitCodeOf(err), summary)
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
+	e.keepSetAside(ctx, summary.FoundSetAside)
 	code := summary.ExitCode()
 	if rerr != nil {
 		e.log.Warn().Err(rerr).Msg("this run lost its run lock before it ended")
@@ -192,6 +193,14 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
+}
+
+// keepSetAside writes down what is set aside: a run of given invoices has not seen the others.
+func (e *execution) keepSetAside(ctx context.Context, found billing.FoundSetAside) {
+	found.Whole = found.Whole && len(e.flags.only) == 0
+	if err := e.store.KeepSetAside(ctx, found); err != nil {
+		e.log.Warn().Err(err).Msg("what is set aside stands in this log alone")
+	}
 }
 
 // run sends what is pending.
@@ -211,7 +220,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 		return s, nil, err
 	}
 	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
-		return s, nil, err
+		e.log.Warn().Err(err).Msg("no progress is shown")
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },

@@ -20,6 +20,7 @@ type Invoice struct {
 	Columns  []*string       // the columns that the request's templates name, in their order; nil: NULL
 	Delivery *Delivery       // nil: never tried
 	Key      string          // its idempotency key
+	Fault    error           // why its row can't be read; nil: it was
 }
 
 // Candidate is what the scan found: an invoice that was pending, and the state
@@ -32,4 +33,5 @@ type Candidate struct {
 	RunID      uuid.UUID
 	Attempt    int
 	RunAttempt int
+	Fault      error // INVOICES_PENDING fails on it, so that it may be pending or not
 }

@@ -69,6 +69,8 @@ type Summary struct {
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
 
+	FoundSetAside FoundSetAside `json:"-"`
+
 	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
 	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
 	Stopped    StopReason    `json:"stopped,omitempty"`

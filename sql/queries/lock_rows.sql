@@ -3,10 +3,14 @@
 --   transaction ends. Another runner may hold it (skipped, no error), or the
 --   user's application. Not FOR UPDATE: that would block the check of a foreign
 --   key on the invoices (manual, 13.3.2).
+-- Flag: any (pending or not, where the predicate fails on one of them: the second look
+--   tells which).
 select {{.ID}}::text
 from {{.Invoices}}
 where {{.ID}} = any ($1::{{.KeyType}}[])
+{{- if not .Has.any}}
   and ({{.Pending}}
   )
+{{- end}}
 order by {{.ID}}
 for no key update skip locked

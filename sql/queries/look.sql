@@ -4,6 +4,7 @@
 -- Shape: a statement of its own on purpose. What is read together with the
 --   lock is stale: under READ COMMITTED a statement sees the state as of its
 --   own start (manual, 13.2.1), which is before it got the lock.
+-- Flag: guarded (the predicate is tried on no row but these, whatever the plan).
 -- The user's fragment stands alone with the user's table, so that nothing of ours
 --   can clash with its column names.
 select i.{{.ID}}::text
@@ -12,6 +13,11 @@ select i.{{.ID}}::text
 from (
     select * from {{.Invoices}}
     where {{.ID}} = any ($1::{{.KeyType}}[])
+      {{- if .Has.guarded}}
+      and case when {{.ID}} = any ($1::{{.KeyType}}[]) then ({{.Pending}}
+      ) else false end
+      {{- else}}
       and ({{.Pending}}
     )
+      {{- end}}
 ) i

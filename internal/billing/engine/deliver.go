@@ -117,9 +117,7 @@ func (d *deliverer) leave(p *pass, s step) {
 	case stillInDoubt:
 		p.addInDoubt(1)
 	case unrendered:
-		if p.addUnrendered() {
-			d.troubles.unrendered(s.intent.InvoiceID, s.err)
-		}
+		p.addSetAside(s.intent.InvoiceID, s.err)
 	case notOurs:
 	}
 }

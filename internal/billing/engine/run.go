@@ -28,6 +28,8 @@ type Run struct {
 	settler  *settler
 	troubles *troubles
 	unmarked *marker
+
+	aside billing.FoundSetAside
 }
 
 // New makes a run. Its tally may be read while it goes on.
@@ -53,7 +55,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
-		scanner: p.Scanner, budget: budget, stop: stop, tally: tally,
+		scanner: p.Scanner, budget: budget, stop: stop, tally: tally, troubles: r.troubles,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	deliverer := &deliverer{
@@ -113,7 +115,9 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	}
 
 	reason, cause := r.stop.cause()
-	return billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)
+	s := billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)
+	s.FoundSetAside = r.aside
+	return s
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim
@@ -133,6 +137,7 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 		r.canary.judge()
 		if !whole {
 			earlier, whole = p.earlier, p.whole()
+			r.aside = billing.FoundSetAside{Invoices: p.aside, Whole: whole}
 			if whole || r.stop.stopped() {
 				r.troubles.earlier(earlier, p.sentAgain)
 			}

@@ -59,8 +59,13 @@ func (t *troubles) earlier(e billing.Earlier, sentAgain []string) {
 	}
 }
 
+// unrendered names the first few; the others stand in the ledger.
 func (t *troubles) unrendered(id billing.InvoiceID, err error) {
-	t.log.Warn().Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: left pending")
+	level := zerolog.WarnLevel
+	if t.tally.Unrendered.Load() > namedAtMost {
+		level = zerolog.DebugLevel
+	}
+	t.log.WithLevel(level).Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: set aside, and left pending")
 }
 
 // fenced: the fence held, another run is at it, whatever the locks say.

@@ -24,6 +24,9 @@ type Claimer struct {
 	lock  locking
 	conn  *pgx.Conn
 	watch *advisory.Watch
+	// lockAny: INVOICES_PENDING failed on a row as rows were locked. The second look
+	// tells which.
+	lockAny bool
 }
 
 // begin opens a claim's transaction: READ COMMITTED asked for explicitly, since
@@ -152,6 +155,7 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	candidates = candidates[:c.store.room.cut(len(candidates))]
+	wasAny := c.lockAny
 	err := c.begin(ctx)
 	failpoint.Fail("before_lock", &err)
 	if err == nil {
@@ -164,6 +168,9 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 		}
 	}
 	c.drop(ctx)
+	if failsOnData(err) && !wasAny {
+		return c.claimOnce(ctx, candidates)
+	}
 	if advisory.TableFull(err) && len(candidates) > 1 {
 		c.store.shrink(len(candidates) / 2)
 		return c.claimOnce(ctx, candidates)
@@ -186,7 +193,7 @@ func (s *Store) rowsFree(ctx context.Context, sending map[billing.InvoiceID]int)
 		if err != nil {
 			return begun(err)
 		}
-		rows, err := tx.Query(ctx, s.sql.lockRows, keys(slices.Collect(maps.Keys(sending))))
+		rows, err := tx.Query(ctx, s.sql.lockRowsAny, keys(slices.Collect(maps.Keys(sending))))
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func quoted(names []string) []string {
 	return all
 }
 
-// rights is all that a run needs, and no more: it deletes nothing, and changes no
+// rights is all that a run needs, and no more: it deletes no delivery, and changes no
 // column of an invoice but those that mark it sent.
 func (p Place) rights() ([]right, error) {
 	marked, err := p.book.MarkSent.Columns()
@@ -59,6 +59,7 @@ func (p Place) rights() ([]right, error) {
 		{"ledger", []string{"select"}},
 		{"runs", []string{"select", "insert", "update"}},
 		{"deliveries", []string{"select", "insert", "update"}},
+		{"set_aside", []string{"select", "insert", "update", "delete"}},
 		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
 	} {
 		for _, privilege := range own.privileges {

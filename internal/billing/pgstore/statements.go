@@ -12,6 +12,10 @@ type statements struct {
 	runStart, runSince, runFinish            string
 	isPending, missingID, markTrial          string
 	pendingAmong, blocking, unmarked         string
+	scanGuarded, scanGuardedAfter            string
+	lookGuarded, lockRowsAny                 string
+	setAside, setAsideOver                   string
+	keys, keysAfter, keysUpTo, keysAfterUpTo string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -47,6 +51,16 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.pendingAmong, "pending_among", nil},
 		{&s.blocking, "blocking", nil},
 		{&s.unmarked, "unmarked", nil},
+		{&s.scanGuarded, "scan", []string{"upto", "guarded"}},
+		{&s.scanGuardedAfter, "scan", []string{"after", "upto", "guarded"}},
+		{&s.lookGuarded, "look", []string{"guarded"}},
+		{&s.lockRowsAny, "lock_rows", []string{"any"}},
+		{&s.setAside, "set_aside", nil},
+		{&s.setAsideOver, "set_aside_over", nil},
+		{&s.keys, "keys_after", nil},
+		{&s.keysAfter, "keys_after", []string{"after"}},
+		{&s.keysUpTo, "keys_after", []string{"upto"}},
+		{&s.keysAfterUpTo, "keys_after", []string{"after", "upto"}},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {
