@@ -3,11 +3,15 @@
 -- Locks: none.
 -- Flags: after (greater than this id), upto (up to this id); parameters in this
 --   order, behind the limit. Only: of these ids alone, the last parameter.
-select {{.ID}}::text
-from {{.Invoices}}
-where {{.ID}} is not null
-    {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
-    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
-    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.KeyType}}[]){{end}}
-order by {{.ID}}
-limit $1
+select c.id::text
+from (
+    select {{.ID}} as id
+    from {{.Invoices}}
+    where {{.ID}} is not null
+        {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
+        {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
+        {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.KeyType}}[]){{end}}
+    order by {{.ID}}
+    limit $1
+) c
+order by c.id

@@ -38,8 +38,12 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	var marked []billing.InvoiceID
 	sent := sentOf(group)
 	if len(sent) > 0 {
+		mark := s.sql.mark
+		if w.guarded {
+			mark = s.sql.markGuarded
+		}
 		w.batch.Queue(setMarkTimeout)
-		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), s.sql.mark, s.markArgs(sent)...)
+		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")
 	err := w.commit(ctx, conn)

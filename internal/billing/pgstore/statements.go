@@ -14,7 +14,7 @@ type statements struct {
 	pendingAmong, blocking, unmarked         string
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
-	setAside, setAsideOver                   string
+	setAside, setAsideOver, markGuarded      string
 	keys, keysAfter, keysUpTo, keysAfterUpTo string
 }
 
@@ -41,6 +41,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settle, "settle", nil},
 		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
+		{&s.markGuarded, "mark", []string{"guarded"}},
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},

@@ -32,6 +32,7 @@ type settling struct {
 	waits     int    // that ran out
 	holder    string // in whose way they were; empty: it was not found out
 	tableHeld bool   // as a whole
+	guarded   bool   // INVOICES_PENDING has failed: it is tried on no other row than these
 }
 
 // all settles a group. Where somebody holds one of its invoices, that one is told apart
@@ -50,6 +51,9 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 	switch {
 	case err == nil:
 		return nil
+	case failsOnData(err) && !s.guarded:
+		s.guarded = true
+		return s.all(ctx, group, came)
 	case len(group) > 1:
 		half := len(group) / 2
 		return errors.Join(
@@ -74,7 +78,13 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 	}, func() error {
 		return s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 			who := s.watchWait(ctx, conn)
-			err := by(ctx, conn, newWriting(), group, came)
+			w := newWriting()
+			w.guarded = s.guarded
+			err := by(ctx, conn, w, group, came)
+			if err != nil && conn.PgConn().TxStatus() == 'E' {
+				// A connection that is made anew prepares all statements anew.
+				_, _ = conn.Exec(ctx, "rollback")
+			}
 			if holder := who(); holder != "" {
 				s.holder = holder
 			}
@@ -105,7 +115,7 @@ func (s *settling) settleAround(ctx context.Context, conn *pgx.Conn, w *writing,
 			around[i].State, around[i].Reason = billing.Unmarked, s.heldReason()
 		}
 	}
-	rest := &writing{begun: true, transaction: w.transaction}
+	rest := &writing{begun: true, transaction: w.transaction, guarded: w.guarded}
 	if err := s.settleOn(ctx, conn, rest, around, came); err != nil {
 		return err
 	}
