@@ -23,8 +23,8 @@ func (a app) doctorCommand() *cobra.Command {
 		Short: "Examine the environment: would a run be safe here, and would it be quick?",
 		Long: `doctor looks at what a run would rely on, as that run is configured, and says of
 each thing whether it is ok, deserves a warning, or would be refused, and what to
-set. It makes no request to the billing API, and leaves nothing changed: one pending
-invoice is marked sent, and that is rolled back.
+set. It makes no request to the billing API but the look-up's, which it tests, and
+leaves nothing changed: one pending invoice is marked sent, and that is rolled back.
 
 Exit code 0: no run would be refused; 5: one would be; 1, with --strict: there are
 warnings.`,
@@ -56,6 +56,7 @@ func (a app) doctor(ctx context.Context, c settings, d *database, f doctorFlags)
 		}
 		defer client.Close()
 		subject.Row, subject.Columns, subject.TLS = client.NeedsRow(), client.Columns(), client.TLS()
+		subject.LookUp = doctorsLookUp(c, d, client)
 	}
 	report := doctor.Examine(ctx, subject)
 	if err := a.printReport(report, f); err != nil {

@@ -47,7 +47,7 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 		},
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "send these invoices alone, if they are pending: 42,43")
-	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent; nothing is locked, recorded or sent")
+	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent, and test the look-up; nothing is locked, recorded or sent")
 	return cmd
 }
 
@@ -116,9 +116,17 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			return billing.ExitError, err
 		}
 		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
-		return dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+		code, err := dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
 			return engine.Rehearse(ctx, cfg, ports, e.log, see)
 		})
+		if err != nil || !cfg.HasLookup {
+			return code, err
+		}
+		proven, err := proveLookUp(ctx, c, e.client, e.store)
+		if err != nil {
+			return exitCodeOf(err), err
+		}
+		return code, proven.print(e.stdout)
 	}
 	return e.underLock(ctx)
 }
@@ -168,6 +176,15 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		return billing.ExitStopped, fmt.Errorf("stopped while waiting for the run lock: %w", context.Cause(ctx))
 	case err != nil:
 		return billing.ExitError, err
+	}
+	if pause, err := e.store.Paused(ctx); err != nil || pause != nil {
+		rerr := releaseRunLock(ctx, lock)
+		if err = errors.Join(err, rerr); err != nil {
+			return exitCodeOf(err), err
+		}
+		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
+			Msg("nothing to do: this book is paused; `batch resume` ends it")
+		return billing.ExitDone, nil
 	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
@@ -224,7 +241,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
-		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client,
+		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
 	}
 	if lock != nil {
 		ports.RunLock = lock
@@ -269,7 +286,7 @@ func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 		Claims: pgstore.Claims, MostClaims: e.store.MostClaims(size), ClaimSize: size,
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
-		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
+		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "", LookUpAfter: c.BillingLookupAfter, LookUpBy: e.client.LookUpSettings(),
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Canary: c.RunCanary, Linger: c.Linger, Drain: c.DrainTimeout,
 	}, nil

@@ -6,6 +6,7 @@ import (
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
 	"billonce/internal/fault"
+	"billonce/internal/web"
 )
 
 // settings are what a command is configured by: nothing is wrong with them.
@@ -13,6 +14,7 @@ type settings struct {
 	config.Config
 	book books.Book
 	api  billinghttp.Config
+	page web.Config
 }
 
 // settings reads the environment, and has each edge judge what it knows. All that is
@@ -37,7 +39,12 @@ func (a app) settings(need config.Needs) (settings, error) {
 		// A certificate that has expired keeps nobody from looking and deciding.
 		checked.TLSCert, checked.TLSKey = "", ""
 	}
-	if err := config.Join(faults, ofBook, billinghttp.Check(checked), checkDatabases(c)); err != nil {
+	var ofPage []fault.Fault
+	s.page, ofPage = web.Parse(web.Settings{
+		Addr: c.ServeAddr, UsersFile: c.ServeUsersFile, ProxyHeader: c.ServeProxyHeader, TrustedProxies: c.ServeTrustedProxies,
+		Deciders: c.ServeDeciders, TLSCertFile: c.ServeTLSCertFile, TLSKeyFile: c.ServeTLSKeyFile,
+	})
+	if err := config.Join(faults, ofBook, ofPage, billinghttp.Check(checked), checkDatabases(c)); err != nil {
 		return settings{}, usage(err)
 	}
 	return s, nil

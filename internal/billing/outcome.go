@@ -42,7 +42,19 @@ type Reply struct {
 	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte
 	Reason     string        // for people; holds no secret; empty when accepted
 	Answer     *Answer       // nil unless it was accepted and something of it is kept
+	Odd        Odd           // what is strange about an accepted reply
 }
+
+// Odd is what is strange about an accepted reply: a person is told.
+type Odd uint8
+
+// A reply may be odd in several ways.
+const (
+	// OddWithoutID: it lacks the id that BILLING_REPLY_ID names.
+	OddWithoutID Odd = 1 << iota
+	// OddHTML: its body is a page where JSON was asked for.
+	OddHTML
+)
 
 // Answer is what is kept of the body of an accepted reply.
 type Answer struct {
@@ -75,4 +87,13 @@ func (f Finding) String() string {
 	case UnknownFinding:
 	}
 	return "unknown"
+}
+
+// Found is what a look-up came to.
+type Found struct {
+	Finding    Finding
+	Told       bool          // the API has answered the question, if only by what a rule calls unknown; no failure, no surprise
+	Throttled  bool          // 429: the whole runner slows down
+	RetryAfter time.Duration // what the API asked for; 0: nothing
+	Reason     string        // for people; holds no secret
 }

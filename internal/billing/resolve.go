@@ -16,9 +16,9 @@ type Resolution struct {
 
 // Resolvable is what the answer to a Resolution depends on.
 type Resolvable struct {
-	State      State // empty: never tried
-	Attempt    int
-	DeadlineIn time.Duration // until no request of it can be on its way; ≤ 0: none can
+	State    State // empty: never tried
+	Attempt  int
+	DecideIn time.Duration // until no request of it can arrive, BILLING_LOOKUP_AFTER past its deadline; ≤ 0: none can
 }
 
 // Ruling is that answer.
@@ -71,8 +71,8 @@ func outOfReach(d Resolvable, r Resolution) string {
 		return fmt.Sprintf("its last attempt is %d, not %d: look at it again with `batch status --in-doubt`", d.Attempt, r.Attempt)
 	case d.State == Failed && r.To == Sent:
 		return "it is failed: the API refused it; take --retry or --cancel"
-	case d.State == InDoubt && d.DeadlineIn > 0:
-		return fmt.Sprintf("it is in_doubt, and its request may still be on its way: look and resolve in %s", d.DeadlineIn.Truncate(time.Second)+time.Second)
+	case d.State == InDoubt && d.DecideIn > 0:
+		return fmt.Sprintf("it is in_doubt, and its request may still arrive (BILLING_LOOKUP_AFTER past its deadline): look and resolve in %s", d.DecideIn.Truncate(time.Second)+time.Second)
 	case r.To != Sent && r.To != Retry && r.To != Cancelled:
 		return fmt.Sprintf("nobody can make it %q", r.To)
 	}

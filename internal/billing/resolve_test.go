@@ -15,7 +15,7 @@ func TestResolve(t *testing.T) {
 		for _, to := range states {
 			for _, in := range []time.Duration{-time.Second, 0, time.Nanosecond, time.Minute} {
 				for _, looked := range []int{0, 1, 2, 3} {
-					d := Resolvable{State: state, Attempt: 2, DeadlineIn: in}
+					d := Resolvable{State: state, Attempt: 2, DecideIn: in}
 					got := Resolve(d, Resolution{To: to, Attempt: looked})
 					allowed := looked%2 == 0 &&
 						(state == InDoubt && in <= 0 && (to == Sent || to == Retry || to == Cancelled) ||
@@ -39,7 +39,7 @@ func TestResolveSaysWhy(t *testing.T) {
 		r    Resolution
 		want string
 	}{
-		"on its way":  {Resolvable{State: InDoubt, Attempt: 1, DeadlineIn: 22500 * time.Millisecond}, Resolution{To: Sent}, "resolve in 23s"},
+		"on its way":  {Resolvable{State: InDoubt, Attempt: 1, DecideIn: 22500 * time.Millisecond}, Resolution{To: Sent}, "resolve in 23s"},
 		"sending":     {Resolvable{State: Sending}, Resolution{To: Retry}, "it is sending: "},
 		"refused":     {Resolvable{State: Failed}, Resolution{To: Sent}, "the API refused it; take --retry or --cancel"},
 		"to be tried": {Resolvable{State: Retry}, Resolution{To: Cancelled}, "take the invoice out of INVOICES_PENDING"},

@@ -26,6 +26,7 @@ const (
 	StoppedByLockLost StopReason = "lock_lost"
 	StoppedByLimit    StopReason = "limit"
 	StoppedByCanary   StopReason = "canary"
+	StoppedByPause    StopReason = "paused"
 	StoppedByError    StopReason = "error"
 )
 
@@ -36,6 +37,7 @@ type Tally struct {
 	Recovered, TakenOver, InvoiceGone, NotAsked    atomic.Int64
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
 	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
+	LookedUp                                       atomic.Int64
 }
 
 // Left is what the last pass over the table found that this run can't finish.
@@ -63,6 +65,7 @@ type Summary struct {
 	InvoiceGone int64 `json:"invoice_gone"` // deleted or taken back while the request was in flight
 	Unrendered  int64 `json:"unrendered"`   // no request could be made of the row
 	Unmarked    int64 `json:"unmarked"`     // accepted, and not marked as the run ended, whoever left it
+	LookedUp    int64 `json:"looked_up"`    // decided by look-up
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
@@ -107,7 +110,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		Retry:       retry,
 		HeldByOther: int64(left.Held),
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
-		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), Unmarked: t.Unmarked.Load(),
+		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), Unmarked: t.Unmarked.Load(), LookedUp: t.LookedUp.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
 		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),

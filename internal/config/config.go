@@ -35,7 +35,7 @@ type Config struct {
 	RunDeadline   time.Duration `envconfig:"RUN_DEADLINE" min:"1ms" max:"8760h" unset:"none" desc:"Stop claiming invoices after this; what is in flight is finished."`
 	RunLimit      int           `envconfig:"RUN_LIMIT" min:"1" unset:"no limit" desc:"Send at most this many invoices."`
 	RunCanary     int           `envconfig:"RUN_CANARY" min:"1" unset:"all alike" desc:"Send this many invoices first, and the rest only if all of them were accepted at once; else stop with exit code 4."`
-	Linger        time.Duration `envconfig:"LINGER" default:"60s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
+	Linger        time.Duration `envconfig:"LINGER" unset:"BILLING_TIMEOUT + BILLING_LOOKUP_AFTER + 30s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Below BILLING_TIMEOUT it leaves invoices in doubt. Keep the pod's terminationGracePeriodSeconds above it."`
 	ClaimSize     int           `envconfig:"CLAIM_SIZE" default:"500" min:"1" max:"10000" desc:"Invoices in one claim."`
 	Concurrency   int           `envconfig:"CONCURRENCY" default:"64" min:"1" max:"10000" desc:"Requests in flight."`
@@ -61,12 +61,21 @@ type Config struct {
 	BillingIdempotencyTTL time.Duration `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
 	BillingOutcomes       string        `envconfig:"BILLING_OUTCOMES" unset:"what the status says" desc:"What replies mean: rules, one a line; the first that matches decides. STATUS -> OUTCOME, or STATUS if CONDITION -> OUTCOME.\n  STATUS     409, 4xx or 200-299\n  CONDITION  in CEL, over body (its JSON), text and header\n  OUTCOME    accepted, refused, throttled, not_sent or unknown\nWhere a condition names a 2xx, that status no longer means accepted by itself: 200 if body.status == \"sent\" -> accepted"`
 	BillingReplyID        string        `envconfig:"BILLING_REPLY_ID" unset:"none is kept" desc:"Path to the id that an accepted reply gives the invoice, for example id or data.0.id: the ledger keeps it, and batch history shows it."`
-	BillingLookupURL      string        `envconfig:"BILLING_LOOKUP_URL" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one."`
+	BillingLookupURL      string        `envconfig:"BILLING_LOOKUP_URL" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one. Each run tests it before it believes it: of an invoice that was never sent it must not say that the API has acted, and of one that the API has accepted it must."`
 	BillingLookupOutcomes string        `envconfig:"BILLING_LOOKUP_OUTCOMES" unset:"200 -> acted, 404 -> absent" desc:"What a look-up's replies mean: rules as in BILLING_OUTCOMES, with the outcomes acted, absent, refused and unknown. A search: 200 if body.data == [] -> absent"`
+	BillingLookupAfter    time.Duration `envconfig:"BILLING_LOOKUP_AFTER" default:"30s" min:"0s" max:"8760h" desc:"How long past its deadline a request may still arrive, held by the kernel or a proxy: nothing that is in doubt is looked up before, and no person decides about it."`
 	BillingTimeout        time.Duration `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
 	BillingMaxAttempts    int           `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
 	BillingRate           float64       `envconfig:"BILLING_RATE" min:"0" unset:"no limit" desc:"Requests a second, at most, for this runner. 0: no limit."`
 	BillingBreaker        int           `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused, or after so many refusals that are not about one invoice: 403, 404, 405, 406, 410 and 415 with nothing accepted in between, or one status while nothing was accepted at all. Only invoices that no earlier run has tried count."`
+
+	ServeAddr           string `envconfig:"SERVE_ADDR" group:"The page" default:"127.0.0.1:8321" form:"address" desc:"Where batch serve listens. Off loopback it needs SERVE_USERS_FILE or SERVE_PROXY_HEADER."`
+	ServeUsersFile      string `envconfig:"SERVE_USERS_FILE" unset:"no passwords" desc:"A file with the readers' names and passwords, as htpasswd -B writes it. Off loopback it needs TLS, or SERVE_TRUSTED_PROXIES."`
+	ServeProxyHeader    string `envconfig:"SERVE_PROXY_HEADER" unset:"no authenticating proxy" desc:"The header in which an authenticating proxy names the reader, for example X-Forwarded-User. It needs SERVE_TRUSTED_PROXIES."`
+	ServeTrustedProxies string `envconfig:"SERVE_TRUSTED_PROXIES" unset:"none" desc:"Addresses or networks of the proxies that are believed, comma-separated: 10.0.0.7, 10.1.0.0/16"`
+	ServeDeciders       string `envconfig:"SERVE_DECIDERS" unset:"nobody" desc:"The names that may decide, comma-separated. Everybody else reads."`
+	ServeTLSCertFile    string `envconfig:"SERVE_TLS_CERT_FILE" unset:"plain HTTP" desc:"A file with the page's certificate, in PEM, with SERVE_TLS_KEY_FILE."`
+	ServeTLSKeyFile     string `envconfig:"SERVE_TLS_KEY_FILE" unset:"plain HTTP" desc:"A file with its private key, in PEM."`
 
 	MetricsAddr    string `envconfig:"METRICS_ADDR" group:"Watching it" form:"address" unset:"none are served" desc:"Serve Prometheus metrics at this address, for example :9090"`
 	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" form:"url" unset:"none are pushed" desc:"Push the metrics to this Prometheus Pushgateway as the run ends, for example http://pushgateway:9091"`
@@ -82,8 +91,14 @@ type Config struct {
 // Embedded is the DATABASE_URL that stands for a private server.
 const Embedded = "embedded"
 
+// lingerBeyond is how much longer than for a look-up a run lingers.
+const lingerBeyond = 30 * time.Second
+
 // withFallbacks fills in what is taken from another variable when unset.
-func (c Config) withFallbacks() Config {
+func (c Config) withFallbacks(env func(string) (string, bool)) Config {
+	if text, _ := env("LINGER"); text == "" {
+		c.Linger = c.BillingTimeout + c.BillingLookupAfter + lingerBeyond
+	}
 	if c.LockDatabaseURL == "" {
 		c.LockDatabaseURL = c.DatabaseURL
 	}
@@ -118,7 +133,7 @@ func (c Config) Redacted() map[string]string {
 		value := v.valueIn(&c)
 		text := fmt.Sprint(value.Interface())
 		switch {
-		case value.IsZero() && v.def == "":
+		case value.IsZero() && v.def == "" && v.name != "LINGER":
 			text = ""
 		case v.secret:
 			text = "***"

@@ -38,7 +38,7 @@ func Load(environ []string, need Needs) (Config, []fault.Fault) {
 	}
 	misspelt, unknown := checkNames(environ, retired())
 	c.unknown = unknown
-	return c.withFallbacks(), append(l.faults, misspelt...)
+	return c.withFallbacks(l.env), append(l.faults, misspelt...)
 }
 
 // Join makes one error of all that is wrong, in the order in which the variables are

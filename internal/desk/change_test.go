@@ -29,7 +29,7 @@ func TestDecide(t *testing.T) {
 	t.Parallel()
 	doubt := desk.Delivery{InvoiceID: "7", State: billing.InDoubt, Attempt: 2}
 	early := doubt
-	early.DeadlineIn = time.Minute
+	early.DecideIn = time.Minute
 	odd := doubt
 	odd.InvoiceID = "inv 1"
 	for name, c := range map[string]struct {

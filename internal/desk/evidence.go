@@ -42,8 +42,8 @@ func (k Kind) Print(out io.Writer, deliveries []Delivery, withCommand bool) erro
 		if !withCommand {
 			continue
 		}
-		if d.DeadlineIn > 0 && k.State == billing.InDoubt {
-			fmt.Fprintf(&b, "  its request may still be on its way: wait until %s, then run\n", words.Stamp(d.DeadlineAt))
+		if d.DecideIn > 0 && k.State == billing.InDoubt {
+			fmt.Fprintf(&b, "  its request may still arrive: wait until %s, then run\n", words.Stamp(d.DecideAt))
 		}
 		fmt.Fprintf(&b, "  batch resolve --attempt %d %s --reason '…' -- %s\n", d.Attempt, k.choices, words.ShellWord(string(d.InvoiceID)))
 	}

@@ -15,6 +15,9 @@ import (
 // needs a person, what was done, and who holds the locks.
 func (st Status) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if p := st.Paused; p != nil {
+		fmt.Fprintf(out, "PAUSED by %s since %s: %s\n`batch resume` ends it.\n\n", words.OneLine(p.By), words.Stamp(p.At), words.OneLine(p.Reason))
+	}
 	printDeliveries(w, st)
 	for _, f := range st.Failed {
 		fmt.Fprintf(w, "\t\t%s × %s (invoice %s)\n", words.Count(f.Count), seenText(f.HTTPStatus, f.Error), f.Example)

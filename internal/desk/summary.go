@@ -44,6 +44,8 @@ func howItEnded(s billing.Summary, code int) string {
 		return "RUN_LIMIT reached"
 	case s.Stopped == billing.StoppedByCanary:
 		return "stopped: not all invoices of RUN_CANARY were accepted, and the rest was not sent"
+	case s.Stopped == billing.StoppedByPause:
+		return "stopped: the book was paused (see `batch status`)"
 	case s.Stopped != "":
 		return fmt.Sprintf("stopped early (%s), the next run goes on", strings.ReplaceAll(string(s.Stopped), "_", " "))
 	case code == billing.ExitStopped:

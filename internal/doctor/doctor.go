@@ -1,6 +1,6 @@
 // Package doctor examines an environment before a run relies on it: the server
 // and what stands before it, the locks, the rights, the tables, the billing API.
-// It leaves nothing changed, and asks nothing of the API.
+// It leaves nothing changed, and asks nothing of the API but the look-up.
 package doctor
 
 import (
@@ -33,6 +33,9 @@ type Subject struct {
 	TLS        *tls.Config   // of requests; nil: nothing particular
 	Row        bool          // requests need the row as JSON
 	Columns    []string      // columns that requests need as text
+	// LookUp tests the look-up as a run does: what it asked and what that said, and why it
+	// is not believed (empty: it is). Nil: none is configured.
+	LookUp func(ctx context.Context) (seen, why string, err error)
 }
 
 // Verdict of a check.
@@ -80,6 +83,7 @@ func checks() []check {
 		{"under way", examineUnderWay},
 		{"foreign locks", examineForeignLocks},
 		{"billing API", examineAPI},
+		{"look-up", examineLookUp},
 	}
 }
 

@@ -87,6 +87,6 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 func stopReasons() []billing.StopReason {
 	return []billing.StopReason{
 		billing.StoppedBySignal, billing.StoppedByDeadline, billing.StoppedByBreaker,
-		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByError,
+		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByPause, billing.StoppedByError,
 	}
 }

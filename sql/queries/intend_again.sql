@@ -32,4 +32,5 @@ where d.invoice_id = any ($1::{{.KeyType}}[])
   and d.state = s.state
   and d.attempt = s.attempt
   and d.run_id = s.run_id
+  and not exists (select from {{.Schema}}.ledger where paused_at is not null)
 returning d.invoice_id::text

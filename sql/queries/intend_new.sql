@@ -6,6 +6,7 @@
 -- Shape: the plain INSERT fails as a whole if the fence holds (23505), which it hardly
 --   ever does: a speculative one (ON CONFLICT) looks into the index twice and writes a
 --   further WAL record for each row.
+-- A pause is asked for by the statement itself: no request is begun after it was committed.
 -- Flag: fenced (insert those that can be, and tell which).
 -- $3, $6, $7: hashes of the body, of the request, and of the look-up that asks about it.
 -- $4: this run; $5: seconds until no request of this attempt can be on its way.
@@ -17,6 +18,7 @@ select s.id, 'sending', 1, 1, s.key, s.body, $4,
        s.request, s.lookup,
        now(), now(), now() + make_interval(secs => $5)
 from unnest($1::{{.KeyType}}[], $2::uuid[], $3::bytea[], $6::bytea[], $7::bytea[]) as s (id, key, body, request, lookup)
+where not exists (select from {{.Schema}}.ledger where paused_at is not null)
 order by s.id
 {{- if .Has.fenced}}
 on conflict (invoice_id) do nothing

@@ -4,7 +4,8 @@
 -- Shape: a statement of its own on purpose. What is read together with the
 --   lock is stale: under READ COMMITTED a statement sees the state as of its
 --   own start (manual, 13.2.1), which is before it got the lock.
--- Flag: guarded (the predicate is tried on no row but these, whatever the plan).
+-- Flags: any (pending or not: what a look-up is tested by); guarded (the predicate is
+--   tried on no row but these, whatever the plan).
 -- The user's fragment stands alone with the user's table, so that nothing of ours
 --   can clash with its column names.
 select i.{{.ID}}::text
@@ -16,8 +17,9 @@ from (
       {{- if .Has.guarded}}
       and case when {{.ID}} = any ($1::{{.KeyType}}[]) then ({{.Pending}}
       ) else false end
-      {{- else}}
+      {{- end}}
+{{- if not (or .Has.any .Has.guarded)}}
       and ({{.Pending}}
     )
-      {{- end}}
+{{- end}}
 ) i

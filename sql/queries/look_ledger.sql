@@ -18,7 +18,7 @@ select d.invoice_id::text,
        extract(epoch from now() - d.first_sent_at)::float8,
        extract(epoch from d.due_at - now())::float8,
        d.doubtful,
-       d.deadline_at < now()
+       extract(epoch from d.deadline_at - now())::float8
 from unnest($1::{{.KeyType}}[]) as k (id)
 cross join lateral (
     select *

@@ -2,11 +2,11 @@
 -- Locks: FOR NO KEY UPDATE on the delivery. Its late sender may be settling it:
 --   then this waits, finds the row changed, and writes nothing.
 -- Shape: compare and swap on what the person was shown, and the rules once more,
---   by the database's clock: in_doubt only once no request can be on its way
---   any more, failed never to sent. Decision and history are one statement:
+--   by the database's clock: in_doubt only once no request can arrive any more, failed
+--   never to sent. Decision and history are one statement:
 --   neither is without the other.
 -- $2 to $4: state, attempt and time as read; $5: the new state; $6: whether the
---   doubt is cleared; $7, $8: who and why.
+--   doubt is cleared; $7, $8: who and why; $9: seconds past its deadline in which a request may still arrive.
 with resolved as (
     update {{.Schema}}.deliveries as d
     set state      = $5,
@@ -23,7 +23,7 @@ with resolved as (
       and d.attempt = $3
       and d.updated_at = $4
       and case d.state
-              when 'in_doubt' then $5 in ('sent', 'retry', 'cancelled') and d.deadline_at < now()
+              when 'in_doubt' then $5 in ('sent', 'retry', 'cancelled') and d.deadline_at + make_interval(secs => $9) < now()
               when 'failed' then $5 in ('retry', 'cancelled')
               else false
           end

@@ -18,7 +18,7 @@ func mutants() []mutant {
 	return []mutant{
 		{
 			"no second look: what was scanned is taken for pending",
-			[]edit{{"sql/queries/look.sql", "\n      and ({{.Pending}}\n    )\n) i", "\n) i"}},
+			[]edit{{"sql/queries/look.sql", "{{- if not (or .Has.any .Has.guarded)}}\n      and ({{.Pending}}\n    )\n{{- end}}\n) i", ") i"}},
 			"internal/billing/pgstore", "TestClaimersNeverHandOutTwice", `[1-9]\d* of them more than once`,
 		},
 		{
@@ -127,8 +127,56 @@ func mutants() []mutant {
 		},
 		{
 			"a look-up's 404 is believed while the request may still arrive",
-			[]edit{{"internal/billing/decide.go", "	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n", "	case false:\n"}},
+			[]edit{
+				{"internal/billing/decide.go", "	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n", "	case false:\n"},
+				{"internal/billing/decide.go", "	case k.HasLookup && !k.MayLookUp:\n", "	case false:\n"},
+			},
 			"internal/billing/pgstore", "TestLookUpDecides", `before the requests' deadline: 1:sent 2:\w+ 3:in_doubt`,
+		},
+		{
+			"BILLING_LOOKUP_AFTER is ignored",
+			[]edit{{"internal/billing/engine/plan.go", "seen.DeadlineIn+p.lookUpAfter <= 0", "seen.DeadlineIn <= 0"}},
+			"internal/billing/pgstore", "TestP10NoLookUpBeforeItCantArrive", `asked about map\[1:true`,
+		},
+		{
+			"a person decides while the request may still arrive",
+			[]edit{{"sql/queries/resolve.sql", "make_interval(secs => $9)", "make_interval(secs => 0 * $9)"}},
+			"internal/desk/pgdesk", "TestP10NobodyDecidesBeforeItCantArrive", `decided all the same`,
+		},
+		{
+			"the look-up's test is skipped",
+			[]edit{{"internal/billing/proof.go", "told, t.Held = true, false", "told = true"}},
+			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/acted_to_everything", `sent, want in_doubt`,
+		},
+		{
+			"the look-up's test asks under no made-up key",
+			[]edit{{"internal/billing/engine/proof.go", "		if !madeUp {\n", "		if true {\n"}},
+			"internal/billing/pgstore", "TestP10LookUpsIgnoringTheKeyAreNotBelieved", `LookedUp:1`,
+		},
+		{
+			"a look-up is believed without a control",
+			[]edit{{"internal/billing/engine/proof.go", "more, c.why = billing.JudgeControls(answers); !more", "more, c.why = false, \"\"; !more"}},
+			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/absent_to_everything", `sent, want in_doubt`,
+		},
+		{
+			"one control is enough for an absence",
+			[]edit{{"internal/billing/engine/ask.go", "after = a.proof.believes(ctx, time.Now())", "after = a.proof.believes(ctx, before.asked.Add(-1))"}},
+			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/the_second_control_fails", `sent, want in_doubt`,
+		},
+		{
+			"an absence by the row's own credential counts",
+			[]edit{{"internal/billing/engine/ask.go", "	case f.Finding == billing.Absent && s.request.HasRowHeaders():\n", "	case false:\n"}},
+			"internal/billing/pgstore", "TestP10AbsenceByTheRowsCredentialDecidesNothing", `LookedUp:1`,
+		},
+		{
+			"look-ups don't count for the rate",
+			[]edit{{"internal/billing/engine/pace.go", "for p.limiter.Limit() != rate.Inf && !p.limiter.Allow() {", "for false {"}},
+			"internal/billing/engine", "TestLookUpsCountForTheRate", `a look-up does not count`,
+		},
+		{
+			"a refusal after a doubt is taken for one",
+			[]edit{{"internal/billing/decide.go", "		if k.Doubtful {\n", "		if false {\n"}},
+			"internal/billing/pgstore", "TestP3RefusedAfterADoubtIsADoubt", `1:failed`,
 		},
 		{
 			"nobody listens to the claim's connection",

@@ -43,6 +43,7 @@ type Client struct {
 	answers       answers
 	signer        *signer
 	tls           *tls.Config // nil: nothing particular
+	wantsJSON     bool
 	timeout       time.Duration
 	redactor      redactor
 

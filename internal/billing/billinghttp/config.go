@@ -58,6 +58,7 @@ func New(c Config) (*Client, error) {
 	}
 	client.indexColumns()
 	client.setHeaders(c)
+	client.wantsJSON = client.asksForJSON()
 	client.redactor = newRedactor(client.common, c, client.url, client.lookup)
 	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency), client.tls)
 	return client, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -48,8 +49,14 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 				seen.Body = nil
 			}
 			reply.Answer = c.answers.read(seen.Body)
+			if c.answers.id != nil && reply.Answer.ID == "" {
+				reply.Odd |= billing.OddWithoutID
+			}
 		case !read:
-			skim(resp.Body, cancel, 0)
+			seen.Body = skim(resp.Body, cancel, sniffed(resp.Header))
+		}
+		if c.wantsJSON && isHTML(resp.Header, seen.Body) {
+			reply.Odd |= billing.OddHTML
 		}
 		return reply
 	}
@@ -67,6 +74,33 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		reply.Reason += ": " + said
 	}
 	return reply
+}
+
+// isHTML says that a reply's body is a page: a gateway's, or a log-in's.
+func isHTML(h http.Header, body []byte) bool {
+	text := h.Get("Content-Type")
+	if text == "" {
+		text = http.DetectContentType(body)
+	}
+	kind, _, err := mime.ParseMediaType(text)
+	return err == nil && (kind == "text/html" || kind == "application/xhtml+xml")
+}
+
+// sniffed is how much of a body is looked at that does not say what it is.
+func sniffed(h http.Header) int64 {
+	if h.Get("Content-Type") != "" {
+		return 0
+	}
+	return 512 // http.DetectContentType looks at no more
+}
+
+// asksForJSON says that requests ask for JSON: by their Accept header, or, where they have
+// none, by what they are themselves, or by what is taken from the reply.
+func (c *Client) asksForJSON() bool {
+	if accept := c.header.Get("Accept"); accept != "" {
+		return strings.Contains(accept, "json") && !strings.Contains(accept, "html")
+	}
+	return strings.Contains(c.header.Get("Content-Type"), "json") || c.answers.wanted()
 }
 
 // ruled is a reply as the user's rules have it.

@@ -67,6 +67,9 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 		a := d.asker.ask(ctx, c, questions)
 		p.addProgress(a.decided)
 		p.addInDoubt(a.stillInDoubt)
+		for _, d := range a.waits {
+			p.addWaiting(d)
+		}
 	}
 	// A look-up takes its time: what was seen before it is stale.
 	for len(questions) == 0 && len(steps) > 0 && d.live(c) {

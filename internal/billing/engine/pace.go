@@ -31,8 +31,9 @@ func backoff(n int) time.Duration {
 type pace struct {
 	limiter *rate.Limiter
 
-	mu    sync.Mutex
-	until time.Time
+	mu     sync.Mutex
+	until  time.Time
+	lookUp time.Time // when look-ups took their share last
 }
 
 func newPace(perSecond float64) *pace {
@@ -79,6 +80,38 @@ func (p *pace) wait(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// waitForLookUp returns when one more look-up may start. Look-ups take what requests
+// leave of the rate, and a tenth of it at least.
+func (p *pace) waitForLookUp(ctx context.Context) error {
+	for p.limiter.Limit() != rate.Inf && !p.limiter.Allow() {
+		every := time.Duration(float64(time.Second) / float64(p.limiter.Limit()))
+		if p.takeTenth(10 * every) {
+			return p.wait(ctx)
+		}
+		if err := sleep(ctx, every/2+rand.N(every)+time.Millisecond); err != nil {
+			return err
+		}
+	}
+	for d := p.pausedFor(); d > 0; d = p.pausedFor() {
+		if err := sleep(ctx, d); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// takeTenth takes the look-ups' share, if their last one is so long ago.
+func (p *pace) takeTenth(every time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Sub(p.lookUp) < every {
+		return false
+	}
+	p.lookUp = now
+	return true
 }
 
 // ready takes the right to one more request if it may start now.

@@ -51,7 +51,11 @@ type planner struct {
 	runID       uuid.UUID
 	ledgerID    uuid.UUID
 	maxAttempts int
+	lookUpAfter time.Duration
 }
+
+// mayLookUp says that no request of the delivery can still arrive.
+func (p planner) mayLookUp(seen *billing.Delivery) bool { return seen.DeadlineIn+p.lookUpAfter <= 0 }
 
 // view is what the planner goes by beside the invoice itself.
 type view struct {
@@ -114,7 +118,7 @@ func (p planner) mayTry(id billing.InvoiceID, seen *billing.Delivery, v view) *s
 		return &step{why: heldByOther}
 	case billing.InDoubt:
 		// A look-up that could not be made then may be made now.
-		if v.asks && seen.DeadlinePassed {
+		if v.asks && p.mayLookUp(seen) {
 			return nil
 		}
 		return &step{why: stillInDoubt}
@@ -150,10 +154,14 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 	elsewhere := known.HasLookup && unrendered == nil && !asks
 	known.HasLookup = known.HasLookup && asks
 	known.RequestChanged = unrendered != nil || !s.repeats(seen)
-	known.DeadlinePassed, known.Recovered = seen.DeadlinePassed, seen.State == billing.Sending
+	known.DeadlinePassed, known.MayLookUp, known.Recovered = seen.DeadlinePassed(), p.mayLookUp(seen), seen.State == billing.Sending
 	switch decision := billing.Decide(known); {
 	case decision.Action == billing.Wait:
-		return step{why: notDue, dueIn: lingerPoll}
+		due := seen.DeadlineIn
+		if known.DeadlinePassed {
+			due += p.lookUpAfter
+		}
+		return step{why: notDue, dueIn: max(due, lingerPoll)}
 	case decision.Action == billing.LookUp:
 		s.do = toAsk
 	case decision.Next == billing.Retry:

@@ -15,6 +15,7 @@ type Ports struct {
 	Renderer   Renderer
 	Sender     Sender
 	LookUp     LookUp  // may be nil if HasLookup is false
+	Tests      Tests   // likewise
 	RunLock    RunLock // nil: the run holds none
 }
 
@@ -77,10 +78,30 @@ type Sender interface {
 	Send(ctx context.Context, r billing.Request, permit func() error) billing.Reply
 }
 
-// LookUp asks the API whether it has acted on an invoice; where it does not tell,
-// the text says why.
+// LookUp asks the API whether it has acted on an invoice.
 type LookUp interface {
-	LookUp(ctx context.Context, r billing.Request) (billing.Finding, string)
+	LookUp(ctx context.Context, r billing.Request) billing.Found
+}
+
+// Tests is how runs have tested the look-up, and by what.
+type Tests interface {
+	TestReader
+	TestWriter
+}
+
+// TestReader reads what a look-up is tested by.
+type TestReader interface {
+	// EarlierTests returns the last test under the same settings, nil if there is none,
+	// and the controls that the last runs have left.
+	EarlierTests(ctx context.Context, settings string) (*billing.LookUpTest, []billing.Control, error)
+	// LookAny returns invoices, pending or not, and their deliveries.
+	LookAny(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
+}
+
+// TestWriter records this run's test and controls.
+type TestWriter interface {
+	KeepTest(ctx context.Context, t billing.LookUpTest) error
+	KeepControls(ctx context.Context, all []billing.Control) error
 }
 
 // RunLock is what a run as a whole holds.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ type Run struct {
 	queue    *queue
 	sender   *sender
 	settler  *settler
+	proof    *proof // nil: there is no look-up
 	troubles *troubles
 	unmarked *marker
 
@@ -50,7 +52,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	}
 	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
 	r.sender = &sender{
-		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
+		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
 		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
@@ -58,9 +60,18 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		scanner: p.Scanner, budget: budget, stop: stop, tally: tally, troubles: r.troubles,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
+	planner := planner{
+		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter,
+	}
+	if c.HasLookup {
+		r.proof = &proof{
+			lookUp: p.LookUp, tests: p.Tests, scanner: p.Scanner, ledger: p.Ledger, planner: planner, pace: right.pace,
+			settings: c.LookUpBy, after: c.LookUpAfter, timeout: c.Timeout, log: log, own: newControls(c.LookUpAfter),
+		}
+		r.sender.proof = r.proof
+	}
 	deliverer := &deliverer{
-		ledger: p.Ledger, asker: asker{p.LookUp, c.Concurrency, r.settler}, settler: r.settler,
-		planner:  planner{renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, maxAttempts: c.MaxAttempts},
+		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler, planner: planner,
 		troubles: r.troubles, stop: stop, log: log, ahead: t.ahead,
 	}
 	r.producer = &producer{
@@ -101,8 +112,14 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		senders.Go(func() { r.sender.loop(claiming, sending) })
 	}
 
+	if r.proof != nil {
+		background.Go(func() { r.proof.keep(detached, finished) })
+	}
 	left, earlier, err := r.passes(claiming)
-	if err != nil {
+	switch {
+	case errors.Is(err, billing.ErrPaused):
+		r.stop.stop(billing.StoppedByPause, nil)
+	case err != nil:
 		r.stop.stop(billing.StoppedByError, err)
 	}
 	r.queue.close()
@@ -123,6 +140,11 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 // passes goes over the table until a whole pass finds nothing more to claim
 // and nothing is worth lingering for.
 func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
+	if r.proof != nil {
+		if err := r.proof.begin(ctx); err != nil {
+			return left, earlier, r.stop.unlessStopped(ctx, err)
+		}
+	}
 	place, cuts, whole := r.config.Place, 0, false
 	for first := true; ; first = false {
 		p, err := r.scan.newPass(ctx, place)

@@ -19,6 +19,8 @@ type sender struct {
 	flight  *inFlight
 	settler *settler
 	tally   *billing.Tally
+	// troubles is told of what is odd.
+	troubles *troubles
 	// right is waited for where attempts hold no slots; nil: who holds one has it.
 	right   *right
 	turn    sync.Mutex // held by the loop that waits for the right
@@ -27,6 +29,7 @@ type sender struct {
 	pace    *pace
 	budget  *budget
 	breaker *breaker
+	proof   *proof // nil: there is no look-up
 
 	known       billing.Known
 	runID       uuid.UUID
@@ -71,7 +74,11 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 		return s.unasked(a)
 	}
 	s.tally.Requests.Add(1)
+	if s.proof != nil && reply.Outcome == billing.Accepted {
+		s.proof.own.add(a.intent.InvoiceID, a.intent.LookupSHA256)
+	}
 	s.budget.heed(reply)
+	s.troubles.odd(a.intent.InvoiceID, reply.Odd)
 	s.pace.heed(reply, a.intent.RunAttempt)
 	return s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
@@ -22,6 +23,7 @@ type troubles struct {
 	log     zerolog.Logger
 	sentLog zerolog.Logger // of what is as usual: one in many
 	retried kinds          // why attempts were not the last
+	oddMet  atomic.Uint32  // what of accepted replies was odd, of billing.Odd
 }
 
 func newTroubles(runID uuid.UUID, tally *billing.Tally, log zerolog.Logger) *troubles {
@@ -83,6 +85,23 @@ func (t *troubles) begun(i billing.Intent) {
 		t.tally.Recovered.Add(1)
 		t.log.Info().Str("invoice_id", string(i.InvoiceID)).Int("attempt", i.Attempt).
 			Msg("recovered: its sender is gone; sending again under the same key")
+	}
+}
+
+// odd warns of an accepted reply that is not what was expected: once of each kind.
+func (t *troubles) odd(id billing.InvoiceID, odd billing.Odd) {
+	if odd == 0 {
+		return
+	}
+	news := odd &^ billing.Odd(t.oddMet.Or(uint32(odd)))
+	log := t.log.With().Str("event", "odd_reply").Str("invoice_id", string(id)).Logger()
+	if news&billing.OddHTML != 0 {
+		log.Warn().Msg("a reply that counts as accepted is an HTML page where JSON was asked for: a gateway or a log-in may have answered, and nothing was billed. " +
+			"Look at this invoice in the API's books, and say in BILLING_OUTCOMES what an accepted reply holds")
+	}
+	if news&billing.OddWithoutID != 0 {
+		log.Warn().Msg("a reply that counts as accepted lacks the id that BILLING_REPLY_ID names: something else may have answered, and nothing was billed. " +
+			"Look at this invoice in the API's books, and at BILLING_REPLY_ID")
 	}
 }
 

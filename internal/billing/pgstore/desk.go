@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,7 +13,13 @@ import (
 
 // DeskBook is what people's commands ask of a book: its names, in a database that has
 // it. They open no [Store].
-type DeskBook struct{ book.Book }
+type DeskBook struct {
+	book.Book
+	After time.Duration // BILLING_LOOKUP_AFTER
+}
+
+// LookUpAfter is how long past its deadline a request may still arrive.
+func (b DeskBook) LookUpAfter() time.Duration { return b.After }
 
 // Names are what statements are filled with that read the ledger alone, once it and
 // the invoices' table are there. The user's SQL is not tried.

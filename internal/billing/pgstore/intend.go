@@ -27,13 +27,14 @@ func (s *Store) commitBegins(ctx context.Context, intents []billing.Intent, dead
 	err := persist(ctx, func() error {
 		clear(ours) // what a try returned whose commit then failed is nobody's
 		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			if err := s.intendOnce(ctx, conn, intents, deadline, ours); err != nil {
-				return err
+			held, err := s.intendOnce(ctx, conn, intents, deadline, ours)
+			if err == nil && broken && len(ours) < len(intents) {
+				err = s.readBackIntents(ctx, conn, intents, ours)
 			}
-			if !broken || len(ours) == len(intents) {
-				return nil
+			if err == nil && len(ours) == 0 {
+				err = s.whyNone(ctx, conn, held)
 			}
-			return s.readBackIntents(ctx, conn, intents, ours)
+			return err
 		})
 	}, func(err error, try int) {
 		broken = true
@@ -45,20 +46,40 @@ func (s *Store) commitBegins(ctx context.Context, intents []billing.Intent, dead
 	return ours, nil
 }
 
-// intendOnce takes it that the fence does not hold, and is told if it does.
-func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}) error {
-	err := s.intend(ctx, conn, intents, deadline, ours, false)
-	if !pgerr.Is(err, pgerrcode.UniqueViolation) {
+// whyNone is the error where no intent was written: a pause, or what holds new ones
+// back. That others were faster is none.
+func (s *Store) whyNone(ctx context.Context, conn *pgx.Conn, held int) error {
+	pause, err := readPause(ctx, conn, s.sql.paused)
+	switch {
+	case err != nil:
 		return err
+	case pause != nil:
+		return fmt.Errorf("%w by %s: %s", billing.ErrPaused, pause.By, pause.Reason)
+	case held > 0:
+		return heldBackError(0, held)
+	}
+	return nil
+}
+
+func heldBackError(n int64, of int) error {
+	return fmt.Errorf("%d of %d new deliveries were recorded, with no error: does a trigger or a rule on the ledger hold them back?", n, of)
+}
+
+// intendOnce takes it that the fence does not hold, and is told if it does. held is how
+// many new deliveries were not written, with no error.
+func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}) (held int, err error) {
+	held, err = s.intend(ctx, conn, intents, deadline, ours, false)
+	if !pgerr.Is(err, pgerrcode.UniqueViolation) {
+		return held, err
 	}
 	if _, err := conn.Exec(ctx, "rollback"); err != nil {
-		return err
+		return 0, err
 	}
 	clear(ours)
 	return s.intend(ctx, conn, intents, deadline, ours, true)
 }
 
-func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}, fenced bool) error {
+func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}, fenced bool) (held int, err error) {
 	var fresh struct {
 		id, key               []string
 		body, request, lookup [][]byte
@@ -94,14 +115,19 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 			w.query(collect, s.sql.intendFenced, args...)
 		} else {
 			w.exec(func(n int64) error {
-				if n != int64(len(fresh.id)) {
-					return fmt.Errorf("%d of %d new deliveries were recorded, with no error: does a trigger or a rule on the ledger hold them back?", n, len(fresh.id))
+				switch n {
+				case 0: // a pause does that, too
+					held = len(fresh.id)
+					return nil
+				case int64(len(fresh.id)):
+				default:
+					return heldBackError(n, len(fresh.id))
+				}
+				for _, id := range fresh.id {
+					ours[billing.InvoiceID(id)] = struct{}{}
 				}
 				return nil
 			}, s.sql.intendNew, args...)
-			for _, id := range fresh.id {
-				ours[billing.InvoiceID(id)] = struct{}{}
-			}
 		}
 	}
 	if len(again.id) > 0 {
@@ -109,9 +135,9 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 			s.runID(), deadline.Seconds(), again.request, again.lookup)
 	}
 	failpoint.Hit("before_intent_commit")
-	err := w.commit(ctx, conn)
+	err = w.commit(ctx, conn)
 	failpoint.Fail("after_intent_commit", &err)
-	return err
+	return held, err
 }
 
 func (s *Store) readBackIntents(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, ours map[billing.InvoiceID]struct{}) error {

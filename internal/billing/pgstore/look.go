@@ -79,19 +79,19 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 func (s *Store) look(ctx context.Context, ids []billing.InvoiceID, query string) (seen []billing.Invoice, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		failpoint.Hit("before_second_look")
-		seen, err = s.lookOnce(ctx, conn, ids, query)
+		seen, err = s.lookOnce(ctx, conn, query, ids)
 		failpoint.Fail("after_second_look", &err)
 		return err
 	})
 	return seen, err
 }
 
-func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, ids []billing.InvoiceID, query string) ([]billing.Invoice, error) {
+func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	seen := make([]billing.Invoice, 0, len(ids))
 	var tried map[billing.InvoiceID]*billing.Delivery
 	wanted := keys(ids)
 	var both pgx.Batch
-	both.Queue(query, wanted).Query(func(rows pgx.Rows) error {
+	both.Queue(look, wanted).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			seen = append(seen, s.invoice(rows.RawValues()))
 		}
@@ -138,12 +138,12 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 	for rows.Next() {
 		var id string
 		var d billing.Delivery
-		var age, due zeronull.Float8
+		var age, due, deadline zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
-			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
+			&age, &due, &d.Doubtful, &deadline); err != nil {
 			return nil, err
 		}
-		d.KeyAge, d.DueIn = seconds(age), seconds(due)
+		d.KeyAge, d.DueIn, d.DeadlineIn = seconds(age), seconds(due), seconds(deadline)
 		all[billing.InvoiceID(id)] = &d
 	}
 	return all, rows.Err()

@@ -10,12 +10,15 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark                 string
 	runStart, runSince, runFinish            string
+	paused                                   string
 	isPending, missingID, markTrial          string
 	pendingAmong, blocking, unmarked         string
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
 	setAside, setAsideOver, markGuarded      string
 	keys, keysAfter, keysUpTo, keysAfterUpTo string
+	lookAny, earlierTests                    string
+	keepTest, keepControls                   string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -30,6 +33,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.scanUpTo, "scan", []string{"upto"}},
 		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
 		{&s.look, "look", nil},
+		{&s.lookAny, "look", []string{"any"}},
 		{&s.lookLedger, "look_ledger", nil},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
@@ -46,6 +50,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
 		{&s.runFinish, "run_finish", nil},
+		{&s.paused, "paused", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
@@ -62,6 +67,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.keysAfter, "keys_after", []string{"after"}},
 		{&s.keysUpTo, "keys_after", []string{"upto"}},
 		{&s.keysAfterUpTo, "keys_after", []string{"after", "upto"}},
+		{&s.earlierTests, "look_up_earlier", nil},
+		{&s.keepTest, "look_up_test", nil},
+		{&s.keepControls, "look_up_controls", nil},
 	} {
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {

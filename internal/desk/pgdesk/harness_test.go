@@ -193,8 +193,8 @@ type api struct {
 	reply    func() billing.Reply // nil: accepted
 }
 
-func (a *api) LookUp(context.Context, billing.Request) (billing.Finding, string) {
-	return billing.Finding(0), "nobody looks"
+func (a *api) LookUp(context.Context, billing.Request) billing.Found {
+	return billing.Found{Reason: "nobody looks"}
 }
 
 func (a *api) Send(_ context.Context, m billing.Request, permit func() error) billing.Reply {

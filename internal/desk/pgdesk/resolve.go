@@ -56,7 +56,7 @@ func (d *Desk) decide(ctx context.Context, tx pgx.Tx, seen desk.Delivery, r bill
 		return billing.NotResolved, err
 	}
 	written, err := tx.Exec(ctx, query, string(seen.InvoiceID), string(seen.State), seen.Attempt, seen.UpdatedAt,
-		string(r.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason))
+		string(r.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason), d.after.Seconds())
 	switch {
 	case err != nil:
 		return billing.NotResolved, err

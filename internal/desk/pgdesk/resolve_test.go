@@ -1,9 +1,12 @@
 package pgdesk_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -139,6 +142,32 @@ func TestResolveRefusesInTheStatement(t *testing.T) {
 	}
 	if got := query[string](t, cfg, decisions); got != "" || query[int](t, cfg, "select count(*) from invoices where not pending") > 0 {
 		t.Errorf("history %q, or an invoice was marked", got)
+	}
+}
+
+// P10: a request may arrive for a while past its deadline. Until then the statement refuses by
+// itself, and the rule says why, and from when on.
+func TestP10NobodyDecidesBeforeItCantArrive(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1)
+	inDoubt(t, cfg, "1")
+	execute(t, cfg, deadlinePasses)
+	book := demoBook()
+	book.After = time.Hour
+	s, err := pgdesk.Open(t.Context(), cfg, book)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	seen := read(t, s, "1")
+	for _, to := range []billing.State{billing.Sent, billing.Retry, billing.Cancelled} {
+		if came := resolve(t, s, seen, to); came != billing.ResolvedByAnother {
+			t.Errorf("%s: decided all the same: %v", to, came)
+		}
+		ruling := billing.Resolve(seen.Resolvable(), decision(to))
+		if !strings.Contains(ruling.Refusal, "resolve in 59m") || seen.DecideAt.Sub(seen.DeadlineAt) != time.Hour {
+			t.Errorf("%s: %q, %s", to, ruling.Refusal, seen.DecideAt)
+		}
 	}
 }
 

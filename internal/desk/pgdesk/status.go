@@ -64,7 +64,7 @@ func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error)
 	}
 	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
-		r.readNow, r.readConnected, r.readPending, r.readOpen, r.readReasons, r.readSending, r.readDone, r.readRuns,
+		r.readNow, r.readPause, r.readConnected, r.readPending, r.readOpen, r.readReasons, r.readSending, r.readDone, r.readRuns,
 	} {
 		if err := read(ctx); err != nil {
 			return st, err
@@ -96,6 +96,11 @@ func keep() error { return nil }
 
 func (r *statusReader) readNow(ctx context.Context) error {
 	return r.conn.QueryRow(ctx, "select now(), current_setting('TimeZone')").Scan(&r.st.At, &r.st.TimeZone)
+}
+
+func (r *statusReader) readPause(ctx context.Context) (err error) {
+	r.st.Paused, err = readPause(ctx, r.conn, r.names)
+	return err
 }
 
 // readPending is the first that meets the user's SQL, which may be wrong by now.
