@@ -229,6 +229,9 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
+	if err := e.store.TryMark(ctx); err != nil {
+		return s, nil, err
+	}
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
 		Application: e.applicationName(e.config), Version: version(),
