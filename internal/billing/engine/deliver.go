@@ -20,6 +20,7 @@ type deliverer struct {
 	troubles *troubles
 	stop     *stopper
 	log      zerolog.Logger
+	hand     *hand
 	ahead    int // invoices that are looked at again, and begun, at once
 }
 
@@ -40,9 +41,11 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 	}()
 	rest := c.IDs
 	for len(rest) > 0 && d.live(c) {
-		n := min(len(rest), d.ahead)
+		d.hand.takeLook()
+		n := min(len(rest), d.ahead, d.hand.most())
 		l, err := takeLook(ctx, d.ledger, rest[:n])
 		if err != nil {
+			d.hand.give(billing.LookMost)
 			return err
 		}
 		unsent, err := d.begin(ctx, p, c, l)
@@ -63,6 +66,15 @@ func (d *deliverer) live(c *claim) bool { return !d.stop.stopped() && !c.lost() 
 // the invoices that have to be looked at again.
 func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsent []billing.InvoiceID, err error) {
 	steps, questions := d.plan(p, c, l)
+	for i := range l.invoices {
+		if l.invoices[i].Unread {
+			unsent = append(unsent, l.invoices[i].ID)
+		}
+	}
+	d.hand.note(len(l.invoices)-len(unsent), len(l.invoices), d.ahead)
+	clear(l.invoices) // the rows: the requests are made
+	d.hand.give(billing.LookMost - inHand(steps))
+	defer func() { d.hand.give(inHand(steps)) }() // what is not begun
 	if len(questions) > 0 {
 		a := d.asker.ask(ctx, c, questions)
 		p.addProgress(a.decided)
@@ -94,6 +106,9 @@ func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
 	v := view{l.at, c.Recoverable, p.asks}
 	steps = make([]step, 0, len(l.invoices))
 	for _, inv := range l.invoices {
+		if inv.Unread {
+			continue
+		}
 		switch s := d.planner.plan(inv, v); s.do {
 		case toBegin, toRepeat:
 			steps = append(steps, s)
@@ -108,6 +123,14 @@ func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
 		}
 	}
 	return steps, questions
+}
+
+// inHand is what steps keep in memory, in bytes.
+func inHand(steps []step) (bytes int) {
+	for i := range steps {
+		bytes += size(steps[i].request)
+	}
+	return bytes
 }
 
 // leave counts why an invoice is left.

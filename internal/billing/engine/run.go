@@ -51,7 +51,9 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		wait: t.groupWait, wake: make(chan struct{}, 1),
 	}
 	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
+	h := newHand(t.ahead)
 	r.sender = &sender{
+		hand: h,
 		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
 		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
@@ -71,6 +73,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		r.sender.proof = r.proof
 	}
 	deliverer := &deliverer{
+		hand:   h,
 		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler, planner: planner,
 		troubles: r.troubles, stop: stop, log: log, ahead: t.ahead,
 	}
@@ -78,7 +81,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		newClaimer: p.NewClaimer, deliverer: deliverer, budget: budget, tally: tally, stop: stop, log: log,
 		terms: t, shared: c.Spread, senders: c.Concurrency,
 	}
-	intents := newIntents(p.Ledger, r.troubles, r.queue, t.intentLife, c.Timeout)
+	intents := newIntents(p.Ledger, r.troubles, r.queue, h, t.intentLife, c.Timeout)
 	if t.holdsSlots {
 		slots := newSlots(right, c.Concurrency)
 		r.settler.slots, r.producer.busy = slots, slots.inUse

@@ -92,8 +92,17 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 	wanted := keys(ids)
 	var both pgx.Batch
 	both.Queue(look, wanted).Query(func(rows pgx.Rows) error {
+		bytes := 0
 		for rows.Next() {
-			seen = append(seen, s.invoice(rows.RawValues()))
+			values := rows.RawValues()
+			for _, v := range values {
+				bytes += len(v)
+			}
+			if bytes > billing.LookMost && len(seen) > 0 {
+				seen = append(seen, billing.Invoice{ID: billing.InvoiceID(values[0]), Unread: true})
+				continue
+			}
+			seen = append(seen, s.invoice(values))
 		}
 		return rows.Err()
 	})
