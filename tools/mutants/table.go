@@ -41,6 +41,16 @@ func mutants() []mutant {
 			"cmd/batch", "TestP1IntentIsCommittedBeforeTheRequest", `[1-9]\d* of them without a committed intent`,
 		},
 		{
+			"what can't be marked is not marked later",
+			[]edit{{"sql/queries/settle.sql", "\n       or (d.state = 'unmarked' and $5 in ('sent', 'unmarked')))", ")"}},
+			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing", `the next run: `,
+		},
+		{
+			"a row that raises is passed over in silence",
+			[]edit{{"internal/billing/engine/pass.go", "	case \"\", billing.Retry:\n		p.setAside(c.ID, c.Fault)\n", ""}},
+			"internal/billing/pgstore", "TestP8RowThatRaisesStopsNobody", `set aside`,
+		},
+		{
 			"a new key for each attempt",
 			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, []byte(id)).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
