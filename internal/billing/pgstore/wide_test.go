@@ -35,8 +35,8 @@ func TestP7WideRowsAreBounded(t *testing.T) {
 		for _, strategy := range []string{"advisory"} {
 			t.Run(fmt.Sprintf("keys %t", idempotent), func(t *testing.T) {
 				t.Parallel()
-				cfg := seeded(t, 70)
-				execute(t, cfg, `update invoices set customer = repeat(md5(id::text), 15000)`)
+				cfg := seeded(t, 40)
+				execute(t, cfg, `update invoices set customer = repeat(md5(id::text), 20000)`)
 				w := &weighing{}
 				w.reply = func(m billing.Request, _ int) billing.Reply {
 					w.weigh(-len(m.Body))
@@ -46,7 +46,7 @@ func TestP7WideRowsAreBounded(t *testing.T) {
 				r.Renderer, r.Sender = w, w
 				s := r.Run(t.Context(), nil)
 				const mib = 1 << 20
-				if s.Sent != 70 || s.ExitCode() != 0 || len(w.requests) != 70 {
+				if s.Sent != 40 || s.ExitCode() != 0 || len(w.requests) != 40 {
 					t.Errorf("summary %+v, exit %d", s, s.ExitCode())
 				}
 				if w.most > 20*mib {
