@@ -24,8 +24,10 @@ func TestP8RowThatRaisesStopsNobody(t *testing.T) {
 			select *, 1 / (id - 40) as share from raw`, "pending", "40", "its row can't be read: division by zero"},
 		"no index": {`alter table invoices drop constraint invoices_pkey; drop index invoices_pending_idx;
 			alter table invoices alter id set not null`, "pending and 100 / (id - 7) <> 1000", "7", "division by zero"},
-		"several": {"", "pending and ('{1,2}'::int[])[1 + (id % 3 = 0)::int] / (case when id between 10 and 19 then 0 else 1 end) > 0",
-			"10 11 12 13 14 15 16 17 18 19", "division by zero"},
+		"several": {
+			"", "pending and ('{1,2}'::int[])[1 + (id % 3 = 0)::int] / (case when id between 10 and 19 then 0 else 1 end) > 0",
+			"10 11 12 13 14 15 16 17 18 19", "division by zero",
+		},
 	} {
 		for _, strategy := range []string{"advisory", "row"} {
 			t.Run(name+"/"+strategy, func(t *testing.T) {
