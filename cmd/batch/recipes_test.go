@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -304,6 +305,24 @@ func TestRecipesWithKeys(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// One token, got with the secret in a file, serves the run.
+func TestCredentialsRecipe(t *testing.T) {
+	t.Parallel()
+	tokens := billingfake.NewTokens(billingfake.Client{ID: "billonce", Secret: "s3cret", Life: time.Hour}, nil)
+	api := billingfake.New(billingfake.Config{Tokens: tokens})
+	t.Cleanup(api.Close)
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	recipe(t, "credentials.md", map[string]string{"https://billing.example": server.URL}, "SECRET_FILE="+file).run()
+	if n := tokens.Counts(); api.Effects() != 3 || n.Issued != 1 || n.Unauthorized != 0 {
+		t.Errorf("%d effects, %+v", api.Effects(), n)
 	}
 }
 

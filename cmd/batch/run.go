@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +17,7 @@ import (
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
+	"billonce/internal/desk"
 	"billonce/internal/metrics"
 	"billonce/internal/tracing"
 )
@@ -48,13 +50,15 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "send these invoices alone, if they are pending: 42,43")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent, and test the look-up; nothing is locked, recorded or sent")
+	cmd.Flags().IntVar(&flags.maxPending, "max-pending", 0, "let this run send up to so many, whatever RUN_MAX_PENDING says")
 	return cmd
 }
 
 // runFlags are what a person may want of one run; a CronJob wants none of it.
 type runFlags struct {
-	dryRun bool
-	only   []billing.InvoiceID // none: all that are pending
+	dryRun     bool
+	maxPending int                 // ≤ 0: RUN_MAX_PENDING stands
+	only       []billing.InvoiceID // none: all that are pending
 }
 
 // execution is one run on its way from configuration to exit code.
@@ -75,7 +79,10 @@ func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, err
 	defer view.close()
 	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
-	code, err := e.execute(ctx)
+	code, err := bounded(ctx, c.DrainTimeout, e.execute)
+	if err != nil && code == billing.ExitError && ctx.Err() != nil {
+		code, err = billing.ExitStopped, fmt.Errorf("stopped before it began: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		err = lastError(view, e.log, code, err)
 	}
@@ -116,7 +123,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			return billing.ExitError, err
 		}
 		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
-		code, err := dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+		code, err := dryRun(ctx, e.stdout, e.amounts(), e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
 			return engine.Rehearse(ctx, cfg, ports, e.log, see)
 		})
 		if err != nil || !cfg.HasLookup {
@@ -131,6 +138,15 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 	return e.underLock(ctx)
 }
 
+// amounts adds up what the book's invoices bill.
+func (e *execution) amounts() (a desk.Amounts) {
+	if b := e.config.book; len(b.Amount) > 0 {
+		a.Column = b.Amount[0]
+	}
+	a.Currency = e.config.api.Currency
+	return a
+}
+
 // openStore opens the store while the locks are being proven: it only reads, and each
 // takes as long as the other.
 func (e *execution) openStore(ctx context.Context) error {
@@ -140,12 +156,13 @@ func (e *execution) openStore(ctx context.Context) error {
 	}
 	cfg := pgstore.Config{
 		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book, RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Only: e.flags.only, Log: e.log,
+		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Mentions: e.client.Mentions(), Only: e.flags.only, Log: e.log,
 	}
 	proof := make(chan error, 1)
 	go func() { proof <- prove(ctx, c, e.db) }()
 	var err error
 	e.store, err = pgstore.Open(ctx, cfg)
+	err = pgstore.RefuseTooFew(err)
 	if perr := <-proof; perr != nil { // it says more
 		if err == nil {
 			e.closeStore(ctx)
@@ -184,7 +201,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		}
 		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
 			Msg("nothing to do: this book is paused; `batch resume` ends it")
-		return billing.ExitDone, nil
+		return e.stillOpen(ctx)
 	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
@@ -194,6 +211,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
 	e.keepSetAside(ctx, summary.FoundSetAside)
+	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
 		e.log.Warn().Err(rerr).Msg("this run lost its run lock before it ended")
@@ -205,8 +223,12 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
-	e.pushMetrics(ctx, e.log, e.config, m)
-	traced.End(ctx, code, summary)
+	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.TellTimeout)
+	defer cancel()
+	var tellers sync.WaitGroup
+	tellers.Go(func() { e.pushMetrics(telling, e.log, e.config, m) })
+	tellers.Go(func() { traced.End(telling, code, summary) })
+	tellers.Wait()
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
@@ -220,8 +242,42 @@ func (e *execution) keepSetAside(ctx context.Context, found billing.FoundSetAsid
 	}
 }
 
+// countOpen has what waits for a person counted. Where that can't be done, the run is no
+// success.
+func (e *execution) countOpen(ctx context.Context, s *billing.Summary) {
+	open, err := e.store.CountOpen(ctx, s.OpenFound)
+	switch {
+	case err == nil:
+		s.CountOpen(open)
+	case s.ExitCode() == billing.ExitDone:
+		s.Stopped, s.Err = billing.StoppedByError, err
+	default:
+		e.log.Warn().Err(err).Msg("what is open was not counted")
+	}
+}
+
+// stillOpen is the exit code of a run that does nothing: a person is told of what is open
+// all the same.
+func (e *execution) stillOpen(ctx context.Context) (int, error) {
+	n, err := e.store.StillOpen(ctx)
+	switch {
+	case err != nil:
+		return billing.ExitError, err
+	case n > 0:
+		e.log.Warn().Int64("open", n).Msg("invoices wait for a person: see `batch status --open`")
+		return billing.ExitPerson, nil
+	}
+	return billing.ExitDone, nil
+}
+
 // run sends what is pending.
 func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (s billing.Summary, m *metrics.Metrics, err error) {
+	if lock != nil {
+		if err := lock.ShareRoom(ctx); err != nil {
+			return s, nil, err
+		}
+	}
+	c := e.config
 	cfg, err := e.engineConfig(ctx)
 	if err != nil {
 		return s, nil, err
@@ -229,25 +285,45 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
+	if err := e.store.ConnectAll(ctx); err != nil {
+		return s, nil, err
+	}
 	if err := e.store.TryMark(ctx); err != nil {
+		return s, nil, err
+	}
+	settings := c.Fingerprint()
+	standing, err := e.store.ReadStanding(ctx, settings)
+	if err != nil {
+		return s, nil, err
+	}
+	cfg.NotBefore, cfg.Canary, cfg.WantsID = standing.Wait, e.canary(settings, standing), c.BillingReplyID != ""
+	e.sayWait(standing.Wait)
+	could, err := e.refuseTooMany(ctx)
+	if err != nil {
 		return s, nil, err
 	}
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
 		Application: e.applicationName(e.config), Version: version(),
+		Settings: settings, Job: c.JobName, CouldSend: could,
 	})
 	if err != nil {
 		return s, nil, err
 	}
+	e.store.WriteOff(ctx, e.config.RunName, e.config.RunLock == "exclusive")
 	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
 		e.log.Warn().Err(err).Msg("no progress is shown")
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
-		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
+		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
+		Standing: e.store,
 	}
 	if lock != nil {
 		ports.RunLock = lock
+	}
+	if c.InvoicesOnePer != "" {
+		ports.Values = e.store
 	}
 	return engine.New(cfg, ports, tally, e.log).Do(ctx), m, nil
 }
@@ -290,7 +366,7 @@ func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "", LookUpAfter: c.BillingLookupAfter, LookUpBy: e.client.LookUpSettings(),
-		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
-		Deadline: c.RunDeadline, Limit: c.RunLimit, Canary: c.RunCanary, Linger: c.Linger, Drain: c.DrainTimeout,
+		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate.PerSecond, Breaker: c.BillingBreaker,
+		Deadline: c.RunDeadline, Limit: c.RunLimit, Linger: c.Linger, Drain: c.DrainTimeout,
 	}, nil
 }

@@ -26,13 +26,24 @@ func (a app) settings(need config.Needs) (settings, error) {
 	s.book, ofBook = books.Parse(books.Settings{
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
 		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
+		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency, OnePer: c.InvoicesOnePer,
 	})
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
-		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth, Signing: c.BillingSigningSecret,
+		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth,
+		OAuth: billinghttp.OAuth{TokenURL: c.BillingOAuthTokenURL, ClientID: c.BillingOAuthClientID, ClientSecret: c.BillingOAuthClientSecret, Scope: c.BillingOAuthScope}, Signing: c.BillingSigningSecret,
 		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Outcomes: c.BillingOutcomes, LookUps: c.BillingLookupOutcomes, Idempotent: c.BillingIdempotent, Timeout: c.BillingTimeout,
 		ReplyID: c.BillingReplyID, ReplyValues: s.book.MarkSent.Paths,
 		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
+	}
+	if len(s.book.Currency) > 0 {
+		s.api.Currency = s.book.Currency[0]
+	}
+	if c.BillingFromFiles {
+		s.api.Again = func() (billinghttp.Config, error) {
+			again, err := a.settings(need)
+			return again.api, err
+		}
 	}
 	checked := s.api
 	if need&config.Billing == 0 {

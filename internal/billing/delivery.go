@@ -31,7 +31,10 @@ type Delivery struct {
 	BodySHA256    []byte        // of the first attempt that may have had its effect
 	RequestSHA256 []byte        // likewise; nil: an older program's, of whose request only the body is known
 	LookupSHA256  []byte        // of the look-up that belongs to it; nil: none is known to
-	KeyAge        time.Duration // since that attempt
+	KeyVersion    int           // which of the invoice's keys it is, from 1
+	KeyUse        KeyUse        // of the attempts under this key
+	KeyAge        time.Duration // since the first of them of which a byte may have left
+	Again         bool          // a person said that the invoice, which was sent, is rightly pending once more
 	DueIn         time.Duration // until a `retry` may be tried; ≤ 0: now
 	Doubtful      bool          // an earlier attempt may have had its effect
 	DeadlineIn    time.Duration // until no request of the last attempt can be on its way; ≤ 0: none can
@@ -47,4 +50,6 @@ func (d *Delivery) MayHaveActed() bool {
 }
 
 // StandsAccepted says that the API has acted on it, as far as the ledger knows today.
-func (d *Delivery) StandsAccepted() bool { return d != nil && d.State == Sent }
+func (d *Delivery) StandsAccepted() bool {
+	return d != nil && (d.State == Sent || d.State == Unmarked)
+}

@@ -21,6 +21,7 @@ type Invoice struct {
 	ID       InvoiceID
 	Row      json.RawMessage // as PostgreSQL wrote it; nil where no request needs it
 	Columns  []*string       // the columns that the request's templates name, in their order; nil: NULL
+	Amount   Amount          // what it bills, where INVOICES_AMOUNT and INVOICES_CURRENCY say so
 	Delivery *Delivery       // nil: never tried
 	Key      string          // its idempotency key
 	Fault    error           // why its row can't be read; nil: it was
@@ -37,5 +38,13 @@ type Candidate struct {
 	RunID      uuid.UUID
 	Attempt    int
 	RunAttempt int
-	Fault      error // INVOICES_PENDING fails on it, so that it may be pending or not
+	Fault      error   // INVOICES_PENDING fails on it, so that it may be pending or not
+	Value      *string // INVOICES_ONE_PER; nil: it has none
+}
+
+// Lower says of which value an invoice is, and which lower one of that value keeps it back.
+type Lower struct {
+	Value *string
+	ID    InvoiceID // empty: none
+	State State     // its delivery's; empty: it is untried
 }

@@ -114,6 +114,7 @@ func (l *loader) readFile(v variable, path, text string) (string, bool) {
 	if text == "" {
 		secret, err := readSecret(path)
 		if err == nil {
+			l.config.BillingFromFiles = l.config.BillingFromFiles || strings.HasPrefix(v.name, "BILLING_")
 			return secret, true
 		}
 		problem = err.Error()

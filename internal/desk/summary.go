@@ -31,6 +31,9 @@ func InWords(s billing.Summary, code int) string {
 			parts = append(parts, fmt.Sprintf("%s %s", words.Count(p.n), p.what))
 		}
 	}
+	if s.Open > 0 {
+		parts = append(parts, fmt.Sprintf("%s open altogether", words.Count(s.Open)))
+	}
 	text := fmt.Sprintf("%s: %s in %s", howItEnded(s, code), strings.Join(parts, ", "), s.Elapsed.Round(time.Millisecond))
 	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); s.Sent > 0 {
 		text += fmt.Sprintf(" (%s a second)", words.Count(int64(rate)))
@@ -43,7 +46,9 @@ func howItEnded(s billing.Summary, code int) string {
 	case s.Stopped == billing.StoppedByLimit:
 		return "RUN_LIMIT reached"
 	case s.Stopped == billing.StoppedByCanary:
-		return "stopped: not all invoices of RUN_CANARY were accepted, and the rest was not sent"
+		return "stopped: none of the invoices that were sent first was accepted, and the rest was not sent"
+	case s.Stopped == billing.StoppedByThrottle && s.NotBefore != nil:
+		return fmt.Sprintf("stopped early: the billing API takes no more requests before %s, and the next run goes on from then", words.Stamp(*s.NotBefore))
 	case s.Stopped == billing.StoppedByPause:
 		return "stopped: the book was paused (see `batch status`)"
 	case s.Stopped != "":
@@ -51,7 +56,7 @@ func howItEnded(s billing.Summary, code int) string {
 	case code == billing.ExitStopped:
 		return "done for now, the next run goes on"
 	case code == billing.ExitPerson:
-		return "done, and a person is needed (see `batch status`)"
+		return "done, and a person is needed (see `batch status --open`)"
 	}
 	return "done"
 }

@@ -8,9 +8,9 @@ from (
     select {{.ID}} as id
     from {{.Invoices}}
     where {{.ID}} is not null
-        {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
-        {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
-        {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.KeyType}}[]){{end}}
+        {{- if .Has.after}} and {{.ID}} > $2::{{.IDType}}{{end}}
+        {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}}{{end}}
+        {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.IDType}}[]){{end}}
     order by {{.ID}}
     limit $1
 ) c

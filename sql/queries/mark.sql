@@ -20,7 +20,7 @@ where {{.ID}} = any (array(
       from {{.Schema}}.deliveries as billonce_delivery
       where billonce_delivery.invoice_id = any ($1::{{.KeyType}}[])
         and billonce_delivery.state = 'sent' and billonce_delivery.xmin = pg_current_xact_id()::xid
-  ))
-  and {{if .Has.guarded}}case when {{.ID}} = any ($1::{{.KeyType}}[]) then {{end}}({{.Pending}}
+  )::{{.IDType}}[])
+  and {{if .Has.guarded}}case when {{.ID}} = any ($1::{{.IDType}}[]) then {{end}}({{.Pending}}
   ){{if .Has.guarded}} else false end{{end}}
 returning {{.ID}}::text

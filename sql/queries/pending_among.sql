@@ -3,6 +3,6 @@
 -- Locks: none.
 select {{.ID}}::text
 from {{.Invoices}}
-where {{.ID}} = any ($1::{{.KeyType}}[])
+where {{.ID}} = any ($1::{{.IDType}}[])
   and ({{.Pending}}
   )

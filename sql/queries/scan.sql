@@ -6,6 +6,7 @@
 --   costs the same on any table. LATERAL … LIMIT 1 keeps the ledger to one
 --   index look-up a candidate: a merge join would read the ledger from its
 --   beginning.
+-- With INVOICES_ONE_PER it says of which value each is.
 -- Flags: after (greater than this id), upto (up to this id); parameters in this
 --   order, behind the limit. Only: of these ids alone, the last parameter. Guarded, with
 --   both bounds: the predicate is tried on no row outside of them, whatever the plan.
@@ -15,21 +16,24 @@ select c.id::text,
        d.run_id,
        d.attempt,
        d.run_attempt
+       {{- if .OnePer}},
+       c.one_per{{end}}
 from (
     select {{.ID}} as id
+           {{- if .OnePer}}, {{.OnePer}}::text as one_per{{end}}
     from {{.Invoices}}
-    where {{if .Has.guarded}}case when {{if .Has.after}}{{.ID}} > $2::{{.KeyType}} and {{end}}{{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}} then {{end}}({{.Pending}}
+    where {{if .Has.guarded}}case when {{if .Has.after}}{{.ID}} > $2::{{.IDType}} and {{end}}{{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}} then {{end}}({{.Pending}}
     ){{if .Has.guarded}} else false end{{end}}
-    {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
-    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
-    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.KeyType}}[]){{end}}
+    {{- if .Has.after}} and {{.ID}} > $2::{{.IDType}}{{end}}
+    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}}{{end}}
+    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.IDType}}[]){{end}}
     order by {{.ID}}
     limit $1
 ) c
 left join lateral (
     select state, due_at, run_id, attempt, run_attempt
     from {{.Schema}}.deliveries
-    where invoice_id = c.id
+    where invoice_id = {{.InLedger "c.id"}}
     limit 1
 ) d on true
 order by c.id

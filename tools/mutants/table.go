@@ -52,15 +52,55 @@ func mutants() []mutant {
 		},
 		{
 			"a new key for each attempt",
-			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, []byte(id)).String()", "uuid.NewString()"}},
+			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
+		},
+		{
+			"another key though an attempt was in doubt before it was refused",
+			[]edit{{"sql/queries/settle.sql", "least(d.key_use, $8, case when d.doubtful then 0 end)", "case when $8::smallint is null then 0 else 1 end"}, {"sql/queries/resolve.sql", "when $2 = 'in_doubt' then 0 else", "when false then 0 else"}},
+			"internal/desk/pgdesk", "TestP1AnotherKeyOnlyAfterAnswers", `use 1, 4:sent`,
+		},
+		{
+			"another key beside a run of an older program",
+			[]edit{{"sql/queries/raise_key.sql", "finished_at is null and written_off_at is null and program is null", "false"}},
+			"internal/desk/pgdesk", "TestP1NoOtherKeyBesideAnOlderProgram", `2:retry v2`,
+		},
+		{
+			"a late reply of the first effect settles the second",
+			[]edit{{"sql/queries/settle.sql", "d.state in ('retry', 'in_doubt') and d.key_use < 2 and", "d.state in ('retry', 'in_doubt') and"}},
+			"internal/desk/pgdesk", "TestP1AgainIsAnotherDelivery", `the first effect's reply counts for the second`,
+		},
+		{
+			"a key's age begins anew with each attempt that was answered",
+			[]edit{{"sql/queries/intend_again.sql", "or d.key_use < 2 and d.first_sent_at", "or false and d.first_sent_at"}},
+			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `1:sent`,
+		},
+		{
+			"a role's settings write the values of a request",
+			[]edit{{"internal/billing/pgstore/look.go", "		if !s.place.view {\n", "		if s.place.view {\n"}},
+			"internal/billing/pgstore", "TestP9SettingsAreNoChange", `[+]09:00`,
+		},
+		{
+			"nothing is kept for a repeat",
+			[]edit{{"internal/billing/engine/send.go", "s.keeper != nil && known.Idempotent", "false && known.Idempotent"}},
+			"internal/billing/pgstore", "TestP9ATouchedRowIsNoDoubt", `of 0 rows something is kept`,
+		},
+		{
+			"what was kept is sent whatever a setting has made of it",
+			[]edit{{"internal/billing/engine/recall.go", "if then.changed && (", "if false && ("}, {"internal/billing/engine/plan.go", "known.RequestChanged = unrendered != nil || !s.repeats(seen)", "known.RequestChanged = unrendered != nil"}},
+			"internal/billing/pgstore", "TestP9KeptIsNoExcuse", `[1-9] other requests|want of 3 alone|sent`,
+		},
+		{
+			"a credential is kept with the row",
+			[]edit{{"internal/billing/billinghttp/keep.go", "			if c.isCredential(m.name) {\n", "			if m.name == \"\" {\n"}},
+			"internal/billing/billinghttp", "TestP9KeptMakesTheSameRequest", `kept `,
 		},
 		{
 			"settling without a guard",
 			[]edit{{
 				"sql/queries/settle.sql",
 				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
-					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending')\n" +
+					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and d.key_use < 2 and $5 <> 'sending')\n" +
 					"       or (d.state = 'unmarked' and $5 in ('sent', 'unmarked')))",
 				"\n  and $2::uuid is not null and $3::integer is not null",
 			}},
@@ -137,10 +177,13 @@ func mutants() []mutant {
 		},
 		{
 			"a look-up's 404 is believed while the request may still arrive",
-			[]edit{
-				{"internal/billing/decide.go", "	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n", "	case false:\n"},
-				{"internal/billing/decide.go", "	case k.HasLookup && !k.MayLookUp:\n", "	case false:\n"},
-			},
+			[]edit{{
+				"internal/billing/decide.go",
+				"	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n" +
+					"		return Decision{Action: Wait, Next: Sending, Reason: \"its request may still be on its way\"}\n" +
+					"	case k.HasLookup && !k.MayLookUp:\n",
+				"	case false:\n",
+			}},
 			"internal/billing/pgstore", "TestLookUpDecides", `before the requests' deadline: 1:sent 2:\w+ 3:in_doubt`,
 		},
 		{
@@ -150,7 +193,11 @@ func mutants() []mutant {
 		},
 		{
 			"a person decides while the request may still arrive",
-			[]edit{{"sql/queries/resolve.sql", "make_interval(secs => $9)", "make_interval(secs => 0 * $9)"}},
+			[]edit{{
+				"sql/queries/resolve.sql",
+				"when 'in_doubt' then $5 in ('sent', 'retry', 'cancelled') and d.deadline_at + make_interval(secs => $9)",
+				"when 'in_doubt' then $5 in ('sent', 'retry', 'cancelled') and d.deadline_at + make_interval(secs => 0 * $9)",
+			}},
 			"internal/desk/pgdesk", "TestP10NobodyDecidesBeforeItCantArrive", `decided all the same`,
 		},
 		{
@@ -232,7 +279,7 @@ func mutants() []mutant {
 			"a commit of unknown fate is taken for none",
 			[]edit{{
 				"internal/billing/pgstore/intend.go",
-				"if !broken || len(ours) == len(intents) {", "if broken || len(ours) <= len(intents) {",
+				"if err == nil && broken && len(ours) < len(intents) {", "if err == nil && broken && len(ours) > len(intents) {",
 			}},
 			"tools/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
 		},

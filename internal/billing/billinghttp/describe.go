@@ -15,7 +15,7 @@ import (
 // Describe shows a request as Send would make it, for people: secrets
 // are masked. What belongs to the connection is left out.
 func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error) {
-	req, err := c.request(ctx, m)
+	req, err := c.request(ctx, c.shown(), m)
 	if err != nil {
 		return "", fmt.Errorf("no request can be made of invoice %s: %w", m.InvoiceID, err)
 	}
@@ -27,7 +27,7 @@ func (c *Client) DescribeLookUp(ctx context.Context, m billing.Request) (string,
 	if m.LookupURL == "" {
 		return "", nil
 	}
-	req, err := c.lookUpRequest(ctx, m)
+	req, err := c.lookUpRequest(ctx, c.shown(), m)
 	if err != nil {
 		return "", fmt.Errorf("no look-up can be made of invoice %s: %w", m.InvoiceID, err)
 	}
@@ -36,7 +36,7 @@ func (c *Client) DescribeLookUp(ctx context.Context, m billing.Request) (string,
 }
 
 func (c *Client) describe(req *http.Request, url string, m billing.Request) string {
-	redactor := c.redactor.with(m.Headers)
+	redactor := c.redactor().with(m.Headers)
 	secret := maps.Clone(c.secretHeaders)
 	for _, h := range m.Headers {
 		secret[h.Name] = secret[h.Name] || h.Secret

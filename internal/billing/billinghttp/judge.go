@@ -31,7 +31,7 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		// The credential is the invoice's own: the other ones' may be good.
 		builtIn.Outcome, builtIn.Denied = billing.Refused, false
 	}
-	redactor := c.redactor.with(m.Headers)
+	redactor := c.redactor().with(m.Headers)
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
 	read := c.outcomes.NeedsBody(resp.StatusCode)
 	if read {
@@ -60,8 +60,12 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		}
 		return reply
 	}
-	if reply.Outcome != billing.Refused {
+	switch reply.Outcome {
+	case billing.Throttled:
+		reply.RetryAfter = askedToWait(resp.Header, time.Now())
+	case billing.NotSent, billing.Unknown:
 		reply.RetryAfter = retryAfter(resp.Header, time.Now())
+	case billing.Accepted, billing.Refused:
 	}
 	if !read {
 		seen.Body = skim(resp.Body, cancel, skimMax)
@@ -97,10 +101,11 @@ func sniffed(h http.Header) int64 {
 // asksForJSON says that requests ask for JSON: by their Accept header, or, where they have
 // none, by what they are themselves, or by what is taken from the reply.
 func (c *Client) asksForJSON() bool {
-	if accept := c.header.Get("Accept"); accept != "" {
+	header := c.shown().header
+	if accept := header.Get("Accept"); accept != "" {
 		return strings.Contains(accept, "json") && !strings.Contains(accept, "html")
 	}
-	return strings.Contains(c.header.Get("Content-Type"), "json") || c.answers.wanted()
+	return strings.Contains(header.Get("Content-Type"), "json") || c.answers.wanted()
 }
 
 // ruled is a reply as the user's rules have it.
@@ -116,7 +121,7 @@ func ruled(builtIn billing.Reply, ruling rules.Ruling) billing.Reply {
 	case rules.NotSent:
 		reply.Outcome = billing.NotSent
 	case rules.Throttled:
-		reply.Outcome, reply.Throttled = billing.NotSent, true
+		reply.Outcome = billing.Throttled
 	default:
 		reply.Outcome = billing.Unknown
 	}
@@ -163,7 +168,7 @@ func (c *Client) statusText(resp *http.Response) string {
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		text += ", not followed"
 		if u, err := resp.Location(); err == nil {
-			text += " to " + c.redactor.clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
+			text += " to " + c.redactor().clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
 		}
 	}
 	return text

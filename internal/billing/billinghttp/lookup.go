@@ -16,15 +16,28 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) billing.Found {
 	if m.LookupURL == "" {
 		return billing.Found{Reason: "BILLING_LOOKUP_URL is not set"}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+	found, refused := c.lookUpOnce(ctx, m)
+	if refused {
+		found, _ = c.lookUpOnce(ctx, m)
+	}
+	return found
+}
+
+// lookUpOnce says too whether it was refused for a credential that has been replaced.
+func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billing.Found, refused bool) {
+	ctx, cancel := context.WithTimeoutCause(parent, c.timeout, errTimeout)
 	defer cancel()
-	req, err := c.lookUpRequest(ctx, m)
+	used, err := c.credentials.get(ctx)
 	if err != nil {
-		return billing.Found{Reason: "no look-up can be made: " + err.Error()}
+		return billing.Found{Reason: "no look-up was made: " + c.explain(ctx, err)}, false
+	}
+	req, err := c.lookUpRequest(ctx, used, m)
+	if err != nil {
+		return billing.Found{Reason: "no look-up can be made: " + err.Error()}, false
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return billing.Found{Reason: "the look-up has no reply: " + c.explain(ctx, err)}
+		return billing.Found{Reason: "the look-up has no reply: " + c.explain(ctx, err)}, false
 	}
 	defer resp.Body.Close()
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
@@ -33,12 +46,18 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) billing.Found {
 	} else {
 		seen.Body = skim(resp.Body, cancel, skimMax)
 	}
+	switch {
+	case isSuccess(resp.StatusCode):
+		used.proven.Store(true)
+	case resp.StatusCode == http.StatusUnauthorized:
+		refused, _ = c.credentials.refused(parent, used) // the reason is the 401
+	}
 	ruling := c.findings.Judge(ctx, seen)
 	reason := "the look-up says " + c.statusText(resp)
 	if ruling.Reason != "" {
 		reason += ", BILLING_LOOKUP_OUTCOMES: " + ruling.Reason
 	}
-	if said := c.redactor.with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
+	if said := c.redactor().with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reason += ": " + said
 	}
 	found := billing.Found{Reason: reason, Told: ruling.Judged, Throttled: resp.StatusCode == http.StatusTooManyRequests && !ruling.Judged}
@@ -57,15 +76,15 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) billing.Found {
 	case rules.Refused:
 		found.Finding, found.Told = billing.RefusedFinding, true
 	}
-	return found
+	return found, refused
 }
 
-func (c *Client) lookUpRequest(ctx context.Context, m billing.Request) (*http.Request, error) {
+func (c *Client) lookUpRequest(ctx context.Context, used *credential, m billing.Request) (*http.Request, error) {
 	u, err := parseURL(m.LookupURL)
 	if err != nil {
 		return nil, err
 	}
-	header := c.lookupHeader
+	header := used.lookup
 	if len(m.Headers) > 0 {
 		header = maps.Clone(header)
 		addMade(header, m.Headers, false)

@@ -14,7 +14,7 @@ func (c *Client) LookUpSettings() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "billonce look-up settings 1\n%q\n%q\n", c.redactor.redact(c.lookup.String()), c.findings.String())
+	fmt.Fprintf(&b, "billonce look-up settings 1\n%q\n%q\n", newRedactor(c.common, c.config, c.url, c.lookup).redact(c.lookup.String()), c.findings.String())
 	for _, h := range c.made {
 		fmt.Fprintf(&b, "%q", h.name)
 		for _, p := range h.value.places {

@@ -18,6 +18,9 @@ type Settings struct {
 	Pending   string // INVOICES_PENDING
 	MarkSent  string // INVOICES_MARK_SENT
 	Namespace string // LOCK_NAMESPACE
+	Amount    string // INVOICES_AMOUNT; empty: not kept
+	Currency  string // INVOICES_CURRENCY; empty: not kept
+	OnePer    string // INVOICES_ONE_PER; empty: none
 }
 
 // Book is one table of invoices with its ledger. [Parse] makes it.
@@ -28,6 +31,9 @@ type Book struct {
 	Pending   string   // the user's SQL: a predicate
 	MarkSent  MarkSent // the user's SQL: assignments
 	Namespace string   // of the invoices' lock keys; empty: the id is the key
+	Amount    Name     // the column of what is billed: one part; nil: not said
+	Currency  Name     // the column of its currency: one part; nil: not said
+	OnePer    Name     // a column: one request at a time for each of its values; empty: none
 }
 
 // longestName is what PostgreSQL allows a name (manual, 4.1.1); it cuts a longer one
@@ -54,8 +60,27 @@ func Parse(s Settings) (Book, []fault.Fault) {
 		faults = append(faults, fault.In(part.variable, err)...)
 		*part.into = name
 	}
+	for _, part := range []struct {
+		variable, text string
+		into           *Name
+	}{
+		{"INVOICES_AMOUNT", s.Amount, &b.Amount},
+		{"INVOICES_CURRENCY", s.Currency, &b.Currency},
+	} {
+		if part.text == "" {
+			continue
+		}
+		name, err := ParseName(part.text, 1)
+		faults = append(faults, fault.In(part.variable, err)...)
+		*part.into = name
+	}
 	if len(b.Schema) == 1 && len(b.Schema[0]) > longestName {
 		faults = append(faults, fault.New("LEDGER_SCHEMA", "is longer than the %d bytes that PostgreSQL allows a name", longestName))
+	}
+	if s.OnePer != "" {
+		name, err := ParseName(s.OnePer, 1)
+		faults = append(faults, fault.In("INVOICES_ONE_PER", err)...)
+		b.OnePer = name
 	}
 	if strings.TrimSpace(s.Pending) == "" {
 		faults = append(faults, fault.New("INVOICES_PENDING", "is blank"))

@@ -14,6 +14,7 @@ import (
 type deliverer struct {
 	ledger   Ledger
 	planner  planner
+	recaller recaller
 	asker    asker
 	intender intender
 	settler  *settler
@@ -21,7 +22,9 @@ type deliverer struct {
 	stop     *stopper
 	log      zerolog.Logger
 	hand     *hand
-	ahead    int // invoices that are looked at again, and begun, at once
+	pace     *pace
+	onePer   *onePer // nil: values are not kept apart
+	ahead    int     // invoices that are looked at again, and begun, at once
 }
 
 // deliver takes one claim of a pass from its second look to its release. stuck is
@@ -39,6 +42,7 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 		p.addProgress(c.begun)
 		p.addHeld(c.fenced)
 	}()
+	defer c.leave()
 	rest := c.IDs
 	for len(rest) > 0 && d.live(c) {
 		d.hand.takeLook()
@@ -54,25 +58,46 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 		}
 		rest = append(unsent, rest[n:]...)
 	}
-	// Of a claim whose locks are lost: whoever has them now, a later pass looks.
-	p.addHeld(len(rest))
+	if c.lost() {
+		p.addHeld(len(rest)) // by whoever has the locks now: a later pass looks
+		return nil
+	}
+	for range rest {
+		p.addWaiting(0)
+	}
 	return nil
 }
 
-func (d *deliverer) live(c *claim) bool { return !d.stop.stopped() && !c.lost() }
+// live says whether the claim may begin more. Where that has to wait for the pace, the
+// claim is given back.
+func (d *deliverer) live(c *claim) bool {
+	return !d.stop.stopped() && !c.lost() && d.pace.keeps(c)
+}
 
 // begin does what a look shows is to be done: it settles what needs no request, asks
 // about what is in doubt, and begins the rest, as long as the look is fresh. It returns
 // the invoices that have to be looked at again.
 func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsent []billing.InvoiceID, err error) {
-	steps, questions := d.plan(p, c, l)
-	for i := range l.invoices {
-		if l.invoices[i].Unread {
-			unsent = append(unsent, l.invoices[i].ID)
+	all, read := l.invoices, l.invoices[:0:0]
+	for _, inv := range all {
+		if inv.Unread {
+			unsent = append(unsent, inv.ID)
+			continue
 		}
+		read = append(read, inv)
 	}
-	d.hand.note(len(l.invoices)-len(unsent), len(l.invoices), d.ahead)
-	clear(l.invoices) // the rows: the requests are made
+	d.hand.note(len(read), len(all), d.ahead)
+	l.invoices = read
+	steps, questions, err := d.plan(ctx, p, c, l)
+	if err == nil {
+		steps, err = d.onePer.first(ctx, p, c, steps)
+	}
+	if err != nil {
+		d.hand.give(billing.LookMost)
+		return nil, err
+	}
+	clear(all) // the rows: the requests are made
+	clear(read)
 	d.hand.give(billing.LookMost - inHand(steps))
 	defer func() { d.hand.give(inHand(steps)) }() // what is not begun
 	if len(questions) > 0 {
@@ -85,7 +110,7 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 	}
 	// A look-up takes its time: what was seen before it is stale.
 	for len(questions) == 0 && len(steps) > 0 && d.live(c) {
-		n, err := d.intender.intend(ctx, c, l.at, steps)
+		n, err := d.intender.intend(ctx, c, steps)
 		if err != nil {
 			return nil, err
 		}
@@ -102,15 +127,20 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 
 // plan returns what needs a request, and what is to be looked up. The rest is settled,
 // or left and counted.
-func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
-	v := view{l.at, c.Recoverable, p.asks}
-	steps = make([]step, 0, len(l.invoices))
-	for _, inv := range l.invoices {
-		if inv.Unread {
-			continue
-		}
-		switch s := d.planner.plan(inv, v); s.do {
+func (d *deliverer) plan(ctx context.Context, p *pass, c *claim, l look) (steps, questions []step, err error) {
+	v := view{l.at, c.Recoverable, p.turn == doubtsToo}
+	plans := make([]step, len(l.invoices))
+	for i, inv := range l.invoices {
+		plans[i] = d.planner.plan(inv, v)
+	}
+	if err := d.recaller.recall(ctx, l.invoices, plans, v); err != nil {
+		return nil, nil, err
+	}
+	steps = plans[:0]
+	for _, s := range plans {
+		switch s.do {
 		case toBegin, toRepeat:
+			d.troubles.prepared(s.request)
 			steps = append(steps, s)
 		case toAsk:
 			questions = append(questions, s)
@@ -122,7 +152,7 @@ func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
 			d.leave(p, s)
 		}
 	}
-	return steps, questions
+	return steps, questions, nil
 }
 
 // inHand is what steps keep in memory, in bytes.
@@ -143,6 +173,7 @@ func (d *deliverer) leave(p *pass, s step) {
 	case stillInDoubt:
 		p.addInDoubt(1)
 	case unrendered:
+		d.onePer.setAside(s.intent.InvoiceID)
 		p.addSetAside(s.intent.InvoiceID, s.err)
 	case notOurs:
 	}

@@ -25,16 +25,40 @@ const (
 	idle                    // what is left is held by others, or not yet due
 )
 
+// turn is which invoices a pass takes. What earlier runs left is often what fails again:
+// it never keeps a new one from being sent.
+type turn int
+
+const (
+	all       turn = iota // but doubts
+	newOnes               // those that were never tried
+	doubtsToo             // the API is asked once more about what is in doubt
+)
+
+// after is whose turn it is after a pass over the whole table; the same one again: there
+// is nothing for another.
+func (p *pass) after(asks, asked bool) turn {
+	switch {
+	case p.turn == newOnes && p.later+p.progress > 0:
+		return all
+	case p.turn != doubtsToo && p.doubts > 0 && asks && !asked:
+		return doubtsToo
+	}
+	return all
+}
+
 // scan reads what is pending, pass by pass.
 type scan struct {
 	scanner     Scanner
 	budget      *budget
+	pace        *pace
 	stop        *stopper
 	tally       *billing.Tally
 	troubles    *troubles
 	runID       uuid.UUID
 	maxAttempts int
-	shared      bool // with other runners
+	shared      bool    // with other runners
+	onePer      *onePer // nil: values are not kept apart
 }
 
 // pass is one walk over the pending invoices: from a starting place to the
@@ -44,21 +68,24 @@ type pass struct {
 	*scan
 	start  *billing.InvoiceID
 	mayCut bool
-	asks   bool // the API is asked once more about what is in doubt
+	turn   turn
 
 	mu       sync.Mutex
 	last     *billing.InvoiceID
 	wrapped  bool
 	done     bool
 	wasCut   bool
+	probes   bool          // it ended early: the API is to be asked elsewhere first
 	progress int           // deliveries begun or settled
 	nextDue  time.Duration // earliest `retry` that is not due yet; 0: none
 
 	left       billing.Left
 	earlier    billing.Earlier
-	sentAgain  []string
+	later      int // invoices that a later turn is for
+	doubts     int // of earlier runs
 	unrendered int64
 	aside      []billing.SetAside
+	queueing   queueing
 
 	elapsed time.Duration
 }
@@ -66,6 +93,12 @@ type pass struct {
 // newPass begins a pass, at place if runners share the run.
 func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 	p := &pass{scan: s}
+	if s.onePer != nil {
+		// From the beginning: a value's lower invoices come first.
+		p.queueing.freed.L = &p.mu
+		p.queueing.busy, p.queueing.shut = map[string]struct{}{}, map[string]billing.State{}
+		return p, nil
+	}
 	if !s.shared {
 		return p, nil
 	}
@@ -83,7 +116,10 @@ func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.done && !p.stop.stopped() {
+	if p.onePer != nil {
+		return p.nextOfValues(ctx, size)
+	}
+	for !p.done && !p.stop.stopped() && !p.interrupted() {
 		n := p.budget.take(size)
 		if n == 0 {
 			return nil, nil
@@ -105,6 +141,12 @@ func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) 
 		}
 	}
 	return nil, nil
+}
+
+// interrupted: the caller holds mu.
+func (p *pass) interrupted() bool {
+	p.probes = p.probes || p.pace.probing()
+	return p.probes
 }
 
 func (p *pass) advance(page []billing.Candidate, asked int) {
@@ -132,8 +174,8 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		switch c.State {
 		case billing.Sent:
 			p.earlier.Sent++
-			if len(p.sentAgain) < namedAtMost {
-				p.sentAgain = append(p.sentAgain, string(c.ID))
+			if len(p.earlier.SentIDs) < billing.MostPendingAgain {
+				p.earlier.SentIDs = append(p.earlier.SentIDs, c.ID)
 			}
 		case billing.Failed:
 			if !ours {
@@ -142,23 +184,36 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		case billing.InDoubt:
 			switch {
 			case ours:
-			case p.asks:
+				p.shutBy(c)
+			case p.turn == doubtsToo:
 				worth = append(worth, c)
 			default:
+				p.doubts++
 				p.earlier.InDoubt++
+				p.shutBy(c)
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
 		case billing.Unmarked: // at the run's end
 		case billing.Retry:
 			switch {
+			case p.turn == newOnes:
+				p.later++
 			case ours && c.RunAttempt >= p.maxAttempts:
 				p.left.Exhausted++
+				p.shutBy(c)
 			case c.DueIn > 0:
 				p.waits(c.DueIn)
+				p.shutBy(c)
 			default:
 				worth = append(worth, c)
 			}
+		case billing.Sending:
+			if p.turn == newOnes {
+				p.later++
+				continue
+			}
+			worth = append(worth, c)
 		default:
 			worth = append(worth, c)
 		}
@@ -193,7 +248,7 @@ func (p *pass) cut() {
 func (p *pass) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done || p.stop.stopped()
+	return p.done && len(p.queueing.putOff) == 0 || p.probes || p.stop.stopped()
 }
 
 // waits counts an invoice that is to be looked at again in d; 0: at any time.
@@ -257,7 +312,7 @@ func (p *pass) verdict() verdict {
 	switch {
 	case p.stop.stopped():
 		return over
-	case p.progress > 0:
+	case p.progress > 0 || p.probes:
 		return progress
 	case p.wasCut:
 		return cut

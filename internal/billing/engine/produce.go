@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,11 +16,13 @@ import (
 // producer claims what a pass finds, and has it delivered.
 type producer struct {
 	newClaimer func() Claimer
+	scan       *scan
 	deliverer  *deliverer
 	budget     *budget
 	tally      *billing.Tally
 	stop       *stopper
 	log        zerolog.Logger
+	pace       *pace
 	terms      terms
 	shared     bool       // with other runners
 	senders    int        // all of them
@@ -35,7 +38,8 @@ type producing struct {
 	group errgroup.Group
 
 	mu   sync.Mutex
-	open int // one that found nothing more stays counted: so will every other
+	open int  // one that found nothing more stays counted: so will every other
+	full bool // there is no room for one more
 }
 
 // work works through one pass, and returns when everything that was claimed is settled
@@ -44,27 +48,36 @@ func (p *producer) work(ctx context.Context, pass *pass, first bool) error {
 	began := time.Now()
 	all := &producing{producer: p, pass: pass, first: first}
 	for n := range p.terms.claims {
-		all.start(ctx, n)
+		all.start(ctx, n, false)
 	}
 	err := all.group.Wait()
 	pass.elapsed = time.Since(began)
 	return err
 }
 
-func (p *producing) start(ctx context.Context, n int) {
+func (p *producing) start(ctx context.Context, n int, standsIn bool) {
 	p.mu.Lock()
 	p.open++
 	p.mu.Unlock()
-	p.group.Go(func() error { return p.loop(ctx, newSizer(p.terms, n, p.shared, p.first)) })
+	p.group.Go(func() error {
+		err := p.loop(ctx, newSizer(p.terms, n, p.shared, p.first), standsIn)
+		switch { // at once: the others would go on to the end of the pass
+		case errors.Is(err, billing.ErrPaused):
+			p.stop.stop(billing.StoppedByPause, nil)
+		case err != nil:
+			p.stop.stop(billing.StoppedByError, err)
+		}
+		return err
+	})
 }
 
 // standIn starts one more, if senders are idle and there may be one more.
 func (p *producing) standIn(ctx context.Context) {
 	p.mu.Lock()
-	enough := p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
+	enough := p.full || p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
 	p.mu.Unlock()
 	if !enough && !p.pass.over() {
-		p.start(ctx, 0)
+		p.start(ctx, 0, true)
 	}
 }
 
@@ -79,8 +92,18 @@ func (p *producing) surplus() bool {
 	return true
 }
 
+// noRoom gives up standing in: the run goes on without.
+func (p *producing) noRoom(candidates int, err error) {
+	p.log.Debug().Err(err).Msg("no claim stands in for those that slow requests keep open")
+	p.pass.addHeld(candidates) // a later pass looks
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open--
+	p.full = true
+}
+
 // loop makes one claim after the other until the pass is over.
-func (p *producing) loop(ctx context.Context, size *sizer) error {
+func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error {
 	claimer := p.newClaimer()
 	defer func() {
 		if err := claimer.Close(context.WithoutCancel(ctx)); err != nil {
@@ -89,23 +112,38 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 	}()
 	for {
 		began := time.Now()
-		candidates, err := p.pass.next(ctx, size.next)
+		paced := p.pace.limited()
+		candidates, err := p.pass.next(ctx, p.pace.size(size.next))
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
 		}
 		if len(candidates) == 0 {
 			return nil
 		}
+		leave, may := p.pace.enter(ctx)
+		if !may {
+			leave()
+			p.pass.free(candidates, nil)
+			p.budget.give(len(candidates))
+			return nil
+		}
 		claimed, err := claimer.Claim(ctx, candidates)
 		if err != nil {
+			leave()
+			p.pass.free(candidates, nil)
 			p.budget.give(len(candidates))
+			if standsIn {
+				p.noRoom(len(candidates), err)
+				return nil
+			}
 			return p.stop.unlessStopped(ctx, fmt.Errorf("claim invoices: %w", err))
 		}
 		p.noteHeld(len(candidates), len(candidates)-len(claimed.IDs))
 
-		c := &claim{Claimed: claimed}
+		c := &claim{Claimed: claimed, paced: paced, leave: leave, values: valuesOf(candidates)}
 		err = p.deliverer.deliver(ctx, p.pass, c, func() { p.standIn(ctx) })
-		p.budget.give(len(candidates) - c.begun)
+		p.pass.free(candidates, claimed.IDs)
+		p.budget.give(len(candidates) - c.begun + int(c.unasked.Load())) // what was never asked counts for nothing
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
 		}
@@ -114,6 +152,40 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 		}
 		size.note(c.begun, time.Since(began))
 	}
+}
+
+// sendThese claims candidates that were chosen one by one, has them delivered, and
+// returns how many were begun once all of those are settled.
+func (p *producer) sendThese(ctx context.Context, candidates []billing.Candidate) (begun int, err error) {
+	leave, may := p.pace.enter(ctx)
+	defer leave()
+	if !may {
+		return 0, nil
+	}
+	claimer := p.newClaimer()
+	defer func() {
+		if err := claimer.Close(context.WithoutCancel(ctx)); err != nil {
+			p.log.Debug().Err(err).Msg("closing a claim's connection")
+		}
+	}()
+	claimed, err := claimer.Claim(ctx, candidates)
+	if err != nil {
+		return 0, fmt.Errorf("claim invoices: %w", err)
+	}
+	c := &claim{Claimed: claimed, paced: true, alone: true, leave: leave, values: valuesOf(candidates)}
+	err = p.deliverer.deliver(ctx, &pass{scan: p.scan}, c, func() {})
+	return c.begun, err
+}
+
+// valuesOf is of which value each candidate was, as it was locked.
+func valuesOf(candidates []billing.Candidate) map[billing.InvoiceID]*string {
+	all := make(map[billing.InvoiceID]*string)
+	for _, c := range candidates {
+		if c.Value != nil {
+			all[c.ID] = c.Value
+		}
+	}
+	return all
 }
 
 // noteHeld takes in how many of a claim's candidates others hold.

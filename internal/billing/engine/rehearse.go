@@ -20,7 +20,7 @@ type Rehearsal struct {
 // and shows each to see, in the order of the scan. It takes no lock, writes nothing
 // and asks nobody; whose sender is gone is a matter of locks, so it can't tell.
 func Rehearse(ctx context.Context, c Config, ports Ports, log zerolog.Logger, see func(billing.Invoice, billing.Request)) (Rehearsal, error) {
-	c.Canary, c.Spread = 0, false
+	c.Canary, c.Spread, ports.Values = 0, false, nil
 	r := New(c, ports, &billing.Tally{}, log)
 	p := &pass{scan: r.scan}
 	var total Rehearsal
@@ -72,6 +72,7 @@ func rehearseLook(d *deliverer, p *pass, ids []billing.InvoiceID, l look, see fu
 		}
 		switch s := d.planner.plan(inv, view{at: l.at}); s.do {
 		case toBegin, toRepeat:
+			d.troubles.prepared(s.request)
 			rows[inv.ID], requests[inv.ID] = inv, s.request
 		case toLeave:
 			d.leave(p, s)

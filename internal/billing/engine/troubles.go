@@ -23,6 +23,7 @@ type troubles struct {
 	log     zerolog.Logger
 	sentLog zerolog.Logger // of what is as usual: one in many
 	retried kinds          // why attempts were not the last
+	warned  sync.Map       // of what is probably wrong with requests
 	oddMet  atomic.Uint32  // what of accepted replies was odd, of billing.Odd
 }
 
@@ -50,13 +51,13 @@ func (k *kinds) first(status int) bool {
 	return true
 }
 
-func (t *troubles) earlier(e billing.Earlier, sentAgain []string) {
+func (t *troubles) earlier(e billing.Earlier) {
 	if e.Failed+e.InDoubt+e.Cancelled > 0 {
 		t.log.Warn().Int("failed", e.Failed).Int("in_doubt", e.InDoubt).Int("cancelled", e.Cancelled).
 			Msg("pending invoices that earlier runs have ended are left alone; see `batch status`")
 	}
 	if e.Sent > 0 {
-		t.log.Warn().Int("already_sent", e.Sent).Strs("invoice_ids", sentAgain).
+		t.log.Warn().Int("already_sent", e.Sent).Interface("invoice_ids", e.SentIDs[:min(len(e.SentIDs), namedAtMost)]).
 			Msg("invoices are pending again though they were sent: not sent twice")
 	}
 }
@@ -68,6 +69,21 @@ func (t *troubles) unrendered(id billing.InvoiceID, err error) {
 		level = zerolog.DebugLevel
 	}
 	t.log.WithLevel(level).Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: set aside, and left pending")
+}
+
+// recalled: the row makes another request now than the one that may have had its effect.
+func (t *troubles) recalled(id billing.InvoiceID) {
+	t.log.Warn().Str("invoice_id", string(id)).Msg("the invoice has changed since its request was sent: that request is repeated, or asked about, as it was")
+}
+
+// prepared warns of what is probably wrong with a request, once for each kind.
+func (t *troubles) prepared(r billing.Request) {
+	if r.Warning == "" {
+		return
+	}
+	if _, told := t.warned.LoadOrStore(r.Warning, nil); !told {
+		t.log.Warn().Str("invoice_id", string(r.InvoiceID)).Msg(r.Warning)
+	}
 }
 
 // fenced: the fence held, another run is at it, whatever the locks say.

@@ -31,17 +31,17 @@ func (b DeskBook) Names(ctx context.Context, conn *pgx.Conn) (sql.Names, error) 
 	if err != nil {
 		return sql.Names{}, err
 	}
-	if _, err := Locate(ctx, conn, b.Book); err != nil {
-		return sql.Names{}, err
-	}
-	return sqlNames(b.Book, keyType), nil
+	place, err := Locate(ctx, conn, b.Book)
+	n := place.names()
+	n.KeyType = keyType
+	return n, err
 }
 
 // Fit holds the book against the database as a run does as it starts, with the same
 // errors.
 func (b DeskBook) Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
 	f, err := fit(ctx, conn, b.Book, request{})
-	return sqlNames(b.Book, f.place.keyType), err
+	return f.place.names(), err
 }
 
 // ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.

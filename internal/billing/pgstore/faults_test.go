@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -378,18 +379,17 @@ func (s slowLookUp) LookUp(ctx context.Context, m billing.Request) billing.Found
 // that: look-ups may take as long as requests.
 func TestWhatIsTakenBackDuringALookUpIsNotSent(t *testing.T) {
 	t.Parallel()
-	for _, idempotent := range []bool{true, false} {
-		cfg := seeded(t, 3)
-		leaveSending(t, cfg, "1")
-		execute(t, cfg, "update billonce.deliveries set state = 'in_doubt', deadline_at = now() - interval '1 s'")
-		believed(t, cfg)
-		a := &api{}
-		r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.HasLookup, c.Idempotent = true, idempotent })
-		r.LookUp = slowLookUp{a, func() { execute(t, cfg, "update invoices set pending = false where id = 2") }}
-		s := r.Run(t.Context(), nil)
-		if a.requests["2"] != 0 || a.requests["3"] != 1 || s.Sent != 1 || s.EarlierInDoubt != 1 {
-			t.Errorf("idempotent %t: requests %v, %+v", idempotent, a.requests, s)
-		}
+	cfg := seeded(t, 3)
+	leaveSending(t, cfg, "1", "2", "3")
+	execute(t, cfg, `update billonce.deliveries set deadline_at = now() - interval '1 s';
+		update billonce.deliveries set state = 'retry', due_at = now() where invoice_id > 1`)
+	believed(t, cfg)
+	a := &api{}
+	r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.HasLookup = true })
+	r.LookUp = slowLookUp{a, func() { execute(t, cfg, "update invoices set pending = false where id = 2") }}
+	s := r.Run(t.Context(), nil)
+	if a.requests["2"] != 0 || a.requests["3"] != 1 || s.Sent != 1 || s.InDoubt != 1 || s.EarlierInDoubt != 0 {
+		t.Errorf("requests %v, %+v", a.requests, s)
 	}
 }
 
@@ -450,5 +450,49 @@ func TestSignalBoundsTheDrainOfARunThatStopsAlready(t *testing.T) {
 	case <-sender.gaveUp:
 	default:
 		t.Error("the request in flight was not given up")
+	}
+}
+
+// An attempt whose request was never started counts for nothing: neither for RUN_LIMIT
+// nor for the canary.
+func TestWhatWasNeverAskedCountsForNothing(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 9)
+	a := &api{reply: func(m billing.Request, n int) billing.Reply {
+		if n == 1 && (m.InvoiceID == "1" || m.InvoiceID == "2") {
+			return billing.Reply{NotAsked: true, Outcome: billing.NotSent}
+		}
+		return billing.Reply{Outcome: billing.Accepted, Status: 200}
+	}}
+	s := newRunner(t, cfg, a, "advisory", func(c *engine.Config) { c.Limit, c.Canary = 5, 3 }).Run(t.Context(), nil)
+	if s.Sent != 5 || s.Stopped != billing.StoppedByLimit {
+		t.Errorf("%d were sent, stopped by %q, want 5 by the limit", s.Sent, s.Stopped)
+	}
+}
+
+// waiting is a lock strategy that comes to nothing until claiming ends.
+type waiting struct{ unlocked }
+
+func (waiting) Claim(ctx context.Context, _ []billing.Candidate) (*billing.Claimed, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// One lane's error stops the others at once.
+func TestOneErrorStopsAll(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 900)
+	r := newRunner(t, cfg, &api{}, "advisory", nil)
+	broken := errors.New("broken")
+	var lanes atomic.Int32
+	r.NewClaimer = func() engine.Claimer {
+		if lanes.Add(1) == 2 {
+			return unlocked{broken}
+		}
+		return waiting{}
+	}
+	s := r.Run(t.Context(), nil)
+	if !errors.Is(s.Err, broken) || s.ExitCode() != billing.ExitError {
+		t.Errorf("exit %d, %v", s.ExitCode(), s.Err)
 	}
 }

@@ -200,7 +200,7 @@ func resolve(t *testing.T, cfg *pgx.ConnConfig, id billing.InvoiceID, to billing
 		t.Fatal(err)
 	}
 	r := billing.Resolution{To: to, By: "ada@desk", Reason: "I looked"}
-	if came, err := person.Resolve(t.Context(), seen[0], r, billing.Ruling{ClearsDoubt: true}); err != nil || came != billing.ResolvedFully {
+	if came, err := person.Resolve(t.Context(), seen[0], r, billing.Ruling{To: to, ClearsDoubt: true}); err != nil || came != billing.ResolvedFully {
 		t.Fatal(came, err)
 	}
 }

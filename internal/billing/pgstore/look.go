@@ -1,15 +1,16 @@
 package pgstore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
+	"billonce/sql"
 )
 
 // Scan reads pending invoices in the order of their ids, without locks. One on which
@@ -58,7 +59,11 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 	var c billing.Candidate
 	var due zeronull.Float8
 	var attempt, runAttempt zeronull.Int4
-	err := row.Scan(&c.ID, (*zeronull.Text)(&c.State), &due, (*zeronull.UUID)(&c.RunID), &attempt, &runAttempt)
+	into := []any{&c.ID, (*zeronull.Text)(&c.State), &due, (*zeronull.UUID)(&c.RunID), &attempt, &runAttempt}
+	if len(row.FieldDescriptions()) > len(into) {
+		into = append(into, &c.Value)
+	}
+	err := row.Scan(into...)
 	c.DueIn, c.Attempt, c.RunAttempt = seconds(due), int(attempt), int(runAttempt)
 	return c, err
 }
@@ -77,7 +82,7 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 }
 
 func (s *Store) look(ctx context.Context, ids []billing.InvoiceID, query string) (seen []billing.Invoice, err error) {
-	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+	err = s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		failpoint.Hit("before_second_look")
 		seen, err = s.lookOnce(ctx, conn, query, ids)
 		failpoint.Fail("after_second_look", &err)
@@ -86,59 +91,61 @@ func (s *Store) look(ctx context.Context, ids []billing.InvoiceID, query string)
 	return seen, err
 }
 
+// looking runs a look, which has a transaction of its own, again where the connection
+// breaks.
+func (s *Store) looking(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return s.insist(ctx, func() error { return s.writer.use(ctx, f) })
+}
+
 func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	seen := make([]billing.Invoice, 0, len(ids))
-	var tried map[billing.InvoiceID]*billing.Delivery
 	wanted := keys(ids)
-	var both pgx.Batch
-	both.Queue(look, wanted).Query(func(rows pgx.Rows) error {
-		bytes := 0
-		for rows.Next() {
-			values := rows.RawValues()
-			for _, v := range values {
-				bytes += len(v)
-			}
-			if bytes > billing.LookMost && len(seen) > 0 {
-				seen = append(seen, billing.Invoice{ID: billing.InvoiceID(values[0]), Unread: true})
-				continue
-			}
-			seen = append(seen, s.invoice(values))
+	pending := make([]billing.InvoiceID, 0, len(ids))
+	var all map[billing.InvoiceID]values
+	var tried map[billing.InvoiceID]*billing.Delivery
+	var batch pgx.Batch
+	if s.cfg.Pooled {
+		// Several statements in one text, which only the simple protocol takes.
+		begin := sql.BeginLooking + "; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest)
+		if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
+			return nil, fmt.Errorf("begin: %w", err)
 		}
-		return rows.Err()
-	})
-	both.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {
+	} else {
+		batch.Queue(sql.BeginLooking)
+	}
+	batch.Queue(look, wanted).Query(eachID(func(id string) { pending = append(pending, billing.InvoiceID(id)) }))
+	batch.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {
 		tried, err = scanDeliveries(rows)
 		return err
 	})
-	if err := conn.SendBatch(ctx, &both).Close(); err != nil {
+	if s.needsValues() {
+		if !s.place.view {
+			batch.Queue(sql.ValueSettings)
+		}
+		batch.Queue(s.sql.values, wanted).Query(func(rows pgx.Rows) (err error) {
+			all, err = s.readValues(rows)
+			return err
+		})
+	}
+	batch.Queue("commit")
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		if conn.PgConn().TxStatus() == 'E' {
+			// A connection that is made anew prepares all statements anew.
+			_, _ = conn.Exec(ctx, "rollback")
+		}
 		return nil, err
 	}
-	if len(tried) > 0 {
-		for i := range seen {
-			seen[i].Delivery = tried[seen[i].ID]
+	if err := s.readOwn(ctx, conn, tried, all); err != nil {
+		return nil, err
+	}
+	seen := make([]billing.Invoice, 0, len(pending))
+	for _, id := range pending {
+		v, ok := all[id]
+		if !ok && s.needsValues() {
+			continue // it is not pending any more
 		}
+		seen = append(seen, billing.Invoice{ID: id, Row: v.row, Columns: v.columns, Amount: v.amount, Delivery: tried[id], Unread: v.unread})
 	}
 	return seen, nil
-}
-
-// invoice is a row of look.sql. All its values are text, which looks the same in
-// either of PostgreSQL's formats.
-func (s *Store) invoice(values [][]byte) billing.Invoice {
-	inv := billing.Invoice{ID: billing.InvoiceID(values[0])}
-	values = values[1:]
-	if s.cfg.Row {
-		inv.Row, values = bytes.Clone(values[0]), values[1:]
-	}
-	if len(values) > 0 {
-		inv.Columns = make([]*string, len(values))
-		for i, v := range values {
-			if v != nil {
-				text := string(v)
-				inv.Columns[i] = &text
-			}
-		}
-	}
-	return inv
 }
 
 // scanDeliveries reads look_ledger.sql.
@@ -149,6 +156,7 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 		var d billing.Delivery
 		var age, due, deadline zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
+			&d.KeyVersion, &d.KeyUse, &d.Again,
 			&age, &due, &d.Doubtful, &deadline); err != nil {
 			return nil, err
 		}

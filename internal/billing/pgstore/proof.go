@@ -21,7 +21,7 @@ const notePatience = 2 * time.Second
 
 // LookAny reads invoices, pending or not, and their deliveries; fewer where rows are wide.
 func (s *Store) LookAny(ctx context.Context, ids []billing.InvoiceID) (seen []billing.Invoice, err error) {
-	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+	err = s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		seen, err = s.lookOnce(ctx, conn, s.sql.lookAny, ids)
 		return err
 	})

@@ -2,7 +2,8 @@
 //
 // A run uses six connections, whatever its concurrency: the run lock's, one for
 // each of its three claims, the writer's (scan, second look, intents), and the
-// settler's. While slow requests keep claims open, five more claims stand in.
+// settler's. It has all of them before its first request, and keeps them. While slow
+// requests keep claims open, five more claims stand in, where there is room for them.
 package pgstore
 
 import (
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +41,7 @@ type Config struct {
 	LongestRequest time.Duration       // a lock must outlive it
 	Row            bool                // requests need the row as JSON
 	Columns        []string            // columns that requests need as text
+	Mentions       []billing.Mention   // the names in the requests' templates
 	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
 	Log            zerolog.Logger
 }
@@ -51,9 +54,13 @@ type Store struct {
 	writer  link
 	settler link
 	room    room
+	foreign foreign
 
-	mu    sync.Mutex
-	spare []*pgx.Conn // for claims
+	mu       sync.Mutex
+	spare    []*pgx.Conn // for claims
+	claimers int         // that are in use
+
+	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is
@@ -71,7 +78,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.settler.settings = func(conn *pgx.Conn) string { return settings(conn) + "; set lock_timeout = '100ms'" }
 	}
 	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0})
+		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0, mentions: cfg.Mentions})
 		if err != nil {
 			return err
 		}
@@ -86,8 +93,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 // TakeForClaims takes idle connections over for the first claims, and prepares them for
-// being idle for as long as the run lock is waited for. The other claims make their own,
-// and so does one whose connection breaks meanwhile.
+// being idle for as long as the run lock is waited for. One whose connection breaks
+// meanwhile makes its own.
 func (s *Store) TakeForClaims(ctx context.Context, conns ...*pgx.Conn) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -102,12 +109,22 @@ func (s *Store) TakeForClaims(ctx context.Context, conns ...*pgx.Conn) {
 
 // Close ends the store's connections.
 func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	spare := s.spare
+	s.spare = nil
+	s.mu.Unlock()
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	for _, conn := range spare {
+		_ = conn.Close(ctx)
+	}
 	return errors.Join(s.writer.close(ctx), s.settler.close(ctx))
 }
 
 // NewClaimer returns a claimer of the configured lock strategy.
 func (s *Store) NewClaimer() *Claimer {
-	c := &Claimer{store: s, conn: s.takeSpare()}
+	c := &Claimer{store: s}
+	c.conn, c.extra = s.takeSpare()
 	c.lock = c.lockAdvisory
 	if s.cfg.Strategy == "row" {
 		c.lock = c.lockRow
@@ -115,13 +132,15 @@ func (s *Store) NewClaimer() *Claimer {
 	return c
 }
 
-func (s *Store) takeSpare() (conn *pgx.Conn) {
+// takeSpare is for one more claimer; extra: the run can do without it.
+func (s *Store) takeSpare() (conn *pgx.Conn, extra bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.claimers++
 	if len(s.spare) > 0 {
 		conn, s.spare = s.spare[0], s.spare[1:]
 	}
-	return conn
+	return conn, s.claimers > Claims
 }
 
 func (s *Store) integerKey() bool { return isInteger(s.place.keyType) }

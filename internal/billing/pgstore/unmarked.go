@@ -40,6 +40,12 @@ type settling struct {
 // trigger, a constraint), by halving.
 func (s *settling) all(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
 	err := s.once(ctx, group, came, s.settleOn)
+	if err != nil && ctx.Err() != nil {
+		for i := range came {
+			came[i] = billing.NotSettled
+		}
+		return fmt.Errorf("settle %d invoices: %w", len(group), err)
+	}
 	if lockTimeout(err) && marks(group) {
 		if s.waits++; len(group) > 1 && s.waits <= waitsMost {
 			err = s.once(ctx, group, came, s.settleAround)
@@ -59,6 +65,11 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 		return errors.Join(
 			s.all(ctx, group[:half], came[:half]),
 			s.all(ctx, group[half:], came[half:]))
+	case group[0].Kept != nil:
+		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
+			Msg("the database does not take what a repeat would be made from: settling without it")
+		group[0].Kept = nil
+		return s.all(ctx, group, came)
 	case group[0].Answer != nil && group[0].State != billing.Unmarked:
 		return s.unanswered(ctx, group, came, err)
 	case group[0].State == billing.Sent:

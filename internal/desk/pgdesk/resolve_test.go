@@ -36,7 +36,7 @@ func decision(to billing.State) billing.Resolution {
 // rules by itself.
 func resolve(t *testing.T, d *pgdesk.Desk, seen desk.Delivery, to billing.State) billing.Resolved {
 	t.Helper()
-	came, err := d.Resolve(t.Context(), seen, decision(to), billing.Ruling{ClearsDoubt: seen.State == billing.InDoubt && to == billing.Retry})
+	came, err := d.Resolve(t.Context(), seen, decision(to), billing.Ruling{To: to, ClearsDoubt: seen.State == billing.InDoubt && to == billing.Retry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +59,7 @@ func TestResolveDecides(t *testing.T) {
 		"in_doubt_to_retry":  {billing.InDoubt, billing.Retry, "retry 1 false true", "true"},
 		"in_doubt_to_cancel": {billing.InDoubt, billing.Cancelled, "cancelled 1 true false", "true"},
 		"failed_to_retry":    {billing.Failed, billing.Retry, "retry 1 false true", "true"},
+		"failed_to_sent":     {billing.Failed, billing.Sent, "sent 1 false false", "false"},
 		"failed_to_cancel":   {billing.Failed, billing.Cancelled, "cancelled 1 false false", "true"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,8 +111,11 @@ func TestResolveRefusesInTheStatement(t *testing.T) {
 	var tries []try
 	for _, from := range []billing.State{billing.Sending, billing.Sent, billing.Failed, billing.Retry, billing.InDoubt, billing.Cancelled} {
 		for _, to := range []billing.State{billing.Sent, billing.Retry, billing.Cancelled, billing.Failed, billing.Sending} {
-			if from != billing.Failed || to != billing.Retry && to != billing.Cancelled {
-				tries = append(tries, try{from, to})
+			// A failed one may become anything, and what was sent may be marked again.
+			if from != billing.Failed || to == billing.Failed || to == billing.Sending {
+				if from != billing.Sent || to != billing.Sent {
+					tries = append(tries, try{from, to})
+				}
 			}
 		}
 	}
@@ -294,7 +298,7 @@ func TestResolveWaitsForALateReply(t *testing.T) {
 	}
 	came := make(chan billing.Resolved, 1)
 	go func() {
-		c, err := s.Resolve(t.Context(), d, decision(billing.Retry), billing.Ruling{ClearsDoubt: true})
+		c, err := s.Resolve(t.Context(), d, decision(billing.Retry), billing.Ruling{To: billing.Retry, ClearsDoubt: true})
 		if err != nil {
 			t.Error(err)
 		}
