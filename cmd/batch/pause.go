@@ -52,23 +52,50 @@ awaited and settled. Runs that start later say so, and touch nothing. ` + "`batc
 }
 
 func (a app) resumeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "resume",
-		Short: "End the pause of this book",
-		Args:  cobra.NoArgs,
+	var accept bool
+	var reason, by string
+	cmd := &cobra.Command{
+		Use:   "resume [--accept-database --reason TEXT]",
+		Short: "End the pause of this book, or trust the database that its ledger is in",
+		Long: `resume ends the pause of this book. With --accept-database it has the ledger trust
+the database that it is in: after a restored backup, a copy or a fail-over that may
+have lost commits, once you have compared it with the billing API's own list and
+written down what was missing (` + "`batch reconcile FILE --adopt`" + `). Until then no run
+without idempotency keys sends anything.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if accept && strings.TrimSpace(reason) == "" {
+				return usage(errors.New("resume: say with --reason what you have compared; see `batch resume --help`"))
+			}
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
-				text := "The book is resumed: the next run sends what is pending."
-				resumed, err := d.Resume(ctx)
-				if err != nil {
-					return err
-				}
-				if !resumed {
-					text = "The book was not paused."
-				}
-				_, err = fmt.Fprintln(a.stdout, text)
-				return err
+				return a.resume(ctx, d, accept, cmp.Or(by, a.whoami()), reason)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&accept, "accept-database", false, "this database has forgotten nothing that was sent")
+	cmd.Flags().StringVar(&reason, "reason", "", "with --accept-database: why; kept in the ledger")
+	cmd.Flags().StringVar(&by, "by", "", "who decides (default: user@host)")
+	return cmd
+}
+
+func (a app) resume(ctx context.Context, d *pgdesk.Desk, accept bool, by, reason string) error {
+	if accept {
+		id, err := d.AcceptDatabase(ctx, by, reason)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(a.stdout, "The ledger trusts this database: %s.\n", id); err != nil {
+			return err
+		}
+	}
+	text := "The book is resumed: the next run sends what is pending."
+	resumed, err := d.Resume(ctx)
+	if err != nil {
+		return err
+	}
+	if !resumed {
+		text = "The book was not paused."
+	}
+	_, err = fmt.Fprintln(a.stdout, text)
+	return err
 }

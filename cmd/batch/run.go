@@ -203,6 +203,10 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 			Msg("nothing to do: this book is paused; `batch resume` ends it")
 		return e.stillOpen(ctx)
 	}
+	trusts, err := e.checkIdentity(ctx)
+	if err != nil {
+		return exitCodeOf(err), errors.Join(err, releaseRunLock(ctx, lock))
+	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
 	rerr := releaseRunLock(ctx, lock)
@@ -219,6 +223,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 			code = billing.ExitStopped
 		}
 	}
+	e.acceptIdentity(ctx, trusts, summary, code)
 	if err := e.store.FinishRun(ctx, code, summary); err != nil {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}

@@ -35,8 +35,9 @@ const (
 //	        to, what replies mean, or which invoices are pending
 //	desc    what it means; lines that begin with two spaces stay as they are
 type Config struct {
-	DatabaseURL     string `envconfig:"DATABASE_URL" group:"The database" needed:"database" secret:"true" desc:"PostgreSQL, as a URL (postgres://user:password@host:5432/database) or as words (host=… dbname=…). embedded starts a private server for trying things out."`
-	LockDatabaseURL string `envconfig:"LOCK_DATABASE_URL" secret:"true" unset:"DATABASE_URL" desc:"A direct connection for the run lock, where DATABASE_URL is a pooler in transaction mode, through which a session's lock excludes nobody."`
+	DatabaseURL          string `envconfig:"DATABASE_URL" group:"The database" needed:"database" secret:"true" desc:"PostgreSQL, as a URL (postgres://user:password@host:5432/database) or as words (host=… dbname=…). embedded starts a private server for trying things out."`
+	LockDatabaseURL      string `envconfig:"LOCK_DATABASE_URL" secret:"true" unset:"DATABASE_URL" desc:"A direct connection for the run lock, where DATABASE_URL is a pooler in transaction mode, through which a session's lock excludes nobody."`
+	FailoverLosesCommits bool   `envconfig:"FAILOVER_LOSES_COMMITS" default:"true" desc:"false: replication is synchronous, or the storage is shared, so that a fail-over loses nothing: a new timeline alone is then no question. A recovery to a point in time of the same cluster is not noticed either."`
 
 	LockStrategy  string        `envconfig:"LOCK_STRATEGY" group:"The run" default:"advisory" oneof:"advisory row" desc:"How one invoice is kept to one runner.\n  advisory  advisory locks: a claim writes nothing, and no vacuum waits\n  row       row locks, FOR NO KEY UPDATE SKIP LOCKED: use smaller claims"`
 	RunLock       string        `envconfig:"RUN_LOCK" default:"exclusive" oneof:"exclusive shared off" desc:"How runs are kept apart.\n  exclusive  a second run ends at once, with exit code 0\n  shared     runners work side by side\n  off        no run lock; invoices are locked one by one all the same"`

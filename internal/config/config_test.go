@@ -67,7 +67,7 @@ func TestLoadConfigDefaults(t *testing.T) {
 	}
 	url := working()["DATABASE_URL"]
 	want := Config{
-		DatabaseURL: url, LockDatabaseURL: url,
+		DatabaseURL: url, LockDatabaseURL: url, FailoverLosesCommits: true,
 		LockStrategy: "advisory", RunLock: "exclusive", RunName: "invoices",
 		Linger: 90 * time.Second, DrainTimeout: 35 * time.Second, ClaimSize: 500, Concurrency: 64,
 		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",

@@ -6,6 +6,8 @@
 -- Shape: the plain INSERT fails as a whole if the fence holds (23505), which it hardly
 --   ever does: a speculative one (ON CONFLICT) looks into the index twice and writes a
 --   further WAL record for each row.
+-- Where the database may have forgotten what was sent, a key counts as used since the
+--   newest request that the ledger knows.
 -- A pause is asked for by the statement itself: no request is begun after it was committed.
 -- Flag: fenced (insert those that can be, and tell which).
 -- $3, $6, $7: hashes of the body, of the request, and of the look-up that asks about it.
@@ -16,11 +18,12 @@ insert into {{.Schema}}.deliveries as d
      request_sha256, lookup_sha256, key_use,
      first_sent_at, updated_at, deadline_at, amount, currency)
 select s.id, 'sending', 1, 1, s.key, s.body, $4,
-       s.request, s.lookup, 2,
-       now(), now(), now() + make_interval(secs => $5), s.amount::numeric, s.currency
+       s.request, s.lookup, case when l.newest_sent_at is null then 2 else 1 end,
+       coalesce(l.newest_sent_at, now()), now(), now() + make_interval(secs => $5), s.amount::numeric, s.currency
 from unnest($1::{{.KeyType}}[], $2::uuid[], $3::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[])
      as s (id, key, body, request, lookup, amount, currency)
-where not exists (select from {{.Schema}}.ledger where only_row and paused_at is not null)
+cross join {{.Schema}}.ledger as l
+where l.only_row and l.paused_at is null
 order by s.id
 {{- if .Has.fenced}}
 on conflict (invoice_id) do nothing

@@ -15,6 +15,7 @@ type statements struct {
 	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
 	paused                                   string
+	identity, acceptIdentity, foundIdentity  string
 	isPending, missingID, markTrial          string
 	pendingAmong, blocking, unmarked         string
 	scanGuarded, scanGuardedAfter            string
@@ -79,6 +80,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.pendingAgain, "pending_again", nil},
 		{&s.pendingAgainOver, "pending_again_over", nil},
 		{&s.paused, "paused", nil},
+		{&s.identity, "identity", nil},
+		{&s.acceptIdentity, "accept_identity", nil},
+		{&s.foundIdentity, "found_identity", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},

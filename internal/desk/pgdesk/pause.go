@@ -2,6 +2,7 @@ package pgdesk
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -44,6 +45,27 @@ func (d *Desk) Pause(ctx context.Context, by, reason string) (bool, error) {
 // Resume ends the pause. It says false where there was none.
 func (d *Desk) Resume(ctx context.Context) (bool, error) { return d.change(ctx, "resume") }
 
+// AcceptDatabase has the ledger trust the database that it is in now: a person has made
+// sure that it has forgotten nothing that was sent.
+func (d *Desk) AcceptDatabase(ctx context.Context, by, reason string) (id billing.Identity, err error) {
+	query, err := d.query("identity")
+	if err != nil {
+		return id, err
+	}
+	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, query).Scan(&id.System, &id.Database, &id.Ledger, &id.Timeline, nil)
+	})
+	if err != nil {
+		return id, fmt.Errorf("ask which database this is: %w", err)
+	}
+	text, err := json.Marshal(id)
+	if err != nil {
+		return id, err
+	}
+	_, err = d.change(ctx, "accept_identity", string(text), printable(by), printable(reason))
+	return id, err
+}
+
 // change runs a statement on the ledger's row, and says whether it changed it.
 func (d *Desk) change(ctx context.Context, name string, args ...any) (changed bool, err error) {
 	query, err := d.query(name)
@@ -56,7 +78,7 @@ func (d *Desk) change(ctx context.Context, name string, args ...any) (changed bo
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("%s the book: %w", name, err)
+		return false, fmt.Errorf("write to the ledger (%s): %w", name, err)
 	}
 	return changed, nil
 }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"billonce/internal/billing"
+	"billonce/internal/words"
+)
+
+// checkIdentity holds the database against the one that the ledger trusts. Where it is
+// another one, it may have forgotten what was sent (a restored backup, a copy, a fail-over
+// that lost commits): the run goes on only where keys make a repeat harmless. It returns
+// the identity for the ledger to trust once the run has gone well; nil: it does already.
+func (e *execution) checkIdentity(ctx context.Context) (*billing.Identity, error) {
+	now, accepted, err := e.store.Identity(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case accepted == nil && now == billing.Identity{}:
+		return nil, nil
+	case accepted == nil:
+		return nil, e.store.AcceptIdentity(ctx, now, "batch run", "the ledger's first run")
+	case now.Same(*accepted, !e.config.FailoverLosesCommits):
+		return nil, nil
+	}
+	newest, age, err := e.store.FoundIdentity(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("this is another database than the one that the ledger trusts, and may have forgotten what was sent "+
+		"(a restored backup, a copy, or a fail-over that lost commits): it is %s; the ledger trusts %s. The newest request that it knows is of %s",
+		now, *accepted, words.Stamp(newest))
+	// A key counts as used since the newest request: half of its life leaves time for the run.
+	if e.config.BillingIdempotent && age < e.config.BillingIdempotencyTTL/2 {
+		e.log.Warn().Str("event", "another_database").Time("newest_sent_at", newest).Msg(what + "; going on, since the API honours idempotency keys")
+		return &now, nil
+	}
+	return nil, &exitError{billing.ExitRefused, errors.New(what + ". Nothing was sent. Compare with the billing API's own list (`batch reconcile FILE --adopt`), " +
+		"then run `batch resume --accept-database --reason …`")}
+}
+
+// acceptIdentity has the ledger trust the database, once a run that nothing limited has
+// gone through all of it.
+func (e *execution) acceptIdentity(ctx context.Context, id *billing.Identity, s billing.Summary, code int) {
+	limited := e.config.RunLimit > 0 || len(e.flags.only) > 0 || e.flags.maxPending > 0 || s.Stopped != ""
+	if id == nil || limited || code != billing.ExitDone && code != billing.ExitPerson {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := e.store.AcceptIdentity(ctx, *id, "batch run", "a run under idempotency keys went through all of it"); err != nil {
+		e.log.Warn().Err(err).Msg("the next run asks again whether the database has forgotten something")
+	}
+}
