@@ -18,7 +18,7 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 		b := newBook(t, 5, billingfake.Config{Idempotent: idempotent})
 		p := b.start()
 		p.wantExit(billing.ExitDone)
-		b.execute("update invoices set pending = true; delete from billonce.deliveries; delete from billonce.history")
+		b.execute("update invoices set pending = true, sent_at = null; delete from billonce.deliveries; delete from billonce.history")
 		original := query[string](b, "select current_database()")
 		b.moveTo(original + "_copy")
 		if idempotent {

@@ -72,6 +72,8 @@ type execution struct {
 	client *billinghttp.Client
 	db     *database
 	store  *pgstore.Store
+	// forgotten: the database may have forgotten what was sent.
+	forgotten bool
 }
 
 func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, error) {
@@ -208,6 +210,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		return exitCodeOf(err), errors.Join(err, releaseRunLock(ctx, lock))
 	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
+	e.forgotten = trusts != nil
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
 	rerr := releaseRunLock(ctx, lock)
 	if err != nil {
@@ -366,7 +369,7 @@ func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 	}
 	size := e.store.ClaimSize(c.ClaimSize)
 	return engine.Config{
-		RunID: e.id, LedgerID: ledger,
+		RunID: e.id, LedgerID: ledger, Forgotten: e.forgotten,
 		Claims: pgstore.Claims, MostClaims: e.store.MostClaims(size), ClaimSize: size,
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),

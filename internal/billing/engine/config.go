@@ -8,8 +8,9 @@ import (
 
 // Config is how a run behaves. Zero durations and counts mean "none".
 type Config struct {
-	RunID    uuid.UUID
-	LedgerID uuid.UUID // idempotency keys are derived from it
+	RunID     uuid.UUID
+	Forgotten bool      // the database may have forgotten requests: what looks untried is a repeat
+	LedgerID  uuid.UUID // idempotency keys are derived from it
 
 	Claims      int     // open at the same time, each on a connection of its own
 	MostClaims  int     // the same, where slow requests keep claims open

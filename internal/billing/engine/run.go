@@ -71,7 +71,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	planner := planner{
-		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
+		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, forgotten: c.Forgotten, pace: right.pace,
 	}
 	if c.HasLookup {
 		r.proof = &proof{
