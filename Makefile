@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help postgres run test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size
+.PHONY: help postgres run test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size long-list
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ recovery: postgres ## kill one of three runners 20 times under either strategy, 
 
 ledger-size: postgres ## what an invoice costs in the ledger, bytes and WAL, after a year of nights (ten minutes; SIZEFLAGS=-help)
 	go run ./tools/ledgersize $(SIZEFLAGS)
+
+long-list: postgres ## batch reconcile with a long list (LISTFLAGS=-lines 10000000 for ten million)
+	go run ./tools/longlist $(LISTFLAGS)
 
 report: postgres build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
 	$(BIN)/batch compare --html $(BIN)/report.html

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"billonce/internal/billing"
+	"billonce/internal/config"
 )
 
 func folders() []string { return []string{"overlays/single", "overlays/fleet", "migrate"} }
@@ -95,11 +96,10 @@ func TestOverlaysAreWhatTheirNamesSay(t *testing.T) {
 	}
 }
 
-// A pod that is told to end has time for its drain, the push (10 s) and the
-// settling, before it is killed.
+// A pod that is told to end has ended before it is killed: what it drains, settles and
+// tells is bounded.
 func TestGraceCoversTheDrain(t *testing.T) {
 	t.Parallel()
-	const push, margin = 10 * time.Second, 10 * time.Second
 	for _, overlay := range overlays() {
 		m := render(t, overlay)
 		drain, err := time.ParseDuration(m.config.Data["DRAIN_TIMEOUT"])
@@ -111,7 +111,7 @@ func TestGraceCoversTheDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		grace := time.Duration(*m.pod().Spec.TerminationGracePeriodSeconds) * time.Second
-		if grace < drain+push+margin || drain <= timeout {
+		if grace < drain+config.SettleTimeout+config.TellTimeout || drain <= timeout {
 			t.Errorf("%s: grace %s, drain %s, request %s", overlay, grace, drain, timeout)
 		}
 	}

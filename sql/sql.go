@@ -36,13 +36,28 @@ type Names struct {
 	Invoices string   // the user's table
 	ID       string   // its key
 	KeyType  string   // the key's type in the ledger: bigint, integer, uuid or text
+	IDType   string   // the type that a value has to have to be looked for in the user's index; empty: KeyType
 	OnePer   string   // INVOICES_ONE_PER, a column; empty: none
 	Pending  string   // predicate
 	MarkSent string   // assignments
+	Amount   string   // the column of what is billed; empty: not wanted
+	Currency string   // the column of its currency; empty: not wanted
 	Columns  []string // columns that the request's templates name
 	Row      bool     // the whole row as JSON is wanted
 	Only     bool     // the scan is of given ids alone
 }
+
+// InLedger is an expression of the user's key as the ledger's index takes it: another type
+// is cast, and a text has the ledger's collation, not its own column's.
+func (n Names) InLedger(expression string) string {
+	if n.KeyType == "text" {
+		return expression + `::text collate "default"`
+	}
+	return expression
+}
+
+// onPrimary keeps pgpool-II from having a standby answer, see advisory.OnPrimary.
+const onPrimary = "/*NO LOAD BALANCE*/ "
 
 // Query returns the text of queries/<name>.sql. Variants of one statement are
 // chosen by the flags, as the file's header explains.
@@ -54,6 +69,9 @@ func Query(name string, n Names, flags ...string) (string, error) {
 	t, err := template.New(name).Parse(stripHeader(string(text)))
 	if err != nil {
 		return "", fmt.Errorf("parse query %s: %w", name, err)
+	}
+	if n.IDType == "" {
+		n.IDType = n.KeyType
 	}
 	set := map[string]bool{}
 	for _, f := range flags {
@@ -67,7 +85,7 @@ func Query(name string, n Names, flags ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("fill query %s: %w", name, err)
 	}
-	return strings.TrimSpace(b.String()), nil
+	return onPrimary + strings.TrimSpace(b.String()), nil
 }
 
 // stripHeader drops the leading comment, which is for readers, not for the

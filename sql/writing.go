@@ -14,9 +14,11 @@ const BeginWriting = "begin isolation level read committed read write"
 // made once: to plan a group anew took a quarter of the time of writing it. The
 // keepalives bound how long a transaction half of which has arrived, from a client
 // that is gone, holds its rows: by Linux's defaults that is two hours, and our own
-// second try would wait for it. The first column is the transaction's id, as its rows
+// second try would wait for it. The search path is the session's own (null is RESET),
+// whatever another client of a pooler has left behind. The first column is the transaction's id, as its rows
 // have it (xmin).
-const WriterSettings = `select pg_current_xact_id()::xid::text,
+const WriterSettings = onPrimary + `select pg_current_xact_id()::xid::text,
+       set_config('search_path', null, true),
        set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, true),
        set_config('statement_timeout', '60s', true),
        set_config('lock_timeout', '5s', true),

@@ -10,7 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 )
@@ -93,21 +93,25 @@ func TestYourAPI(t *testing.T) {
 // The look-up's URL is filled as the request's is; it decides what is in doubt.
 func TestYourAPIsLookUp(t *testing.T) {
 	t.Parallel()
-	var lookUp atomic.Value
+	var acted, lookedUp sync.Map // by the invoice's place in the path
 	api := newServer(t, func(w http.ResponseWriter, a asked, _ int) {
-		switch {
+		path, _, _ := strings.Cut(strings.TrimPrefix(a.uri, "/look"), "?")
+		switch _, has := acted.LoadOrStore(path, true); {
+		case a.method == http.MethodGet && !has:
+			acted.Delete(path)
+			w.WriteHeader(http.StatusNotFound)
 		case a.method == http.MethodGet:
-			lookUp.Store(a.uri)
+			lookedUp.Store(a.uri, true)
 		case a.uri != "/2":
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", "BILLING_LOOKUP_URL="+api.URL+"/look/{id}?for={customer}", "LINGER=30s", "BILLING_TIMEOUT=3s",
+	s := newShop(t, two, "BILLING_URL="+api.URL+"/{id}", "BILLING_LOOKUP_URL="+api.URL+"/look/{id}?for={customer}", "LINGER=30s", "BILLING_TIMEOUT=3s", "BILLING_LOOKUP_AFTER=1s",
 		"INVOICES_MARK_SENT=pending = false, api_id = {reply.id}")
 	s.batch(0, "migrate")
 	s.batch(0, "run")
-	if got := lookUp.Load(); got != "/look/a%2Fb%20%3F1?for=M%C3%BCller+%26+S%C3%B6hne" {
-		t.Errorf("looked up %v", got)
+	if _, found := lookedUp.Load("/look/a%2Fb%20%3F1?for=M%C3%BCller+%26+S%C3%B6hne"); !found {
+		t.Error("it was not looked up")
 	}
 	s.wants("select string_agg(pending::text, ' ') from invoices", "false false")
 }

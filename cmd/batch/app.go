@@ -12,6 +12,7 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/fault"
 )
 
 // app is what the commands share.
@@ -81,8 +82,9 @@ func usage(err error) error { return &exitError{billing.ExitUsage, err} }
 func exitCodeOf(err error) int {
 	var exit *exitError
 	var unsafe *advisory.UnsafeError
+	var unmarkable *pgstore.CantMarkError
 	switch err = configurationFault(err); {
-	case errors.As(err, &unsafe):
+	case errors.As(err, &unsafe), errors.As(err, &unmarkable):
 		return billing.ExitRefused
 	case errors.As(err, &exit):
 		return exit.code
@@ -95,7 +97,8 @@ func exitCodeOf(err error) int {
 func configurationFault(err error) error {
 	var schema *pgstore.SchemaError
 	var fragment *pgstore.UserSQLError
-	if errors.As(err, &schema) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) ||
+	var settings *fault.Error
+	if errors.As(err, &schema) || errors.As(err, &settings) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) ||
 		errors.Is(err, pgstore.ErrOtherTable) {
 		return usage(err)
 	}

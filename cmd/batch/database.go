@@ -51,7 +51,8 @@ func (a app) openDatabase(ctx context.Context, c settings) (*database, error) {
 	if d.main, err = pgstore.ParseURL(mainURL, a.applicationName(c)); err != nil {
 		return nil, errors.Join(usage(fmt.Errorf("DATABASE_URL: %w", err)), d.close())
 	}
-	if d.lock, err = pgstore.ParseURL(lockURL, a.applicationName(c)); err != nil {
+	// One name for both: by it a run is known to live.
+	if d.lock, err = pgstore.ParseURL(lockURL, d.main.RuntimeParams["application_name"]); err != nil {
 		return nil, errors.Join(usage(fmt.Errorf("LOCK_DATABASE_URL: %w", err)), d.close())
 	}
 	d.sameServer = mainURL == lockURL
@@ -87,7 +88,7 @@ func connectPair(ctx context.Context, cfg *pgx.ConnConfig) (a, b *pgx.Conn, err 
 	if err := both.Wait(); err != nil {
 		closeProven(a)
 		closeProven(b)
-		return nil, nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, nil, fmt.Errorf("connect to the database: %w", pgstore.RefuseTooFew(err))
 	}
 	return a, b, nil
 }
@@ -124,7 +125,7 @@ func (a app) withDatabase(ctx context.Context, f func(context.Context, settings,
 // withDesk runs a command that shows people the ledger, or decides for them.
 func (a app) withDesk(ctx context.Context, f func(context.Context, *pgdesk.Desk) error) error {
 	return a.withDatabase(ctx, func(ctx context.Context, c settings, d *database) error {
-		desk, err := pgdesk.Open(ctx, d.main, pgstore.DeskBook{Book: c.book})
+		desk, err := pgdesk.Open(ctx, d.main, pgstore.DeskBook{Book: c.book, After: c.BillingLookupAfter})
 		if err != nil {
 			return configurationFault(err)
 		}

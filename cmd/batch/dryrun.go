@@ -18,10 +18,9 @@ import (
 const shownAtMost = 10
 
 // dryRun shows what a run would do now. It goes the same way as far as the request.
-func dryRun(ctx context.Context, out io.Writer, client *billinghttp.Client, rehearse func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error)) (int, error) {
+func dryRun(ctx context.Context, out io.Writer, sum desk.Amounts, client *billinghttp.Client, rehearse func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error)) (int, error) {
 	var first *billing.Request
 	var ids []string
-	var sum desk.Amounts
 	total, err := rehearse(func(inv billing.Invoice, r billing.Request) {
 		if first == nil {
 			first = &r

@@ -94,7 +94,7 @@ func TestDryRunTellsSumsAndWhatIsLeft(t *testing.T) {
 			w.WriteHeader(http.StatusPaymentRequired)
 		}
 	})
-	s := newShop(t, dryTable, "BILLING_URL="+api.URL+"/{id}", "BILLING_BODY={{if .customer}}{{json .}}{{end}}{{if eq (print .id) \"9\"}}{{.nothing}}{{end}}")
+	s := newShop(t, dryTable, "BILLING_URL="+api.URL+"/{id}", "BILLING_BODY={{if .customer}}{{json .}}{{end}}{{if eq (print .id) \"9\"}}{{cents .customer}}{{end}}")
 	s.batch(0, "migrate")
 	s.batch(3, "run", "--only", "1,2")
 	s.sql(`insert into billonce.deliveries (invoice_id, state, attempt, run_attempt, idempotency_key, body_sha256, run_id, first_sent_at, updated_at, deadline_at, due_at)
@@ -103,7 +103,7 @@ func TestDryRunTellsSumsAndWhatIsLeft(t *testing.T) {
 	dry, said := s.batch(0, "run", "--dry-run")
 	for _, want := range []string{
 		"20 invoices would be sent: 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, …\n",
-		"\nTheir amount_cents adds up to 150,000 EUR, 156,000 USD.\n",
+		"\nTheir amount_cents adds up to 1,500.00 EUR, 1,560.00 USD.\n",
 		"\n  not among them: 1 whose requests can't be built: see the warnings\n", "\n  not among them: 1 in progress, or left by a runner that died\n",
 		"\n  not among them: 1 due for another attempt later\n", "\n  not among them: 1 failed before (see `batch status`)\n",
 	} {

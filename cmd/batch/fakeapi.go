@@ -30,6 +30,8 @@ type fakeAPIFlags struct {
 	seed       int64
 
 	dialect     string
+	client      string
+	tokenLife   time.Duration
 	keyTTL      time.Duration
 	lookup      string
 	reply       string
@@ -60,7 +62,8 @@ look-up says (--lookup), and what gets lost on the way (--faults). All of these 
 be combined. GET /v1/invoices/ID or /v1/invoices?invoice=ID looks up.
 
 With a command behind --, it runs that command with BILLING_URL set to itself, and
-BILLING_LOOKUP_URL too where that is set, and ends with it:
+BILLING_LOOKUP_URL too where that is set (with --client BILLING_OAUTH_…, too), and ends
+with it:
 batch fake-api -- batch run`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.fakeAPI(cmd.Context(), f, args) },
 	}
@@ -77,6 +80,8 @@ batch fake-api -- batch run`,
 func (f *fakeAPIFlags) addPeerFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.dialect, "dialect", "", "take idempotency keys as a real API does, and refuse requests without one: "+strings.Join(billingfake.DialectNames(), ", "))
+	flags.StringVar(&f.client, "client", "", "ID:SECRET of a client that has to get a token first, by OAuth client credentials at /oauth/token")
+	flags.DurationVar(&f.tokenLife, "token-life", time.Hour, "with --client: how long a token is good")
 	flags.DurationVar(&f.keyTTL, "key-ttl", 0, "how long a key is remembered; 0: for ever")
 	flags.StringVar(&f.lookup, "lookup", "resource", "what a look-up answers: "+strings.Join(billingfake.LookupNames(), ", "))
 	flags.StringVar(&f.reply, "reply", "", "body of a success, as your API writes it, for example {\"status\":\"COMPLETED\"}: what your rules ask about")
@@ -119,6 +124,13 @@ func (f fakeAPIFlags) setDialect(c *billingfake.Config) (err error) {
 		if c.Dialect, err = billingfake.ParseDialect(f.dialect); err != nil {
 			return fmt.Errorf("--dialect: %w", err)
 		}
+	}
+	if f.client != "" {
+		id, secret, found := strings.Cut(f.client, ":")
+		if !found || f.tokenLife < time.Second {
+			return errors.New("--client ID:SECRET, and --token-life from 1s on")
+		}
+		c.Tokens = billingfake.NewTokens(billingfake.Client{ID: id, Secret: secret, Life: f.tokenLife}, nil)
 	}
 	if f.keyTTL < 0 {
 		return fmt.Errorf("--key-ttl %s: write a time from 0 on", f.keyTTL)
@@ -239,6 +251,10 @@ func (f fakeAPIFlags) urls(server string, env func(string) (string, bool)) []str
 		send += "?" + query
 	}
 	urls := []string{"BILLING_URL=" + send}
+	if f.client != "" {
+		id, secret, _ := strings.Cut(f.client, ":")
+		urls = append(urls, "BILLING_OAUTH_TOKEN_URL="+server+"/oauth/token", "BILLING_OAUTH_CLIENT_ID="+id, "BILLING_OAUTH_CLIENT_SECRET="+secret)
+	}
 	lookup, _ := env("BILLING_LOOKUP_URL")
 	switch {
 	case lookup == "":

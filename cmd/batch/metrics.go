@@ -54,7 +54,7 @@ func (a app) pushMetrics(ctx context.Context, log zerolog.Logger, c settings, m 
 	if c.PushgatewayURL == "" {
 		return
 	}
-	if err := m.Push(context.WithoutCancel(ctx), c.PushgatewayURL, a.pushGrouping(c)); err != nil {
+	if err := m.Push(ctx, c.PushgatewayURL, a.pushGrouping(c)); err != nil {
 		log.Warn().Err(err).Msg("can't push the metrics to PUSHGATEWAY_URL")
 	}
 }

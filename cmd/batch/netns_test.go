@@ -161,10 +161,10 @@ func TestHalfOpenRunnerStopsBeforeItsLocksAreFreed(t *testing.T) {
 	b, api := a.book(invoices, billingfake.Config{Idempotent: true, Latency: 300 * time.Millisecond, Before: seen.note})
 	// Slow, with intents for more than a minute: only what it knows of its locks
 	// can keep it from going on.
-	lost := a.start(b, api, "RUN_LOCK=shared", "BILLING_TIMEOUT=10s", "CONCURRENCY=64", "BILLING_RATE=5")
+	lost := a.start(b, api, "RUN_LOCK=shared", "BILLING_TIMEOUT=3s", "CONCURRENCY=64", "BILLING_RATE=5")
 	<-seen.enough
 	a.cut()
-	b.start(sendTo(api), "RUN_LOCK=shared", "BILLING_TIMEOUT=10s", "CONCURRENCY=200", "LINGER=90s").wantExit(0)
+	b.start(sendTo(api), "RUN_LOCK=shared", "BILLING_TIMEOUT=3s", "CONCURRENCY=200", "LINGER=28s").wantExit(0)
 	b.wantStates(fmt.Sprintf("sent/false=%d", invoices))
 	wantOneEffectEach(t, b, invoices)
 	seen.mu.Lock()
@@ -192,19 +192,20 @@ func TestHalfOpenRunnerStopsBeforeItsLocksAreFreed(t *testing.T) {
 }
 
 // A pod vanishes, cable and all, while it holds the run lock: the next run gets
-// it when the server's keepalives give up, not in two hours.
+// it when the server's keepalives give up: in BILLING_TIMEOUT and 25 s, for which it waits
+// here, not in two hours.
 func TestRunLockOfAPodThatVanished(t *testing.T) {
 	t.Parallel()
 	const invoices = 300
 	a := newAway(t, 2)
 	seen := newFrom(50)
 	b, api := a.book(invoices, billingfake.Config{Idempotent: true, Latency: 300 * time.Millisecond, Before: seen.note})
-	vanished := a.start(b, api, "BILLING_TIMEOUT=10s", "CONCURRENCY=8")
+	vanished := a.start(b, api, "BILLING_TIMEOUT=3s", "CONCURRENCY=8")
 	<-seen.enough
 	a.cut()
 	vanished.kill()
 	began := time.Now()
-	p := b.start(sendTo(api), "BILLING_TIMEOUT=10s", "CONCURRENCY=200", "RUN_LOCK_WAIT=100s", "LINGER=90s")
+	p := b.start(sendTo(api), "BILLING_TIMEOUT=3s", "CONCURRENCY=200", "RUN_LOCK_WAIT=28s", "LINGER=28s")
 	p.wantExit(0)
 	t.Logf("the next run had the lock and ended within %s", time.Since(began).Round(time.Second))
 	b.wantStates(fmt.Sprintf("sent/false=%d", invoices))

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billingfake"
@@ -91,4 +94,47 @@ func TestCommandsThroughPgBouncer(t *testing.T) {
 	batch(0, "sent", "history", "7")
 	query[int](b, "update billonce.deliveries set state = 'failed' where invoice_id = 7 returning 1")
 	batch(0, "cancelled", "resolve", "7", "--cancel", "--reason", "tried by a test")
+}
+
+// Another client of a pooler leaves its search path behind on every connection: the
+// invoices are those of the table that the ledger belongs to all the same, for a run and
+// for people.
+func TestP10LeakedSearchPath(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"advisory", "row"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			b := newBook(t, 20, billingfake.Config{})
+			b.execute("create schema tenant; create table tenant.invoices (like public.invoices including all); " +
+				"insert into tenant.invoices overriding system value select * from public.invoices where id < 10")
+			pooled := pgtest.PgBouncer(t, b.url, "transaction", "default_pool_size = 6")
+			var clients []*pgx.Conn
+			for range 6 { // at the same time: each on a connection of its own
+				conn, err := pgx.Connect(t.Context(), pooled)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close(context.Background())
+				if err := conn.PgConn().Exec(t.Context(), "begin; set search_path to tenant, public").Close(); err != nil {
+					t.Fatal(err)
+				}
+				clients = append(clients, conn)
+			}
+			for _, conn := range clients {
+				if err := conn.PgConn().Exec(t.Context(), "commit").Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.start("DATABASE_URL="+pooled, "LOCK_DATABASE_URL="+b.url, "LOCK_STRATEGY="+strategy).wantExit(0)
+			wantOneEffectEach(t, b, 20)
+			b.wantStates("sent/false=20")
+			if n := query[int](b, "select count(*) from tenant.invoices where pending"); n != 9 {
+				t.Errorf("%d of another tenant's 9 invoices are pending still", n)
+			}
+			var out bytes.Buffer
+			if code := run(t.Context(), []string{"status", "--json"}, []string{"DATABASE_URL=" + pooled}, &out, &out); code != 0 || !strings.Contains(out.String(), `"pending": 0`) {
+				t.Errorf("status: exit %d:\n%s", code, &out)
+			}
+		})
+	}
 }

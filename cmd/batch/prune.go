@@ -28,7 +28,8 @@ func (a app) pruneCommand() *cobra.Command {
 		Short: "Remove old deliveries that are settled from the ledger",
 		Long: `prune removes from the ledger, a thousand at a time, deliveries that were sent,
 failed or cancelled longer ago than --older-than and whose invoices are not
-pending, with their history. What is open stays.
+pending, with their history. What is open stays, and as long as its invoice is
+there, what was cancelled, or sent without its invoice being marked.
 
 An invoice whose delivery is forgotten and that becomes pending again is a new one:
 it will be sent. Keep them for as long as that could happen by mistake.`,

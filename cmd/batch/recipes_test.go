@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -144,7 +145,7 @@ func TestWebhookRecipe(t *testing.T) {
 // which the API has acted as its runner is killed, and R-5, which has not reached it.
 func TestLookUpRecipe(t *testing.T) {
 	t.Parallel()
-	var recovering atomic.Bool // no request is lost any more, however late the runner was killed
+	var begun, recovering atomic.Bool // no request is lost any more, however late the runner was killed
 	api := billingfake.New(billingfake.Config{Fault: func(r billingfake.Received) billingfake.Fault {
 		switch {
 		case r.Attempt == 1 && r.Invoice == "R-1":
@@ -159,9 +160,10 @@ func TestLookUpRecipe(t *testing.T) {
 	t.Cleanup(api.Close)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/v1/invoices/R-4", "/v1/invoices/R-5":
-			recovering.Store(true)
+		case "/v1/invoices/R-4", "/v1/invoices/R-5": // first as what was never sent
+			recovering.Store(begun.Load())
 		case "/v1/invoices/R-5/send":
+			begun.Store(true)
 			if !recovering.Load() {
 				_, _ = io.Copy(io.Discard, r.Body) // until then nobody sees the sender go
 				<-r.Context().Done()
@@ -171,11 +173,11 @@ func TestLookUpRecipe(t *testing.T) {
 		api.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	d := recipe(t, "lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=3s"})
+	d := recipe(t, "lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=3s BILLING_LOOKUP_AFTER=1s"})
 	d.run()
 	sum := api.Summary()
-	if sum.Effects != 5 || len(sum.Duplicates) != 0 || sum.Lookups != 4 {
-		t.Errorf("%+v, want five effects and four look-ups", sum)
+	if sum.Effects != 5 || len(sum.Duplicates) != 0 || sum.Lookups < 4 {
+		t.Errorf("%+v, want five effects, and look-ups", sum)
 	}
 }
 
@@ -306,6 +308,24 @@ func TestRecipesWithKeys(t *testing.T) {
 	}
 }
 
+// One token, got with the secret in a file, serves the run.
+func TestCredentialsRecipe(t *testing.T) {
+	t.Parallel()
+	tokens := billingfake.NewTokens(billingfake.Client{ID: "billonce", Secret: "s3cret", Life: time.Hour}, nil)
+	api := billingfake.New(billingfake.Config{Tokens: tokens})
+	t.Cleanup(api.Close)
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	recipe(t, "credentials.md", map[string]string{"https://billing.example": server.URL}, "SECRET_FILE="+file).run()
+	if n := tokens.Counts(); api.Effects() != 3 || n.Issued != 1 || n.Unauthorized != 0 {
+		t.Errorf("%d effects, %+v", api.Effects(), n)
+	}
+}
+
 // Without keys: a request whose answer is lost is searched for, and is sent again only
 // where nothing was found.
 func TestSearchLookUpRecipe(t *testing.T) {
@@ -322,10 +342,10 @@ func TestSearchLookUpRecipe(t *testing.T) {
 	t.Cleanup(api.Close)
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
-	rehearsed(t, "search-lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=3s"}).run()
+	rehearsed(t, "search-lookup.md", map[string]string{"https://billing.example": server.URL, "BILLING_TIMEOUT=10s": "BILLING_TIMEOUT=3s BILLING_LOOKUP_AFTER=1s"}).run()
 	sum := api.Summary()
-	if sum.Effects != 6 || len(sum.Duplicates) != 0 || sum.Lookups != 2 {
-		t.Errorf("%+v, want six effects and two look-ups", sum)
+	if sum.Effects != 6 || len(sum.Duplicates) != 0 || sum.Lookups < 2 {
+		t.Errorf("%+v, want six effects, and look-ups", sum)
 	}
 	if once, again := api.Invoice("R-1").Requests, api.Invoice("R-2").Requests; once != 1 || again != 2 {
 		t.Errorf("R-1 was sent %d times and R-2 %d times, want once and twice", once, again)

@@ -23,6 +23,9 @@ func reportEnd(view *terminal, log zerolog.Logger, s billing.Summary, code int) 
 	// The summary is said at every LOG_LEVEL.
 	summary := log.Level(zerolog.InfoLevel)
 	line := summary.Info()
+	if s.Open > 0 {
+		line = summary.Warn()
+	}
 	if !view.console {
 		line = line.Str("event", "run_ended").Int("exit_code", code).RawJSON("summary", words.text())
 	}

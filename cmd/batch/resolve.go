@@ -18,37 +18,48 @@ import (
 
 type resolveFlags struct {
 	sent, retry, cancel bool
+	again, reopen       bool
 	allInDoubt          bool
 	allFailed, yes      bool
 	attempt             int
 	reason, by          string
 	json                bool
+	only                narrowing
 }
 
 func (a app) resolveCommand() *cobra.Command {
 	var f resolveFlags
 	cmd := &cobra.Command{
-		Use:   "resolve ID… --sent | --retry | --cancel --reason TEXT",
-		Short: "Decide about deliveries that are in doubt or failed",
+		Use:   "resolve ID… --sent | --retry | --cancel | --again | --reopen --reason TEXT",
+		Short: "Decide about deliveries that wait for a person",
 		Long: `resolve writes a person's decision about deliveries into the ledger, with who made
 it, when and why. Look into the billing API's own books first:
 
   --sent    the API has acted: the invoice is marked as any that was sent
   --retry   the API has not acted: the next batch run sends it again, as the
-            invoice is now, under the same idempotency key (an API that remembers
-            its refusals by the key answers the same until it forgets)
+            invoice is now. What failed gets another idempotency key if each of
+            its attempts was answered: an API that remembers its refusals lets it
+            through. What was in doubt keeps its key.
   --cancel  nobody is to send it: it is left as it is, and each run's summary
             counts it while it is pending
+  --again   it was sent, and its invoice is rightly pending once more: the next
+            batch run sends it under another idempotency key
+  --reopen  it was cancelled: it is again what it was before
 
-It decides only about what is in_doubt, once its request can't be on its way any
-more, and about what is failed (--retry, --cancel). ` + "`batch status --in-doubt`" + ` and
+It decides about what is in_doubt or in retry for two days (--sent, --cancel, and out
+of doubt --retry), once its request can't be on its way any more; about what is failed
+(--retry, --sent, --cancel); about what is pending again (--again, or --sent, which
+marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt`" + ` and
 ` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			to, err := f.check(args)
+			r, err := f.check(args)
+			if err == nil {
+				err = f.only.check(f.all())
+			}
 			if err != nil {
 				return usage(fmt.Errorf("resolve: %w; see `batch resolve --help`", err))
 			}
-			r := billing.Resolution{To: to, Attempt: f.attempt, By: cmp.Or(f.by, a.whoami()), Reason: f.reason}
+			r.Attempt, r.By, r.Reason = f.attempt, cmp.Or(f.by, a.whoami()), f.reason
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
 				return a.resolve(ctx, d, args, f, r)
 			})
@@ -57,6 +68,8 @@ more, and about what is failed (--retry, --cancel). ` + "`batch status --in-doub
 	cmd.Flags().BoolVar(&f.sent, "sent", false, "the API has acted")
 	cmd.Flags().BoolVar(&f.retry, "retry", false, "the API has not acted: send it again")
 	cmd.Flags().BoolVar(&f.cancel, "cancel", false, "nobody is to send it")
+	cmd.Flags().BoolVar(&f.again, "again", false, "it was sent, and is owed once more")
+	cmd.Flags().BoolVar(&f.reopen, "reopen", false, "it was cancelled: it is again what it was")
 	cmd.Flags().BoolVar(&f.allInDoubt, "all-in-doubt", false, "all deliveries that are in doubt")
 	cmd.Flags().BoolVar(&f.allFailed, "all-failed", false, "all deliveries that failed")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "with --all-in-doubt and --all-failed: don't ask")
@@ -64,30 +77,43 @@ more, and about what is failed (--retry, --cancel). ` + "`batch status --in-doub
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept in the ledger")
 	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: user@host)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON, one object a line")
+	f.only.flags(cmd)
 	return cmd
 }
 
 // check finds wrong usage before anything is touched.
-func (f resolveFlags) check(ids []string) (billing.State, error) {
-	var to []billing.State
-	for state, chosen := range map[billing.State]bool{billing.Sent: f.sent, billing.Retry: f.retry, billing.Cancelled: f.cancel} {
-		if chosen {
-			to = append(to, state)
+func (f resolveFlags) check(ids []string) (r billing.Resolution, err error) {
+	chosen := 0
+	for _, c := range []struct {
+		flag bool
+		r    billing.Resolution
+	}{
+		{f.sent, billing.Resolution{To: billing.Sent}},
+		{f.retry, billing.Resolution{To: billing.Retry}},
+		{f.cancel, billing.Resolution{To: billing.Cancelled}},
+		{f.again, billing.Resolution{To: billing.Retry, Again: true}},
+		{f.reopen, billing.Resolution{}},
+	} {
+		if c.flag {
+			chosen++
+			r = c.r
 		}
 	}
 	switch {
-	case len(to) != 1:
-		return "", errors.New("choose one of --sent, --retry and --cancel")
+	case chosen != 1:
+		return r, errors.New("choose one of --sent, --retry, --cancel, --again and --reopen")
+	case f.all() && (f.again || f.reopen):
+		return r, errors.New("--again and --reopen are for invoices that are named")
 	case strings.TrimSpace(f.reason) == "":
-		return "", errors.New("say why with --reason: it is kept in the ledger")
+		return r, errors.New("say why with --reason: it is kept in the ledger")
 	case f.allInDoubt && f.allFailed, f.all() == (len(ids) > 0):
-		return "", errors.New("name the invoices' ids, or --all-in-doubt, or --all-failed")
+		return r, errors.New("name the invoices' ids, or --all-in-doubt, or --all-failed")
 	case f.attempt < 0:
-		return "", errors.New("--attempt counts from 1")
+		return r, errors.New("--attempt counts from 1")
 	case f.all() && !f.yes && !term.IsTerminal(int(os.Stdin.Fd())):
-		return "", fmt.Errorf("--all-%s asks on a terminal, and there is none: add --yes if you are sure", f.kind().Word)
+		return r, fmt.Errorf("--all-%s asks on a terminal, and there is none: add --yes if you are sure", f.kind().Word)
 	}
-	return to[0], nil
+	return r, nil
 }
 
 func (f resolveFlags) all() bool { return f.allInDoubt || f.allFailed }
@@ -141,16 +167,17 @@ func (a app) toResolve(ctx context.Context, d *pgdesk.Desk, args []string, f res
 	}
 	kind := f.kind()
 	deliveries, err := d.Open(ctx, kind.State)
+	deliveries = f.only.of(deliveries)
 	if err != nil || len(deliveries) == 0 {
 		if err == nil {
-			fmt.Fprintln(a.stderr, kind.None)
+			fmt.Fprintln(a.stderr, f.only.none(kind))
 		}
 		return nil, err
 	}
 	if f.yes {
 		return deliveries, nil
 	}
-	if err := kind.Print(a.stderr, deliveries, false); err != nil {
+	if err := desk.PrintGroups(a.stderr, deliveries); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.stderr, "Make all %d of them %s? Type yes: ", len(deliveries), r.To)

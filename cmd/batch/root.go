@@ -70,7 +70,7 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		a.runCommand(), a.migrateCommand(), a.seedCommand(),
-		a.statusCommand(), a.resolveCommand(), a.pauseCommand(), a.resumeCommand(), a.historyCommand(), a.pruneCommand(),
+		a.serveCommand(), a.statusCommand(), a.resolveCommand(), a.reconcileCommand(), a.pauseCommand(), a.resumeCommand(), a.historyCommand(), a.pruneCommand(),
 		a.doctorCommand(), a.demoCommand(), a.compareCommand(), a.fakeAPICommand(),
 		&cobra.Command{
 			Use:   "environment",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +17,7 @@ import (
 	"billonce/internal/billing/engine"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
+	"billonce/internal/desk"
 	"billonce/internal/metrics"
 	"billonce/internal/tracing"
 )
@@ -47,8 +49,8 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 		},
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "send these invoices alone, if they are pending: 42,43")
+	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent, and test the look-up; nothing is locked, recorded or sent")
 	cmd.Flags().IntVar(&flags.maxPending, "max-pending", 0, "let this run send up to so many, whatever RUN_MAX_PENDING says")
-	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent; nothing is locked, recorded or sent")
 	return cmd
 }
 
@@ -77,7 +79,10 @@ func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, err
 	defer view.close()
 	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
-	code, err := e.execute(ctx)
+	code, err := bounded(ctx, c.DrainTimeout, e.execute)
+	if err != nil && code == billing.ExitError && ctx.Err() != nil {
+		code, err = billing.ExitStopped, fmt.Errorf("stopped before it began: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		err = lastError(view, e.log, code, err)
 	}
@@ -118,11 +123,28 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 			return billing.ExitError, err
 		}
 		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
-		return dryRun(ctx, e.stdout, e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+		code, err := dryRun(ctx, e.stdout, e.amounts(), e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
 			return engine.Rehearse(ctx, cfg, ports, e.log, see)
 		})
+		if err != nil || !cfg.HasLookup {
+			return code, err
+		}
+		proven, err := proveLookUp(ctx, c, e.client, e.store)
+		if err != nil {
+			return exitCodeOf(err), err
+		}
+		return code, proven.print(e.stdout)
 	}
 	return e.underLock(ctx)
+}
+
+// amounts adds up what the book's invoices bill.
+func (e *execution) amounts() (a desk.Amounts) {
+	if b := e.config.book; len(b.Amount) > 0 {
+		a.Column = b.Amount[0]
+	}
+	a.Currency = e.config.api.Currency
+	return a
 }
 
 // openStore opens the store while the locks are being proven: it only reads, and each
@@ -134,12 +156,13 @@ func (e *execution) openStore(ctx context.Context) error {
 	}
 	cfg := pgstore.Config{
 		Conn: e.db.main, Pooled: e.db.pooled, Book: c.book, RunID: e.id, Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
-		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Only: e.flags.only, Log: e.log,
+		Row: e.client.NeedsRow() || e.flags.dryRun, Columns: e.client.Columns(), Mentions: e.client.Mentions(), Only: e.flags.only, Log: e.log,
 	}
 	proof := make(chan error, 1)
 	go func() { proof <- prove(ctx, c, e.db) }()
 	var err error
 	e.store, err = pgstore.Open(ctx, cfg)
+	err = pgstore.RefuseTooFew(err)
 	if perr := <-proof; perr != nil { // it says more
 		if err == nil {
 			e.closeStore(ctx)
@@ -178,7 +201,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		}
 		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
 			Msg("nothing to do: this book is paused; `batch resume` ends it")
-		return billing.ExitDone, nil
+		return e.stillOpen(ctx)
 	}
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
@@ -187,6 +210,8 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		traced.End(ctx, exitCodeOf(err), summary)
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
+	e.keepSetAside(ctx, summary.FoundSetAside)
+	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
 		e.log.Warn().Err(rerr).Msg("this run lost its run lock before it ended")
@@ -198,15 +223,60 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
-	e.pushMetrics(ctx, e.log, e.config, m)
-	traced.End(ctx, code, summary)
+	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.TellTimeout)
+	defer cancel()
+	var tellers sync.WaitGroup
+	tellers.Go(func() { e.pushMetrics(telling, e.log, e.config, m) })
+	tellers.Go(func() { traced.End(telling, code, summary) })
+	tellers.Wait()
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
 }
 
+// keepSetAside writes down what is set aside: a run of given invoices has not seen the others.
+func (e *execution) keepSetAside(ctx context.Context, found billing.FoundSetAside) {
+	found.Whole = found.Whole && len(e.flags.only) == 0
+	if err := e.store.KeepSetAside(ctx, found); err != nil {
+		e.log.Warn().Err(err).Msg("what is set aside stands in this log alone")
+	}
+}
+
+// countOpen has what waits for a person counted. Where that can't be done, the run is no
+// success.
+func (e *execution) countOpen(ctx context.Context, s *billing.Summary) {
+	open, err := e.store.CountOpen(ctx, s.OpenFound)
+	switch {
+	case err == nil:
+		s.CountOpen(open)
+	case s.ExitCode() == billing.ExitDone:
+		s.Stopped, s.Err = billing.StoppedByError, err
+	default:
+		e.log.Warn().Err(err).Msg("what is open was not counted")
+	}
+}
+
+// stillOpen is the exit code of a run that does nothing: a person is told of what is open
+// all the same.
+func (e *execution) stillOpen(ctx context.Context) (int, error) {
+	n, err := e.store.StillOpen(ctx)
+	switch {
+	case err != nil:
+		return billing.ExitError, err
+	case n > 0:
+		e.log.Warn().Int64("open", n).Msg("invoices wait for a person: see `batch status --open`")
+		return billing.ExitPerson, nil
+	}
+	return billing.ExitDone, nil
+}
+
 // run sends what is pending.
 func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (s billing.Summary, m *metrics.Metrics, err error) {
+	if lock != nil {
+		if err := lock.ShareRoom(ctx); err != nil {
+			return s, nil, err
+		}
+	}
 	c := e.config
 	cfg, err := e.engineConfig(ctx)
 	if err != nil {
@@ -215,6 +285,12 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
+	if err := e.store.ConnectAll(ctx); err != nil {
+		return s, nil, err
+	}
+	if err := e.store.TryMark(ctx); err != nil {
+		return s, nil, err
+	}
 	settings := c.Fingerprint()
 	standing, err := e.store.ReadStanding(ctx, settings)
 	if err != nil {
@@ -234,12 +310,13 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err != nil {
 		return s, nil, err
 	}
+	e.store.WriteOff(ctx, e.config.RunName, e.config.RunLock == "exclusive")
 	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
-		return s, nil, err
+		e.log.Warn().Err(err).Msg("no progress is shown")
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
-		Ledger: traced.Ledger(e.store), Renderer: e.client, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client,
+		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
 		Standing: e.store,
 	}
 	if lock != nil {
@@ -288,7 +365,7 @@ func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 		Claims: pgstore.Claims, MostClaims: e.store.MostClaims(size), ClaimSize: size,
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
-		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "",
+		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "", LookUpAfter: c.BillingLookupAfter, LookUpBy: e.client.LookUpSettings(),
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate.PerSecond, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Linger: c.Linger, Drain: c.DrainTimeout,
 	}, nil

@@ -6,6 +6,7 @@ import (
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
 	"billonce/internal/fault"
+	"billonce/internal/web"
 )
 
 // settings are what a command is configured by: nothing is wrong with them.
@@ -13,6 +14,7 @@ type settings struct {
 	config.Config
 	book books.Book
 	api  billinghttp.Config
+	page web.Config
 }
 
 // settings reads the environment, and has each edge judge what it knows. All that is
@@ -23,21 +25,37 @@ func (a app) settings(need config.Needs) (settings, error) {
 	var ofBook []fault.Fault
 	s.book, ofBook = books.Parse(books.Settings{
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
-		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace, OnePer: c.InvoicesOnePer,
+		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
+		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency, OnePer: c.InvoicesOnePer,
 	})
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
-		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth, Signing: c.BillingSigningSecret,
+		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth,
+		OAuth: billinghttp.OAuth{TokenURL: c.BillingOAuthTokenURL, ClientID: c.BillingOAuthClientID, ClientSecret: c.BillingOAuthClientSecret, Scope: c.BillingOAuthScope}, Signing: c.BillingSigningSecret,
 		TLSCert: c.BillingTLSCert, TLSKey: c.BillingTLSKey, TLSCA: c.BillingTLSCA, Body: c.BillingBody, Outcomes: c.BillingOutcomes, LookUps: c.BillingLookupOutcomes, Idempotent: c.BillingIdempotent, Timeout: c.BillingTimeout,
 		ReplyID: c.BillingReplyID, ReplyValues: s.book.MarkSent.Paths,
 		Concurrency: c.Concurrency, UserAgent: "billonce/" + version(),
+	}
+	if len(s.book.Currency) > 0 {
+		s.api.Currency = s.book.Currency[0]
+	}
+	if c.BillingFromFiles {
+		s.api.Again = func() (billinghttp.Config, error) {
+			again, err := a.settings(need)
+			return again.api, err
+		}
 	}
 	checked := s.api
 	if need&config.Billing == 0 {
 		// A certificate that has expired keeps nobody from looking and deciding.
 		checked.TLSCert, checked.TLSKey = "", ""
 	}
-	if err := config.Join(faults, ofBook, billinghttp.Check(checked), checkDatabases(c)); err != nil {
+	var ofPage []fault.Fault
+	s.page, ofPage = web.Parse(web.Settings{
+		Addr: c.ServeAddr, UsersFile: c.ServeUsersFile, ProxyHeader: c.ServeProxyHeader, TrustedProxies: c.ServeTrustedProxies,
+		Deciders: c.ServeDeciders, TLSCertFile: c.ServeTLSCertFile, TLSKeyFile: c.ServeTLSKeyFile,
+	})
+	if err := config.Join(faults, ofBook, ofPage, billinghttp.Check(checked), checkDatabases(c)); err != nil {
 		return settings{}, usage(err)
 	}
 	return s, nil

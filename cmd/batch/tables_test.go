@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"sync"
 	"testing"
 )
@@ -182,4 +183,57 @@ func TestTwoBooksInOneDatabase(t *testing.T) {
 		shops[0].wants(`select (select count(*) from north_ledger.deliveries where state = 'sent') || ' ' ||
 			(select count(*) from south_ledger.deliveries where state = 'sent')`, "50 50")
 	})
+}
+
+// A template that names what the table has not, or what could mean two things, is named
+// with its variable before anything is touched.
+func TestTemplatesNameColumns(t *testing.T) {
+	t.Parallel()
+	api := newServer(t, nil)
+	s := newShop(t, `create table invoices (id int primary key, customer text, amount numeric, api_token text, idempotency_key text, pending bool default true, sent_at timestamptz);
+		insert into invoices values (1, 'c', 1, 't', 'k')`)
+	s.batch(0, "migrate")
+	for _, c := range []struct {
+		env  []string
+		want []string
+	}{
+		{[]string{"BILLING_BODY={{json .custmer}}"}, []string{`BILLING_BODY: names the column "custmer", which "public"."invoices" has not; did you mean "customer"?`}},
+		{[]string{"BILLING_BODY={{if .paid}}{{json .Amount}}{{end}}"}, []string{
+			`BILLING_BODY: names the column "paid", which "public"."invoices" has not; it has "id", "customer", "amount", "api_token", "idempotency_key", "pending", "sent_at"`,
+			`BILLING_BODY: names the column "Amount", which "public"."invoices" has not; did you mean "amount"?`,
+		}},
+		{[]string{"BILLING_HEADERS=Authorization: Bearer {api_tokne}", "BILLING_URL=" + api.URL + "/{ids}", "BILLING_LOOKUP_URL=" + api.URL + "/{costumer}", "BILLING_BODY={{.sent_on}}"}, []string{
+			`BILLING_URL: names the column "ids"`, `BILLING_LOOKUP_URL: names the column "costumer"`, `did you mean "customer"?`,
+			`BILLING_HEADERS: names the column "api_tokne"`, `BILLING_BODY: names the column "sent_on", which "public"."invoices" has not; did you mean "sent_at"?`,
+		}},
+		{[]string{"BILLING_HEADERS=X-Request: {idempotency_key}"}, []string{`BILLING_HEADERS: {idempotency_key} stands for something of ours, and "public"."invoices" has a column of that name, too`}},
+		{[]string{"BILLING_HEADERS=X-Request: {idempotency_key_hex}", `BILLING_BODY={{json .idempotency_key}}{{json idempotency_key}}{{with .customer}}{{.x}}{{$.amount}}{{end}}`}, nil},
+	} {
+		for _, command := range [][]string{{"run", "--dry-run"}, {"doctor"}, {"run"}} {
+			again := &shop{t: t, url: s.url, env: map[string]string{}}
+			for name, value := range s.env {
+				again.env[name] = value
+			}
+			again.set(append([]string{"BILLING_URL=" + api.URL + "/{id}"}, c.env...)...)
+			code := 2
+			switch {
+			case c.want == nil && command[0] == "run":
+				continue
+			case c.want == nil:
+				code = 0
+			case command[0] == "doctor":
+				code = 5
+			}
+			out, said := again.batch(code, command...)
+			for _, want := range c.want {
+				if !strings.Contains(out+said, want) {
+					t.Errorf("%q %q lacks %s:\n%s%s", c.env, command, want, out, said)
+				}
+			}
+		}
+	}
+	if asked := api.asked(); len(asked) > 0 {
+		t.Errorf("%d requests", len(asked))
+	}
+	s.wants("select count(*) || ' ' || (select count(*) from billonce.runs) from billonce.deliveries", "0 0")
 }

@@ -59,7 +59,7 @@ func heldError(ctx context.Context, conn *pgx.Conn, key RunKey) error {
 // objsubid 2 (manual, System Views, pg_locks). Another role's client address and start are NULL
 // for those without pg_read_all_stats (manual,
 // Cumulative Statistics System, pg_stat_activity).
-const holdersQuery = `select l.pid, coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''),
+const holdersQuery = OnPrimary + `select l.pid, coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''),
 		coalesce(a.usename, ''), a.backend_start, l.mode
 	from pg_locks l
 	left join pg_stat_activity a on a.pid = l.pid
@@ -72,7 +72,7 @@ const holdersQuery = `select l.pid, coalesce(a.application_name, ''), coalesce(h
 // a dedicated lock connection, "since" is when it was made: the lock is what it
 // was made for.
 func Holders(ctx context.Context, conn *pgx.Conn, key RunKey) ([]Holder, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+	ctx, cancel := context.WithTimeoutCause(Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer on a lock connection within %s", statementTimeout))
 	defer cancel()
 	rows, err := conn.Query(ctx, holdersQuery, int64(uint32(key.Class)), int64(uint32(key.Object)))
@@ -88,7 +88,7 @@ func Holders(ctx context.Context, conn *pgx.Conn, key RunKey) ([]Holder, error) 
 
 // objectHoldersQuery: keys of one bigint have objsubid 1; their halves are
 // classid and objid (manual, System Views, pg_locks).
-const objectHoldersQuery = `select (l.classid::bigint << 32) | l.objid::bigint, l.pid, coalesce(a.application_name, ''),
+const objectHoldersQuery = OnPrimary + `select (l.classid::bigint << 32) | l.objid::bigint, l.pid, coalesce(a.application_name, ''),
 		coalesce(host(a.client_addr), ''), coalesce(a.usename, ''), a.backend_start, l.mode
 	from pg_locks l
 	left join pg_stat_activity a on a.pid = l.pid
@@ -99,7 +99,7 @@ const objectHoldersQuery = `select (l.classid::bigint << 32) | l.objid::bigint, 
 // database, whoever took them. There are never more than the server's lock
 // table has room for.
 func ObjectHolders(ctx context.Context, conn *pgx.Conn) (map[Key]Holder, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+	ctx, cancel := context.WithTimeoutCause(Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer within %s", statementTimeout))
 	defer cancel()
 	rows, err := conn.Query(ctx, objectHoldersQuery)

@@ -15,18 +15,20 @@ import (
 //	time to detect + longest request + margin < time until the server frees
 //
 // We detect within HeartbeatTimeout. The server frees after idle + interval ×
-// count without an answer to its keepalives (manual, 19.3.2). With the values
-// below, a longest request of 30 s makes 10 + 30 + 10 = 50 < 60 = 30 + 10 × 3.
-// For longer ones, idle is raised, so that the difference stays.
+// count without an answer to its keepalives (manual, 19.3.2), counted from the last
+// that it received. With the values below, a longest request of 30 s makes
+// 10 + 30 + 10 = 50 < 53 = 38 + 5 × 3, and one of 3 s 23 < 26 = 11 + 5 × 3: not much
+// later either, since others wait for what a lost client had.
 //
 // To tighten the server alone makes a split brain: it frees before the client
 // knows. To leave it alone makes a dead client keep its locks for two hours.
 const (
-	keepaliveIdle     = 30 * time.Second
-	keepaliveInterval = 10 * time.Second
+	keepaliveInterval = 5 * time.Second
 	keepaliveCount    = 3
 	freeMargin        = 10 * time.Second
-	freeSlack         = 10 * time.Second // what makes it "less than", for clocks and scheduling
+	freeSlack         = 3 * time.Second // what makes it "less than", for clocks and scheduling
+
+	keepaliveEarly = time.Second // less than freeSlack
 
 	checkInterval = 10 * time.Second
 )
@@ -43,9 +45,11 @@ func SessionSettings(conn *pgx.Conn, longestRequest time.Duration) string {
 
 // TransactionSettings is the same for the inside of a transaction that holds
 // locks, and ends with it: a plain SET through a transaction pooler would stay
-// behind for the next client.
+// behind for the next client. What others have left behind is undone where it would
+// change what a statement means.
 func TransactionSettings(conn *pgx.Conn, longestRequest time.Duration) string {
-	return settings("set local", majorVersion(conn.PgConn().ParameterStatus("server_version")), longestRequest)
+	return "set local search_path to default; " +
+		settings("set local", majorVersion(conn.PgConn().ParameterStatus("server_version")), longestRequest)
 }
 
 func settings(set string, version int, longestRequest time.Duration) string {
@@ -62,7 +66,9 @@ func settings(set string, version int, longestRequest time.Duration) string {
 		// On Linux it overrules the keepalives: a DBA's lower value would free
 		// too early. It also bounds what they don't: a partition that begins
 		// while an answer is on its way, which the kernel repeats for 15 minutes.
-		all = append(all, fmt.Sprintf("tcp_user_timeout = %d", (idle+keepaliveInterval*keepaliveCount).Milliseconds()))
+		// It is looked at as each keepalive is due: one that is a moment early
+		// would wait for the next.
+		all = append(all, fmt.Sprintf("tcp_user_timeout = %d", (idle+keepaliveInterval*keepaliveCount-keepaliveEarly).Milliseconds()))
 	}
 	if version >= 14 {
 		all = append(all, "idle_session_timeout = 0")
@@ -83,7 +89,7 @@ func settings(set string, version int, longestRequest time.Duration) string {
 // keepaliveIdleFor solves the rule above for idle, in whole seconds.
 func keepaliveIdleFor(longestRequest time.Duration) time.Duration {
 	idle := HeartbeatTimeout + longestRequest + freeMargin + freeSlack - keepaliveInterval*keepaliveCount
-	return max(keepaliveIdle, time.Duration(seconds(idle))*time.Second)
+	return time.Duration(seconds(idle)) * time.Second
 }
 
 // seconds rounds up: less would free too early.

@@ -3,6 +3,7 @@ package advisory
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,11 @@ const (
 	closeTimeout = 5 * time.Second
 )
 
+// OnPrimary begins a statement that only reads, and must not be answered by a standby:
+// pgpool-II sends what begins with a comment to the primary (manual, 5.8, Load
+// Balancing), whatever it balances else. To anybody else it is a comment.
+const OnPrimary = "/*NO LOAD BALANCE*/ "
+
 // simple runs SQL without parameters by the simple protocol and returns the
 // last statement's rows as text.
 //
@@ -25,9 +31,12 @@ const (
 // poolers that move prepared statements, and leaves a portal open inside a
 // transaction, see TryLockAll.
 func simple(ctx context.Context, conn *pgx.Conn, sql string) ([][][]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+	ctx, cancel := context.WithTimeoutCause(Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer on a lock connection within %s", statementTimeout))
 	defer cancel()
+	if strings.HasPrefix(sql, "select") {
+		sql = OnPrimary + sql
+	}
 	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 	if err != nil {
 		return nil, withCause(ctx, err)
@@ -69,7 +78,7 @@ func askBool(ctx context.Context, conn *pgx.Conn, sql string) (bool, error) {
 // closed already, its farewell under way in the background: there is no waiting
 // for a server that may be out of reach.
 func closeConn(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	ctx, cancel := context.WithTimeout(Detach(ctx), closeTimeout)
 	defer cancel()
 	return conn.Close(ctx)
 }

@@ -106,7 +106,7 @@ func (w *Watch) park(ctx context.Context) error {
 // without executing anything (manual, Message Flow, Simple Query), so that it can't fail there: an
 // error would end the transaction and free its locks.
 func (w *Watch) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), w.answer,
+	ctx, cancel := context.WithTimeoutCause(Detach(ctx), w.answer,
 		fmt.Errorf("no sign of life for %s", w.every+w.answer))
 	defer cancel()
 	if err := w.conn.Ping(ctx); err != nil {

@@ -15,6 +15,7 @@ type Known struct {
 	KeyReused      bool          // the API holds another request under the key
 	RequestChanged bool          // a repeat would be another request
 	DeadlinePassed bool          // no request of the last attempt can still be on its way
+	MayLookUp      bool          // BILLING_LOOKUP_AFTER past that: what the kernel or a proxy held has arrived
 	Doubtful       bool          // an earlier attempt may have had its effect
 	Recovered      bool          // the attempt's sender is gone: found as `sending` with its locks free
 }
@@ -28,7 +29,8 @@ const (
 	// LookUp: ask the API whether it acted, then decide again.
 	LookUp
 	// Wait: leave the delivery in `sending` until the request's deadline has
-	// passed. A look-up's 404 proves nothing while the request may still arrive.
+	// passed; before a look-up, BILLING_LOOKUP_AFTER more. Its 404 proves nothing while
+	// the request may still arrive.
 	Wait
 )
 
@@ -81,6 +83,8 @@ func Decide(k Known) Decision {
 		return Decision{Next: InDoubt, Reason: reason}
 	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):
 		return Decision{Action: Wait, Next: Sending, Reason: "its request may still be on its way"}
+	case k.HasLookup && !k.MayLookUp:
+		return Decision{Action: Wait, Next: Sending, Reason: "it is looked up once its request can't arrive any more"}
 	case k.HasLookup:
 		return Decision{Action: LookUp}
 	}

@@ -73,7 +73,12 @@ func TestDecide(t *testing.T) {
 			Known{HasLookup: true},
 			Decision{Action: Wait, Next: Sending, Reason: "its request may still be on its way"},
 		},
-		{"a look-up is due", Known{HasLookup: true, DeadlinePassed: true}, Decision{Action: LookUp}},
+		{
+			"a look-up waits for what is held on the way",
+			Known{HasLookup: true, DeadlinePassed: true},
+			Decision{Action: Wait, Next: Sending, Reason: "it is looked up once its request can't arrive any more"},
+		},
+		{"a look-up is due", Known{HasLookup: true, DeadlinePassed: true, MayLookUp: true}, Decision{Action: LookUp}},
 		{
 			"looked up: acted",
 			Known{LookedUp: true, Finding: Acted},
@@ -105,12 +110,12 @@ func TestDecideKeepsPromises(t *testing.T) {
 	for _, outcome := range []Outcome{Unknown, Accepted, Refused, NotSent, Outcome(99)} {
 		for _, finding := range []Finding{UnknownFinding, Acted, Absent, RefusedFinding} {
 			for _, age := range []time.Duration{0, testTTL / 2, testTTL, 2 * testTTL} {
-				for bits := range 1 << 9 {
+				for bits := range 1 << 10 {
 					k := Known{
 						Outcome: outcome, Finding: finding, KeyAge: age, KeyTTL: testTTL,
 						LookedUp: bools[bits&1], Idempotent: bools[bits>>1&1], AttemptsLeft: bools[bits>>2&1],
 						HasLookup: bools[bits>>3&1], KeyReused: bools[bits>>4&1], RequestChanged: bools[bits>>5&1],
-						DeadlinePassed: bools[bits>>6&1], Recovered: bools[bits>>7&1], Doubtful: bools[bits>>8&1],
+						DeadlinePassed: bools[bits>>6&1], Recovered: bools[bits>>7&1], Doubtful: bools[bits>>8&1], MayLookUp: bools[bits>>9&1],
 					}
 					n++
 					if fault := brokenPromise(k, Decide(k)); fault != "" {
@@ -136,11 +141,11 @@ func brokenPromise(k Known, d Decision) string {
 		return "P1: a repeat that could have a second effect"
 	case d.Action == Settle && d.Next == Failed && (k.Outcome != Refused || k.Doubtful) && !foundRefused:
 		return "P3: failed though an effect is possible"
-	case d.Action == LookUp && !k.DeadlinePassed:
+	case d.Action == LookUp && !(k.DeadlinePassed && k.MayLookUp):
 		return "P1: looked up while the request could still arrive"
 	case d.Action == LookUp && (!k.HasLookup || k.LookedUp):
 		return "P2: a look-up that leads nowhere"
-	case d.Action == Wait && k.DeadlinePassed:
+	case d.Action == Wait && k.DeadlinePassed && (k.MayLookUp || !k.HasLookup):
 		return "P2: waiting for what has passed"
 	case d.Action == Settle && d.Next == InDoubt && d.Reason == "":
 		return "doubt without a reason"

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,10 +16,32 @@ type Key struct {
 	asOf time.Time
 }
 
+// KeyUse is what the attempts under a key have come to: the least of what each has. The
+// ledger keeps the numbers.
+type KeyUse int
+
+const (
+	// KeyDoubted: of one it was not known, even if it is by now. The zero value, so that
+	// whatever was not thought of keeps the key from being replaced.
+	KeyDoubted KeyUse = iota
+	// KeyAnswered: it is known of each.
+	KeyAnswered
+	// KeyUnused: no byte of them has left.
+	KeyUnused
+)
+
 // NewKey is the key of an invoice: a name-based UUID (RFC 9562, section 5.5) of the
 // ledger and the invoice, never of the attempt.
-func NewKey(ledger uuid.UUID, id InvoiceID) Key {
-	return Key{Text: uuid.NewSHA1(ledger, []byte(id)).String()}
+func NewKey(ledger uuid.UUID, id InvoiceID) Key { return KeyVersion(ledger, id, 1) }
+
+// KeyVersion is the key's version n, from 1. A zero byte stands in no id: PostgreSQL's
+// texts have none.
+func KeyVersion(ledger uuid.UUID, id InvoiceID, n int) Key {
+	name := []byte(id)
+	if n > 1 {
+		name = strconv.AppendInt(append(name, 0), int64(n), 10)
+	}
+	return Key{Text: uuid.NewSHA1(ledger, name).String()}
 }
 
 // KeyOf is the key of an invoice: what its delivery says, whatever it was made of;
@@ -56,3 +79,7 @@ func KeyMargin(ttl time.Duration) time.Duration {
 func KeyAlive(age, ttl time.Duration) bool {
 	return age < ttl-KeyMargin(ttl)
 }
+
+// KeyLife is after how long the API has forgotten a key for certain: only then its age
+// begins anew. In between the API may or may not know it.
+func KeyLife(ttl time.Duration) time.Duration { return ttl + KeyMargin(ttl) }

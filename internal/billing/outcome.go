@@ -41,12 +41,25 @@ type Reply struct {
 	Status     int           // HTTP status, 0 if none was read
 	RetryAfter time.Duration // what the API asked for; 0: nothing
 	Denied     bool          // 401: it is us whom the API refuses, whatever the invoice
+	Replaced   bool          // 401 for a credential that has been replaced since: the next attempt has another one
 	Elsewhere  bool          // 307, 308: the requests belong to another place, which the reason names
 	KeyReused  bool          // 422 on a key that was used before: the API holds another request under it
 	NotAsked   bool          // no attempt was made: the permit was withdrawn before the first byte
 	Reason     string        // for people; holds no secret; empty when accepted
 	Answer     *Answer       // nil unless it was accepted and something of it is kept
+	Odd        Odd           // what is strange about an accepted reply
 }
+
+// Odd is what is strange about an accepted reply: a person is told.
+type Odd uint8
+
+// A reply may be odd in several ways.
+const (
+	// OddWithoutID: it lacks the id that BILLING_REPLY_ID names.
+	OddWithoutID Odd = 1 << iota
+	// OddHTML: its body is a page where JSON was asked for.
+	OddHTML
+)
 
 // Answer is what is kept of the body of an accepted reply.
 type Answer struct {
@@ -79,4 +92,13 @@ func (f Finding) String() string {
 	case UnknownFinding:
 	}
 	return "unknown"
+}
+
+// Found is what a look-up came to.
+type Found struct {
+	Finding    Finding
+	Told       bool          // the API has answered the question, if only by what a rule calls unknown; no failure, no surprise
+	Throttled  bool          // 429: the whole runner slows down
+	RetryAfter time.Duration // what the API asked for; 0: nothing
+	Reason     string        // for people; holds no secret
 }

@@ -7,9 +7,18 @@ type Request struct {
 	URL            string
 	Headers        []Header // that are made for the invoice
 	LookupURL      string   // empty where no look-up is configured
+	LookupByKey    bool     // it asks for what was done under the key, and nothing else
 	Body           []byte
 	SHA256         []byte // which request it is ([RequestHash])
 	LookupSHA256   []byte // which look-up belongs to it ([LookUpHash]); nil: none
 	Repeat         bool   // an earlier attempt may have reached the API under the same key
+	Warning        string // what is probably wrong with it, for people; empty: nothing
 	TraceParent    string // W3C Trace Context, section 3.2; empty: no trace
+}
+
+// Mention is a name that stands in one of the user's templates.
+type Mention struct {
+	Variable string // whose value the template is
+	Name     string
+	Ours     bool // it stands for something of ours, and for no column
 }

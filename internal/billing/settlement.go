@@ -12,6 +12,7 @@ type Intent struct {
 	Attempt    int
 	RunAttempt int
 	Key        string
+	Amount     Amount
 	BodySHA256 []byte
 	// RequestSHA256 and LookupSHA256 say which request it is, and which look-up asks about it.
 	RequestSHA256, LookupSHA256 []byte
@@ -19,6 +20,8 @@ type Intent struct {
 	// DeadlineIn is how long from the commit its request can be on its way, at most:
 	// the engine sees to it, and the ledger keeps it.
 	DeadlineIn time.Duration
+	// KeyLife is after how long the API has forgotten a key for certain ([KeyLife]).
+	KeyLife time.Duration
 }
 
 // Settlement is one outcome on its way into the ledger.
@@ -29,11 +32,13 @@ type Settlement struct {
 	RunAttempt int           // attempts made in the run RunID
 	State      State         // Sending: only the evidence is written, a later look decides
 	Doubtful   bool          // an attempt may have had its effect
+	KeyUse     KeyUse        // what the attempt has come to, for its key
 	RetryIn    time.Duration // for Retry: when it is due, from now
 	Final      bool          // for Retry: this run has tried it as often as it may
 	Status     int           // HTTP status, 0 if none was read
 	Reason     string        // what was seen, for people; empty when sent
 	Answer     *Answer       // what is kept of the reply; nil: nothing
+	Kept       *Kept         // what its request was made from; nil: nothing, or it is not needed
 }
 
 // Settled says what came of a settlement.
@@ -47,6 +52,7 @@ const (
 	// SettledByAnother: another run has taken the delivery over; nothing was written.
 	SettledByAnother
 	// NotSettled: the database refuses this settlement; the delivery stays as it was.
+	// An accepted one whose invoice can't be marked is no such: it is settled as Unmarked.
 	NotSettled
 )
 

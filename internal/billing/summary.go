@@ -37,6 +37,8 @@ type Tally struct {
 	Requests, Sent, Failed, InDoubt, Retry         atomic.Int64
 	Recovered, TakenOver, InvoiceGone, NotAsked    atomic.Int64
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
+	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
+	LookedUp                                       atomic.Int64
 }
 
 // Left is what the last pass over the table found that this run can't finish.
@@ -51,6 +53,8 @@ type Left struct {
 // Earlier counts pending invoices whose deliveries earlier runs have ended.
 type Earlier struct {
 	Sent, Failed, InDoubt, Cancelled int
+	SentIDs                          []InvoiceID // the first of them, [MostPendingAgain] at most
+	Whole                            bool        // the whole table was seen
 }
 
 // Summary is what a run came to.
@@ -66,11 +70,24 @@ type Summary struct {
 	TakenOver   int64 `json:"taken_over"`              // settled by another run before this one could
 	InvoiceGone int64 `json:"invoice_gone"`            // deleted or taken back while the request was in flight
 	Unrendered  int64 `json:"unrendered"`              // no request could be made of the row
+	Unmarked    int64 `json:"unmarked"`                // accepted, and not marked as the run ended, whoever left it
+	NotSettled  int64 `json:"not_settled,omitempty"`   // replied to, and not written down
+	LookedUp    int64 `json:"looked_up"`               // decided by look-up
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
+
+	FoundSetAside FoundSetAside `json:"-"`
+	Open          int64         `json:"open"`          // waits for a person, whoever left it
+	PendingAgain  int64         `json:"pending_again"` // of those, pending though sent
+	SetAside      int64         `json:"set_aside"`     // of those, no request can be built, or their SQL fails
+	Cancelled     int64         `json:"cancelled"`     // pending, kept back by a person; not open
+
+	Counted   bool         `json:"-"` // what is open was counted as the run ended
+	OpenFound PendingAgain `json:"-"`
+	AllOpen   Open         `json:"-"`
 
 	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
 	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
@@ -90,10 +107,20 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.HeldByDoubt > 0, s.Failed+s.InDoubt+s.Unrendered > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
+	case s.HeldByDoubt > 0, s.Open+s.Unrendered+s.Unmarked > 0:
+		return ExitPerson
+	case s.Counted:
+		return ExitDone
+	case s.Failed+s.InDoubt > 0, s.EarlierFailed+s.EarlierInDoubt+s.AlreadySent > 0:
 		return ExitPerson
 	}
 	return ExitDone
+}
+
+// CountOpen takes in what was counted as the run ended.
+func (s *Summary) CountOpen(o Open) {
+	s.Counted, s.AllOpen = true, o
+	s.Open, s.PendingAgain, s.SetAside = o.Count, o.Of[OpenPendingAgain], o.Of[OpenSetAside]
 }
 
 // Summarize makes the summary of a run that has ended.
@@ -110,9 +137,12 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		HeldByOther: int64(left.Held),
 		HeldByDoubt: left.HeldByDoubt,
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
-		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(),
+		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), Unmarked: t.Unmarked.Load(), LookedUp: t.LookedUp.Load(),
+		NotSettled:    t.NotSettled.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
+		Cancelled:  int64(earlier.Cancelled),
+		OpenFound:  PendingAgain{earlier.Sent, earlier.SentIDs, earlier.Whole},
 		Candidates: t.Candidates.Load(), Wasted: t.HeldByThem.Load(),
 		Stopped: reason, Elapsed: elapsed, ElapsedMS: elapsed.Milliseconds(), Err: err,
 	}

@@ -11,6 +11,14 @@ import (
 	"time"
 )
 
+const (
+	// SettleTimeout is how long after DRAIN_TIMEOUT a run that was told to stop may go
+	// on writing down what the API answered.
+	SettleTimeout = 5 * time.Second
+	// TellTimeout is how long it may then take to tell others of its end: metrics, traces.
+	TellTimeout = 5 * time.Second
+)
+
 // Config is the whole environment of the program. Each variable is described here
 // and nowhere else: `batch help environment`, .env.example and docs/reference.md are
 // made of it, in its order. A new one is a new field. The tags beside envconfig's own:
@@ -38,8 +46,8 @@ type Config struct {
 	RunLimit      int           `envconfig:"RUN_LIMIT" min:"1" unset:"no limit" desc:"Send at most this many invoices."`
 	RunCanary     Count         `envconfig:"RUN_CANARY" unset:"5 under new settings" desc:"Send so many untried invoices first, from all over the book, and the rest once one of them was accepted; where none was, stop with exit code 4. By default the first run does so, and one whose settings have changed in what is sent, where to, what replies mean or what is pending. 0: never."`
 	RunMaxPending MostPending   `envconfig:"RUN_MAX_PENDING" unset:"no limit" desc:"Refuse (exit code 5, nothing is sent) where this run could send more: 5000, or 3x of the median of what could be sent as each of the last ten Jobs (without JOB_NAME: runs) began that sent anything. batch run --max-pending lets one through."`
-	Linger        time.Duration `envconfig:"LINGER" default:"60s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
-	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Below BILLING_TIMEOUT it leaves invoices in doubt. Keep the pod's terminationGracePeriodSeconds above it."`
+	Linger        time.Duration `envconfig:"LINGER" unset:"BILLING_TIMEOUT + BILLING_LOOKUP_AFTER + 30s" min:"0s" max:"8760h" desc:"Once the scan is done: how long to wait for invoices that others hold or that are due for another attempt. A dead runner's are finished in this time."`
+	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"35s" min:"0s" max:"8760h" desc:"After SIGTERM: how long requests in flight may take. Below BILLING_TIMEOUT it leaves invoices in doubt. The run ends ten seconds later at the latest, whatever it waits for: keep the pod's terminationGracePeriodSeconds above that."`
 	ClaimSize     int           `envconfig:"CLAIM_SIZE" default:"500" min:"1" max:"10000" desc:"Invoices in one claim."`
 	Concurrency   int           `envconfig:"CONCURRENCY" default:"64" min:"1" max:"10000" desc:"Requests in flight."`
 	LedgerSchema  string        `envconfig:"LEDGER_SCHEMA" default:"billonce" desc:"The schema of Billonce's own tables. Another book of invoices in the same database takes another schema."`
@@ -49,29 +57,44 @@ type Config struct {
 	InvoicesID       string `envconfig:"INVOICES_ID" decides:"true" default:"id" desc:"Its key column: bigint, integer, uuid or text."`
 	InvoicesPending  string `envconfig:"INVOICES_PENDING" decides:"true" default:"pending" desc:"SQL predicate: which invoices are to be sent."`
 	InvoicesMarkSent string `envconfig:"INVOICES_MARK_SENT" default:"pending = false, sent_at = now()" desc:"SQL assignments: what marks an invoice sent. {reply.id} stands for what the API's reply, as JSON, says at id, as text: stripe_id = {reply.id}; {reply.data.0.id} for what lies deeper, {reply.number}::integer for another type. It is null where the reply does not say it."`
+	InvoicesOnePer   string `envconfig:"INVOICES_ONE_PER" unset:"all at once" desc:"A column: at most one request is in flight for each of its values, by key within a value (NULL is no value). An index on (the column, the key) keeps that cheap. All runners must agree."`
 
-	InvoicesOnePer string `envconfig:"INVOICES_ONE_PER" unset:"all at once" desc:"A column: at most one request is in flight for each of its values, by key within a value (NULL is no value). An index on (the column, the key) keeps that cheap. All runners must agree."`
+	InvoicesAmount   string `envconfig:"INVOICES_AMOUNT" unset:"recognised where sums are shown" desc:"The column of what is billed, a number, which the ledger keeps with the delivery: in the currency's unit, or, of a column named …_cents or …_minor, in its smallest. The ledger has it in the unit."`
+	InvoicesCurrency string `envconfig:"INVOICES_CURRENCY" unset:"recognised where sums are shown" desc:"The column of its currency, as ISO 4217 has it: EUR. The ledger keeps it, too."`
 
-	BillingURL            string        `envconfig:"BILLING_URL" decides:"true" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
-	BillingMethod         string        `envconfig:"BILLING_METHOD" decides:"true" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
-	BillingToken          string        `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`
-	BillingBasicAuth      string        `envconfig:"BILLING_BASIC_AUTH" secret:"true" unset:"none" desc:"Basic authentication instead: user:password"`
-	BillingTLSCert        string        `envconfig:"BILLING_TLS_CERT" secret:"true" unset:"none" desc:"Client certificate for mutual TLS, in PEM, with BILLING_TLS_KEY."`
-	BillingTLSKey         string        `envconfig:"BILLING_TLS_KEY" secret:"true" unset:"none" desc:"Its private key, in PEM."`
-	BillingTLSCA          string        `envconfig:"BILLING_TLS_CA" secret:"true" unset:"whom the system trusts" desc:"The certificates, in PEM, of the authority that alone is trusted, for an API with a private one."`
-	BillingSigningSecret  string        `envconfig:"BILLING_SIGNING_SECRET" secret:"true" unset:"none" desc:"Sign each request with HMAC-SHA256 as Standard Webhooks has it (the headers webhook-id, webhook-timestamp and webhook-signature): whsec_ and the base64 of 24 to 64 bytes, for example \"whsec_$(openssl rand -base64 32)\""`
-	BillingHeaders        string        `envconfig:"BILLING_HEADERS" decides:"true" secret:"true" unset:"none" desc:"Further headers, Name: value, one a line or comma-separated. {column} and {idempotency_key} are filled in as in BILLING_URL. Within a value, write \\, for a comma and \\{ for a brace. Idempotency-Key is not among them: see BILLING_IDEMPOTENT."`
-	BillingBody           string        `envconfig:"BILLING_BODY" decides:"true" default:"row" desc:"The request's body.\n  row   the invoice's row as JSON\n  none  no body\n  else  a Go text/template over the row, with the functions\n          json      a value as JSON: {\"to\": {{json .customer}}}\n          urlquery  a value for a form: customer={{urlquery .customer}}\n          cents     an amount in cents: {{cents .amount}}\n          minor     in the smallest unit: {{minor .amount .currency}}\n          date      {{.due_on | date \"2006-01-02\" \"UTC\"}}\n          idempotency_key, idempotency_key_hex: the key (32 characters)\nA form needs BILLING_HEADERS='Content-Type: application/x-www-form-urlencoded'"`
-	BillingIdempotent     bool          `envconfig:"BILLING_IDEMPOTENT" decides:"true" default:"false" desc:"true: the API honours idempotency keys. The key goes in the header Idempotency-Key, and wherever {idempotency_key} is written, or {idempotency_key_hex} (32 characters). Only then is a request of unknown outcome sent again. Said of an API that does not, customers are billed twice."`
-	BillingIdempotencyTTL time.Duration `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
-	BillingOutcomes       string        `envconfig:"BILLING_OUTCOMES" decides:"true" unset:"what the status says" desc:"What replies mean: rules, one a line; the first that matches decides. STATUS -> OUTCOME, or STATUS if CONDITION -> OUTCOME.\n  STATUS     409, 4xx or 200-299\n  CONDITION  in CEL, over body (its JSON), text and header\n  OUTCOME    accepted, refused, throttled, not_sent or unknown\nWhere a condition names a 2xx, that status no longer means accepted by itself: 200 if body.status == \"sent\" -> accepted"`
-	BillingReplyID        string        `envconfig:"BILLING_REPLY_ID" decides:"true" unset:"none is kept" desc:"Path to the id that an accepted reply gives the invoice, for example id or data.0.id: the ledger keeps it, and batch history shows it."`
-	BillingLookupURL      string        `envconfig:"BILLING_LOOKUP_URL" decides:"true" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one."`
-	BillingLookupOutcomes string        `envconfig:"BILLING_LOOKUP_OUTCOMES" decides:"true" unset:"200 -> acted, 404 -> absent" desc:"What a look-up's replies mean: rules as in BILLING_OUTCOMES, with the outcomes acted, absent, refused and unknown. A search: 200 if body.data == [] -> absent"`
-	BillingTimeout        time.Duration `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
-	BillingMaxAttempts    int           `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
-	BillingRate           Rate          `envconfig:"BILLING_RATE" unset:"no limit" desc:"Requests at most, of the whole run, whose runners divide it among themselves (with RUN_LOCK=off it is each runner's own): 25 a second, 60/m or 5000/h. 0: no limit."`
-	BillingBreaker        int           `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused, or after so many refusals that are not about one invoice: 403, 404, 405, 406, 410 and 415 with nothing accepted in between, or one status while nothing was accepted at all. Only invoices that no earlier run has tried count."`
+	BillingURL               string        `envconfig:"BILLING_URL" decides:"true" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
+	BillingMethod            string        `envconfig:"BILLING_METHOD" decides:"true" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
+	BillingToken             string        `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`
+	BillingBasicAuth         string        `envconfig:"BILLING_BASIC_AUTH" secret:"true" unset:"none" desc:"Basic authentication instead: user:password"`
+	BillingOAuthTokenURL     string        `envconfig:"BILLING_OAUTH_TOKEN_URL" form:"url" unset:"none" desc:"Get a bearer token here instead, by OAuth 2.0 client credentials, and another one before it expires or when the API answers 401. BILLING_TLS_… hold for it, too."`
+	BillingOAuthClientID     string        `envconfig:"BILLING_OAUTH_CLIENT_ID" unset:"none" desc:"Whom the token is for."`
+	BillingOAuthClientSecret string        `envconfig:"BILLING_OAUTH_CLIENT_SECRET" secret:"true" unset:"none" desc:"Its secret."`
+	BillingOAuthScope        string        `envconfig:"BILLING_OAUTH_SCOPE" unset:"the server's own" desc:"What the token is to be good for: words, with spaces between them."`
+	BillingTLSCert           string        `envconfig:"BILLING_TLS_CERT" secret:"true" unset:"none" desc:"Client certificate for mutual TLS, in PEM, with BILLING_TLS_KEY."`
+	BillingTLSKey            string        `envconfig:"BILLING_TLS_KEY" secret:"true" unset:"none" desc:"Its private key, in PEM."`
+	BillingTLSCA             string        `envconfig:"BILLING_TLS_CA" secret:"true" unset:"whom the system trusts" desc:"The certificates, in PEM, of the authority that alone is trusted, for an API with a private one."`
+	BillingSigningSecret     string        `envconfig:"BILLING_SIGNING_SECRET" secret:"true" unset:"none" desc:"Sign each request with HMAC-SHA256 as Standard Webhooks has it (the headers webhook-id, webhook-timestamp and webhook-signature): whsec_ and the base64 of 24 to 64 bytes, for example \"whsec_$(openssl rand -base64 32)\""`
+	BillingHeaders           string        `envconfig:"BILLING_HEADERS" decides:"true" secret:"true" unset:"none" desc:"Further headers, Name: value, one a line or comma-separated. {column} and {idempotency_key} are filled in as in BILLING_URL. Within a value, write \\, for a comma and \\{ for a brace. Idempotency-Key is not among them: see BILLING_IDEMPOTENT."`
+	BillingBody              string        `envconfig:"BILLING_BODY" decides:"true" default:"row" desc:"The request's body.\n  row   the invoice's row as JSON\n  none  no body\n  else  a Go text/template over the row, with the functions\n          json      a value as JSON: {\"to\": {{json .customer}}}\n          urlquery  a value for a form: customer={{urlquery .customer}}\n          cents     an amount in cents: {{cents .amount}}\n          minor     in the smallest unit: {{minor .amount .currency}}\n          date      {{.due_on | date \"2006-01-02\" \"UTC\"}}\n          idempotency_key, idempotency_key_hex: the key (32 characters)\nA form needs BILLING_HEADERS='Content-Type: application/x-www-form-urlencoded'"`
+	BillingIdempotent        bool          `envconfig:"BILLING_IDEMPOTENT" decides:"true" default:"false" desc:"true: the API honours idempotency keys. The key goes in the header Idempotency-Key, and wherever {idempotency_key} is written, or {idempotency_key_hex} (32 characters). Only then is a request of unknown outcome sent again. Said of an API that does not, customers are billed twice."`
+	BillingIdempotencyTTL    time.Duration `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
+	BillingOutcomes          string        `envconfig:"BILLING_OUTCOMES" decides:"true" unset:"what the status says" desc:"What replies mean: rules, one a line; the first that matches decides. STATUS -> OUTCOME, or STATUS if CONDITION -> OUTCOME.\n  STATUS     409, 4xx or 200-299\n  CONDITION  in CEL, over body (its JSON), text and header\n  OUTCOME    accepted, refused, throttled, not_sent or unknown\nWhere a condition names a 2xx, that status no longer means accepted by itself: 200 if body.status == \"sent\" -> accepted"`
+	BillingReplyID           string        `envconfig:"BILLING_REPLY_ID" decides:"true" unset:"none is kept" desc:"Path to the id that an accepted reply gives the invoice, for example id or data.0.id: the ledger keeps it, and batch history shows it."`
+	BillingLookupURL         string        `envconfig:"BILLING_LOOKUP_URL" decides:"true" form:"template" unset:"unknown outcomes wait for a person" desc:"Asked by GET about an unknown outcome: 200 means that the API has acted, 404 that it has not. Takes {column} as BILLING_URL does, and needs one. Each run tests it before it believes it: of an invoice that was never sent it must not say that the API has acted, and of one that the API has accepted it must."`
+	BillingLookupOutcomes    string        `envconfig:"BILLING_LOOKUP_OUTCOMES" decides:"true" unset:"200 -> acted, 404 -> absent" desc:"What a look-up's replies mean: rules as in BILLING_OUTCOMES, with the outcomes acted, absent, refused and unknown. A search: 200 if body.data == [] -> absent"`
+	BillingLookupAfter       time.Duration `envconfig:"BILLING_LOOKUP_AFTER" default:"30s" min:"0s" max:"8760h" desc:"How long past its deadline a request may still arrive, held by the kernel or a proxy: nothing that is in doubt is looked up before, and no person decides about it."`
+	BillingTimeout           time.Duration `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
+	BillingMaxAttempts       int           `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
+	BillingRate              Rate          `envconfig:"BILLING_RATE" unset:"no limit" desc:"Requests at most, of the whole run, whose runners divide it among themselves (with RUN_LOCK=off it is each runner's own): 25 a second, 60/m or 5000/h. 0: no limit."`
+	BillingBreaker           int           `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused, or after so many refusals that are not about one invoice: 403, 404, 405, 406, 410 and 415 with nothing accepted in between, or one status while nothing was accepted at all. Only invoices that no earlier run has tried count."`
+
+	ServeAddr           string `envconfig:"SERVE_ADDR" group:"The page" default:"127.0.0.1:8321" form:"address" desc:"Where batch serve listens. Off loopback it needs SERVE_USERS_FILE or SERVE_PROXY_HEADER."`
+	ServeUsersFile      string `envconfig:"SERVE_USERS_FILE" unset:"no passwords" desc:"A file with the readers' names and passwords, as htpasswd -B writes it. Off loopback it needs TLS, or SERVE_TRUSTED_PROXIES."`
+	ServeProxyHeader    string `envconfig:"SERVE_PROXY_HEADER" unset:"no authenticating proxy" desc:"The header in which an authenticating proxy names the reader, for example X-Forwarded-User. It needs SERVE_TRUSTED_PROXIES."`
+	ServeTrustedProxies string `envconfig:"SERVE_TRUSTED_PROXIES" unset:"none" desc:"Addresses or networks of the proxies that are believed, comma-separated: 10.0.0.7, 10.1.0.0/16"`
+	ServeDeciders       string `envconfig:"SERVE_DECIDERS" unset:"nobody" desc:"The names that may decide, comma-separated. Everybody else reads."`
+	ServeTLSCertFile    string `envconfig:"SERVE_TLS_CERT_FILE" unset:"plain HTTP" desc:"A file with the page's certificate, in PEM, with SERVE_TLS_KEY_FILE."`
+	ServeTLSKeyFile     string `envconfig:"SERVE_TLS_KEY_FILE" unset:"plain HTTP" desc:"A file with its private key, in PEM."`
 
 	MetricsAddr    string `envconfig:"METRICS_ADDR" group:"Watching it" form:"address" unset:"none are served" desc:"Serve Prometheus metrics at this address, for example :9090"`
 	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" form:"url" unset:"none are pushed" desc:"Push the metrics to this Prometheus Pushgateway as the run ends, for example http://pushgateway:9091"`
@@ -81,14 +104,23 @@ type Config struct {
 	LogLevel       string `envconfig:"LOG_LEVEL" default:"info" anycase:"true" oneof:"trace debug info warn error" alias:"warning=warn" desc:"trace, debug, info, warn or error."`
 	LogFormat      string `envconfig:"LOG_FORMAT" default:"auto" anycase:"true" oneof:"auto json console" desc:"json, console, or auto: console on a terminal, else json."`
 
+	// BillingFromFiles says that one of BILLING_…'s secrets comes from a file.
+	BillingFromFiles bool
+
 	unknown []string // warnings about names that are close to one of ours
 }
 
 // Embedded is the DATABASE_URL that stands for a private server.
 const Embedded = "embedded"
 
+// lingerBeyond is how much longer than for a look-up a run lingers.
+const lingerBeyond = 30 * time.Second
+
 // withFallbacks fills in what is taken from another variable when unset.
-func (c Config) withFallbacks() Config {
+func (c Config) withFallbacks(env func(string) (string, bool)) Config {
+	if text, _ := env("LINGER"); text == "" {
+		c.Linger = c.BillingTimeout + c.BillingLookupAfter + lingerBeyond
+	}
 	if c.LockDatabaseURL == "" {
 		c.LockDatabaseURL = c.DatabaseURL
 	}
@@ -123,7 +155,7 @@ func (c Config) Redacted() map[string]string {
 		value := v.valueIn(&c)
 		text := fmt.Sprint(value.Interface())
 		switch {
-		case value.IsZero() && v.def == "":
+		case value.IsZero() && v.def == "" && v.name != "LINGER":
 			text = ""
 		case v.secret:
 			text = "***"

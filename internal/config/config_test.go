@@ -69,12 +69,12 @@ func TestLoadConfigDefaults(t *testing.T) {
 	want := Config{
 		DatabaseURL: url, LockDatabaseURL: url,
 		LockStrategy: "advisory", RunLock: "exclusive", RunName: "invoices",
-		Linger: time.Minute, DrainTimeout: 35 * time.Second, ClaimSize: 500, Concurrency: 64,
+		Linger: 90 * time.Second, DrainTimeout: 35 * time.Second, ClaimSize: 500, Concurrency: 64,
 		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
 		InvoicesPending: "pending", InvoicesMarkSent: "pending = false, sent_at = now()",
 		BillingURL: working()["BILLING_URL"], BillingMethod: "POST", BillingBody: "row",
-		BillingIdempotencyTTL: 24 * time.Hour, BillingTimeout: 30 * time.Second,
-		BillingMaxAttempts: 5, BillingBreaker: 20, LogLevel: "info", LogFormat: "auto",
+		BillingIdempotencyTTL: 24 * time.Hour, BillingTimeout: 30 * time.Second, BillingLookupAfter: 30 * time.Second,
+		BillingMaxAttempts: 5, BillingBreaker: 20, ServeAddr: "127.0.0.1:8321", LogLevel: "info", LogFormat: "auto",
 	}
 	if diff := cmp.Diff(want, c, cmp.AllowUnexported(Config{})); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)

@@ -38,7 +38,7 @@ func Load(environ []string, need Needs) (Config, []fault.Fault) {
 	}
 	misspelt, unknown := checkNames(environ, retired())
 	c.unknown = unknown
-	return c.withFallbacks(), append(l.faults, misspelt...)
+	return c.withFallbacks(l.env), append(l.faults, misspelt...)
 }
 
 // Join makes one error of all that is wrong, in the order in which the variables are
@@ -114,6 +114,7 @@ func (l *loader) readFile(v variable, path, text string) (string, bool) {
 	if text == "" {
 		secret, err := readSecret(path)
 		if err == nil {
+			l.config.BillingFromFiles = l.config.BillingFromFiles || strings.HasPrefix(v.name, "BILLING_")
 			return secret, true
 		}
 		problem = err.Error()

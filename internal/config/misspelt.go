@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"billonce/internal/fault"
+	"billonce/internal/words"
 )
 
 // retired are names that were ours, and what to write instead of each: it is exit code
@@ -70,7 +71,7 @@ func nearest(name string, known []string) (meant, problem string) {
 		if max(len(of)-len(name), len(name)-len(of)) > allowed {
 			continue
 		}
-		if distance := editDistance(name, of); distance <= allowed && distance < best {
+		if distance := words.EditDistance(name, of); distance <= allowed && distance < best {
 			meant, best = of, distance
 		}
 	}
@@ -94,30 +95,4 @@ func isForeign(name string) bool {
 	service := regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 	return service.MatchString(name) || strings.HasPrefix(name, "RUNNER_") ||
 		slices.Contains([]string{"DATABASE_URI", "NODENAME", "JOBNAME"}, name)
-}
-
-// editDistance counts insertions, deletions, replacements and swaps of
-// neighbours (optimal string alignment).
-func editDistance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			replaced := rows[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				replaced++
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, replaced)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }

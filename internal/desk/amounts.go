@@ -4,55 +4,46 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math/big"
-	"slices"
 	"strings"
 
+	"billonce/internal/billing"
 	"billonce/internal/words"
 )
 
-// Amounts adds up the column that looks like what is billed: the first number with
-// "amount" in its name, else with "total"; by the column currency, if there is one.
+// Amounts adds up what invoices bill, by currency. Columns that are not named are
+// recognised: for the amount it is the first number with "amount" in its name, else with
+// "total".
 type Amounts struct {
-	column string // empty: none was found yet
-	sums   map[string]*big.Rat
-	scale  int
+	Column   string // INVOICES_AMOUNT
+	Currency string // INVOICES_CURRENCY
+	sums     sums
 }
 
 // Add takes one invoice's row, as JSON.
 func (a *Amounts) Add(row json.RawMessage) {
 	columns, values := decodeRow(row)
-	if a.column == "" {
-		a.column = amountColumn(columns, values)
-		a.sums = make(map[string]*big.Rat)
+	if a.Column == "" {
+		a.Column = amountColumn(columns, values)
 	}
-	text := string(values[a.column])
-	value, ok := new(big.Rat).SetString(text)
-	if !isNumber(values[a.column]) || !ok {
-		return
+	currency := a.Currency
+	if currency == "" {
+		currency = billing.CurrencyColumn(columns)
 	}
-	var currency string
-	_ = json.Unmarshal(values["currency"], &currency) // what is no text is no currency
-	if a.sums[currency] == nil {
-		a.sums[currency] = new(big.Rat)
+	var code string
+	_ = json.Unmarshal(values[currency], &code) // what is no text is no currency
+	one := billing.NewAmount(a.Column, string(values[a.Column]), code)
+	if a.sums == nil {
+		a.sums = sums{}
 	}
-	a.sums[currency].Add(a.sums[currency], value)
-	if _, decimals, found := strings.Cut(text, "."); found {
-		a.scale = max(a.scale, len(decimals))
-	}
+	a.sums.add(one.Value, one.Currency)
 }
 
 // String is a line for people; empty where there is no such column.
 func (a *Amounts) String() string {
-	var parts []string
-	for currency, sum := range a.sums {
-		parts = append(parts, strings.TrimSpace(words.Decimal(sum, a.scale)+" "+words.OneLine(currency)))
-	}
-	if len(parts) == 0 {
+	if len(a.sums) == 0 {
 		return ""
 	}
-	slices.Sort(parts)
-	return fmt.Sprintf("Their %s adds up to %s.", words.OneLine(a.column), strings.Join(parts, ", "))
+	return fmt.Sprintf("Their %s adds up to %s.", words.OneLine(a.Column), a.sums)
 }
 
 func amountColumn(columns []string, values map[string]json.RawMessage) string {

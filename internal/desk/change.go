@@ -12,6 +12,8 @@ import (
 
 // Resolver writes a decision about a delivery, if it is still as it was read.
 type Resolver interface {
+	// Resolvable is what the decision depends on.
+	Resolvable(ctx context.Context, seen Delivery) (billing.Resolvable, error)
 	Resolve(ctx context.Context, seen Delivery, r billing.Resolution, ruling billing.Ruling) (billing.Resolved, error)
 }
 
@@ -28,7 +30,11 @@ type Change struct {
 // Decide makes of a delivery what a person wants, where the rules allow it.
 func Decide(ctx context.Context, ledger Resolver, d Delivery, r billing.Resolution) (Change, error) {
 	change := Change{InvoiceID: d.InvoiceID, Attempt: d.Attempt, From: d.State}
-	ruling := billing.Resolve(d.Resolvable(), r)
+	now, err := ledger.Resolvable(ctx, d)
+	if err != nil {
+		return change, err
+	}
+	ruling := billing.Resolve(now, r)
 	if change.Refusal = ruling.Refusal; change.Refusal != "" {
 		return change, nil
 	}
@@ -36,15 +42,15 @@ func Decide(ctx context.Context, ledger Resolver, d Delivery, r billing.Resoluti
 	if err != nil {
 		return change, fmt.Errorf("%w; run `batch history %s` to see whether it was written", err, words.ShellWord(string(d.InvoiceID)))
 	}
-	change.To = r.To
+	change.To, change.Note = ruling.To, ruling.Note
 	switch came {
 	case billing.ResolvedFully:
 	case billing.ResolvedInvoiceGone:
 		change.Note = "the invoice was deleted or is not pending any more: only the ledger was changed"
 	case billing.ResolvedByAnother:
-		change.To, change.Refusal = "", "it has changed since it was read: look at it again with `batch history "+words.ShellWord(string(d.InvoiceID))+"`"
+		change.To, change.Note, change.Refusal = "", "", "it has changed since it was read: look at it again with `batch history "+words.ShellWord(string(d.InvoiceID))+"`"
 	case billing.NotResolved:
-		change.To, change.Refusal = "", "another session holds the invoice's row: try again"
+		change.To, change.Note, change.Refusal = "", "", "another session holds the invoice's row: try again"
 	}
 	return change, nil
 }

@@ -23,13 +23,17 @@ func (l *ledger) Resolve(context.Context, desk.Delivery, billing.Resolution, bil
 	return l.came, l.err
 }
 
+func (l *ledger) Resolvable(_ context.Context, seen desk.Delivery) (billing.Resolvable, error) {
+	return seen.Resolvable(), nil
+}
+
 // What is refused is never written, and a decision that did not come to pass is not
 // told as one.
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	doubt := desk.Delivery{InvoiceID: "7", State: billing.InDoubt, Attempt: 2}
 	early := doubt
-	early.DeadlineIn = time.Minute
+	early.DecideIn = time.Minute
 	odd := doubt
 	odd.InvoiceID = "inv 1"
 	for name, c := range map[string]struct {
@@ -42,7 +46,7 @@ func TestDecide(t *testing.T) {
 		"gone":            {doubt, ledger{came: billing.ResolvedInvoiceGone}, 1, "7: sent, was in_doubt; the invoice was deleted or is not pending any more: only the ledger was changed\n"},
 		"another decided": {odd, ledger{came: billing.ResolvedByAnother}, 1, "inv 1: left as it was: it has changed since it was read: look at it again with `batch history 'inv 1'`\n"},
 		"held":            {doubt, ledger{came: billing.NotResolved}, 1, "7: left as it was: another session holds the invoice's row: try again\n"},
-		"too early":       {early, ledger{}, 0, "7: left as it was: it is in_doubt, and its request may still be on its way: "},
+		"too early":       {early, ledger{}, 0, "7: left as it was: it is in_doubt, and its request may still arrive "},
 		"never tried":     {desk.Delivery{InvoiceID: "7"}, ledger{}, 0, "7: left as it was: it was never tried: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,6 +20,7 @@ type Delivery struct {
 	FirstSentAt time.Time         `json:"first_sent_at"`
 	UpdatedAt   time.Time         `json:"updated_at"`
 	DeadlineAt  time.Time         `json:"deadline_at"` // after this, none of its requests can be on its way
+	DecideAt    time.Time         `json:"-"`           // from then on a person may decide about it out of doubt: BILLING_LOOKUP_AFTER past that
 	DueAt       *time.Time        `json:"due_at,omitempty"`
 	HTTPStatus  int               `json:"http_status,omitempty"`
 	Error       string            `json:"error,omitempty"`
@@ -28,14 +29,14 @@ type Delivery struct {
 	ReplyID     string            `json:"reply_id,omitempty"`    // what the API calls the invoice
 
 	// By the database's clock, as of the reading.
-	DeadlineIn time.Duration `json:"-"`
+	DecideIn   time.Duration `json:"-"` // until a person may decide about it out of doubt
 	Age        time.Duration `json:"-"` // in its state
 	AgeSeconds float64       `json:"age_seconds"`
 }
 
 // Resolvable is what a person's decision about the delivery depends on.
 func (d Delivery) Resolvable() billing.Resolvable {
-	return billing.Resolvable{State: d.State, Attempt: d.Attempt, DeadlineIn: d.DeadlineIn}
+	return billing.Resolvable{State: d.State, Attempt: d.Attempt, DecideIn: d.DecideIn}
 }
 
 // ErrID says that what was given is no id of an invoice.

@@ -3,6 +3,7 @@ package desk
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func InDoubt() Kind {
 
 // Failed is what the API refused.
 func Failed() Kind {
-	return Kind{billing.Failed, "failed", "No delivery has failed.", "failed", "--retry|--cancel"}
+	return Kind{billing.Failed, "failed", "No delivery has failed.", "failed", "--retry|--sent|--cancel"}
 }
 
 // Print lists the evidence, the oldest first, and, if it is wanted, the command that
@@ -42,8 +43,8 @@ func (k Kind) Print(out io.Writer, deliveries []Delivery, withCommand bool) erro
 		if !withCommand {
 			continue
 		}
-		if d.DeadlineIn > 0 && k.State == billing.InDoubt {
-			fmt.Fprintf(&b, "  its request may still be on its way: wait until %s, then run\n", words.Stamp(d.DeadlineAt))
+		if d.DecideIn > 0 && k.State == billing.InDoubt {
+			fmt.Fprintf(&b, "  its request may still arrive: wait until %s, then run\n", words.Stamp(d.DecideAt))
 		}
 		fmt.Fprintf(&b, "  batch resolve --attempt %d %s --reason '…' -- %s\n", d.Attempt, k.choices, words.ShellWord(string(d.InvoiceID)))
 	}
@@ -65,4 +66,20 @@ func seenText(status int, text string) string {
 		return text
 	}
 	return fmt.Sprintf("HTTP %d, %s", status, text)
+}
+
+// WriteDeliveriesCSV writes deliveries, with an empty column for decisions.
+func WriteDeliveriesCSV(out io.Writer, deliveries []Delivery) error {
+	t, err := newTable(out, "invoice_id", "state", "attempt", "reason", "http_status", "first_sent_at", "updated_at", "deadline_at", "reply_id", "run_id", "decision")
+	if err != nil {
+		return err
+	}
+	for _, d := range deliveries {
+		err := t.row(string(d.InvoiceID), string(d.State), strconv.Itoa(d.Attempt), d.Error, strconv.Itoa(d.HTTPStatus),
+			words.Stamp(d.FirstSentAt), words.Stamp(d.UpdatedAt), words.Stamp(d.DeadlineAt), d.ReplyID, d.RunID.String(), "")
+		if err != nil {
+			return err
+		}
+	}
+	return t.end()
 }

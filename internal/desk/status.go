@@ -22,7 +22,9 @@ type Status struct {
 	Failed       []FailedReason          `json:"failed"`
 	InDoubtSince *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
 	InDoubtFor   time.Duration           `json:"-"`
-	Runs         []Run                   `json:"runs"` // the last ones, youngest first
+	Runs         []Run                   `json:"runs"`                 // the last ones, youngest first
+	Reconciled   *Reconciled             `json:"reconciled,omitempty"` // the last time
+	Open         *OpenCount              `json:"open,omitempty"`       // nil: no run has counted it yet
 	RunLock      RunLock                 `json:"run_lock"`
 	InvoiceLocks int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
 }
@@ -59,15 +61,16 @@ type AliveRunner struct {
 
 // Run is a row of the ledger's runs.
 type Run struct {
-	ID          string           `json:"run_id"`
-	Name        string           `json:"name"`
-	Strategy    string           `json:"lock_strategy"`
-	RunLock     string           `json:"run_lock"`
-	Application string           `json:"application"`
-	Version     string           `json:"version"`
-	StartedAt   time.Time        `json:"started_at"`
-	FinishedAt  *time.Time       `json:"finished_at,omitempty"`
-	ExitCode    *int             `json:"exit_code,omitempty"`
-	Summary     *billing.Summary `json:"summary,omitempty"`
-	Alive       bool             `json:"alive"` // not finished, and its process is connected
+	ID           string           `json:"run_id"`
+	Name         string           `json:"name"`
+	Strategy     string           `json:"lock_strategy"`
+	RunLock      string           `json:"run_lock"`
+	Application  string           `json:"application"`
+	Version      string           `json:"version"`
+	StartedAt    time.Time        `json:"started_at"`
+	FinishedAt   *time.Time       `json:"finished_at,omitempty"`
+	ExitCode     *int             `json:"exit_code,omitempty"`
+	Summary      *billing.Summary `json:"summary,omitempty"`
+	WrittenOffAt *time.Time       `json:"written_off_at,omitempty"` // when it was found that it had been killed
+	Alive        bool             `json:"alive"`                    // not finished, and its process is connected
 }

@@ -22,6 +22,9 @@ func (st Status) Print(out io.Writer) error {
 	for _, f := range st.Failed {
 		fmt.Fprintf(w, "\t\t%s × %s (invoice %s)\n", words.Count(f.Count), seenText(f.HTTPStatus, f.Error), f.Example)
 	}
+	if o := st.Open; o != nil {
+		fmt.Fprintf(w, "Open\twaits for you\t%s\n", openText(*o))
+	}
 	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
 	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
 	for _, h := range st.RunLock.Holders {
@@ -34,6 +37,9 @@ func (st Status) Print(out io.Writer) error {
 	for _, r := range st.Runs {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", title, words.Stamp(r.StartedAt), runLine(r, st.At))
 		title = ""
+	}
+	if st.Reconciled != nil {
+		fmt.Fprintf(w, "Reconciled\t%s\t%s\n", words.Stamp(st.Reconciled.At), st.Reconciled.text())
 	}
 	return w.Flush()
 }
@@ -83,6 +89,17 @@ func sendingText(st Status) string {
 	}
 	if len(parts) > 0 {
 		text += "  " + strings.Join(parts, "; ")
+	}
+	return text
+}
+
+func openText(o OpenCount) string {
+	text := words.Count(o.Count) + "  counted " + words.Stamp(o.At)
+	if o.Decided > 0 {
+		text += fmt.Sprintf(", %s decided since", words.Count(o.Decided))
+	}
+	if o.Count > 0 {
+		text += ": see `batch status --open`"
 	}
 	return text
 }

@@ -20,6 +20,7 @@ func InWords(s billing.Summary, code int) string {
 		{s.InDoubt, "in doubt"},
 		{s.Retry, "to be tried again"},
 		{s.HeldByOther, "held by others"},
+		{s.Unmarked, "accepted, and not marked yet"},
 		{s.Recovered, "recovered from a runner that died"},
 		{int64(s.EarlierCancelled), "cancelled by a person"},
 		{int64(s.AlreadySent), "pending again though sent: not sent twice"},
@@ -29,6 +30,9 @@ func InWords(s billing.Summary, code int) string {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", words.Count(p.n), p.what))
 		}
+	}
+	if s.Open > 0 {
+		parts = append(parts, fmt.Sprintf("%s open altogether", words.Count(s.Open)))
 	}
 	text := fmt.Sprintf("%s: %s in %s", howItEnded(s, code), strings.Join(parts, ", "), s.Elapsed.Round(time.Millisecond))
 	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); s.Sent > 0 {
@@ -52,7 +56,7 @@ func howItEnded(s billing.Summary, code int) string {
 	case code == billing.ExitStopped:
 		return "done for now, the next run goes on"
 	case code == billing.ExitPerson:
-		return "done, and a person is needed (see `batch status`)"
+		return "done, and a person is needed (see `batch status --open`)"
 	}
 	return "done"
 }

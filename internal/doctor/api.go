@@ -66,3 +66,19 @@ func (e *exam) reach(ctx context.Context, u *url.URL, secure bool) (err error) {
 	}
 	return conn.Close()
 }
+
+// examineLookUp tests the look-up: a run does not believe it before it has.
+func examineLookUp(ctx context.Context, e *exam) (Finding, error) {
+	if e.LookUp == nil {
+		return ok("BILLING_LOOKUP_URL is not set: what is in doubt waits for a person"), nil
+	}
+	seen, why, err := e.LookUp(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	if why != "" {
+		return warning("Ask it by hand about an invoice that the API has acted on, and about one that was never sent. Until its test holds, what is in doubt waits for a person",
+			"%s. %s", seen, why), nil
+	}
+	return ok("%s. It is believed", seen), nil
+}

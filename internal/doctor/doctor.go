@@ -1,6 +1,6 @@
 // Package doctor examines an environment before a run relies on it: the server
 // and what stands before it, the locks, the rights, the tables, the billing API.
-// It leaves nothing changed, and asks nothing of the API.
+// It leaves nothing changed, and asks nothing of the API but the look-up.
 package doctor
 
 import (
@@ -14,9 +14,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/advisory"
+	"billonce/internal/billing"
 	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
+	"billonce/internal/fault"
 	"billonce/internal/pgerr"
 )
 
@@ -28,11 +30,15 @@ type Subject struct {
 	RunLock    string // exclusive, shared or off
 	Runners    int    // that are to work side by side
 	ClaimSize  int
-	Longest    time.Duration // that a request may take
-	BillingURL string        // empty: not set
-	TLS        *tls.Config   // of requests; nil: nothing particular
-	Row        bool          // requests need the row as JSON
-	Columns    []string      // columns that requests need as text
+	Longest    time.Duration     // that a request may take
+	BillingURL string            // empty: not set
+	TLS        *tls.Config       // of requests; nil: nothing particular
+	Row        bool              // requests need the row as JSON
+	Columns    []string          // columns that requests need as text
+	Mentions   []billing.Mention // the names in the requests' templates
+	// LookUp tests the look-up as a run does: what it asked and what that said, and why it
+	// is not believed (empty: it is). Nil: none is configured.
+	LookUp func(ctx context.Context) (seen, why string, err error)
 }
 
 // Verdict of a check.
@@ -80,6 +86,7 @@ func checks() []check {
 		{"under way", examineUnderWay},
 		{"foreign locks", examineForeignLocks},
 		{"billing API", examineAPI},
+		{"look-up", examineLookUp},
 	}
 }
 
@@ -123,10 +130,11 @@ func asFinding(err error) Finding {
 	var unsafe *advisory.UnsafeError
 	var schema *pgstore.SchemaError
 	var fragment *pgstore.UserSQLError
+	var settings *fault.Error
 	switch {
 	case errors.As(err, &unsafe):
 		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
-	case errors.As(err, &schema), errors.As(err, &fragment), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType), errors.Is(err, pgstore.ErrOtherTable):
+	case errors.As(err, &schema), errors.As(err, &fragment), errors.As(err, &settings), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType), errors.Is(err, pgstore.ErrOtherTable):
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
 	}
 	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {

@@ -30,7 +30,7 @@ type examined struct {
 // examine looks at the book once, whatever comes of it.
 func (e *exam) examine(ctx context.Context) (pgstore.Examined, error) {
 	if e.examined == nil {
-		b, err := pgstore.Examine(ctx, e.main[0], e.Book, e.Row, e.Columns)
+		b, err := pgstore.Examine(ctx, e.main[0], e.Book, e.Row, e.Columns, e.Mentions)
 		e.examined = &examined{b, err}
 		if place := b.Place(); err == nil {
 			e.place = &place

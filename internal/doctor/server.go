@@ -16,7 +16,7 @@ const oldest = 130000
 func examineServer(ctx context.Context, e *exam) (Finding, error) {
 	var version string
 	var number int
-	err := e.main[0].QueryRow(ctx, "select current_setting('server_version'), current_setting('server_version_num')::int").Scan(&version, &number)
+	err := e.main[0].QueryRow(ctx, advisory.OnPrimary+"select current_setting('server_version'), current_setting('server_version_num')::int").Scan(&version, &number)
 	if err != nil {
 		return Finding{}, err
 	}

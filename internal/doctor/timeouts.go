@@ -18,7 +18,7 @@ func examineTimeouts(ctx context.Context, e *exam) (Finding, error) {
 	if err := conn.PgConn().Exec(ctx, "begin; "+advisory.TransactionSettings(conn, e.Longest)).Close(); err != nil {
 		return Finding{}, fmt.Errorf("set them for a transaction: %w", err)
 	}
-	rows, err := conn.Query(ctx, `select name, setting from pg_settings where name in (
+	rows, err := conn.Query(ctx, advisory.OnPrimary+`select name, setting from pg_settings where name in (
 		'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', 'client_connection_check_interval',
 		'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`)
 	if err != nil {
@@ -54,7 +54,7 @@ func examineTimeouts(ctx context.Context, e *exam) (Finding, error) {
 
 func examineIsolation(ctx context.Context, e *exam) (Finding, error) {
 	var theirs, ours string
-	if err := e.main[0].QueryRow(ctx, "select current_setting('default_transaction_isolation')").Scan(&theirs); err != nil {
+	if err := e.main[0].QueryRow(ctx, advisory.OnPrimary+"select current_setting('default_transaction_isolation')").Scan(&theirs); err != nil {
 		return Finding{}, err
 	}
 	tx, err := e.main[0].BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
@@ -62,7 +62,7 @@ func examineIsolation(ctx context.Context, e *exam) (Finding, error) {
 		return Finding{}, err
 	}
 	defer tx.Rollback(ctx)
-	if err := tx.QueryRow(ctx, "select current_setting('transaction_isolation')").Scan(&ours); err != nil {
+	if err := tx.QueryRow(ctx, advisory.OnPrimary+"select current_setting('transaction_isolation')").Scan(&ours); err != nil {
 		return Finding{}, err
 	}
 	if ours != "read committed" {
@@ -90,7 +90,7 @@ const connectionLimits = `
 	from pg_roles r where rolname = session_user and rolconnlimit >= 0`
 
 func examineConnections(ctx context.Context, e *exam) (Finding, error) {
-	rows, err := e.main[0].Query(ctx, connectionLimits)
+	rows, err := e.main[0].Query(ctx, advisory.OnPrimary+connectionLimits)
 	if err != nil {
 		return Finding{}, err
 	}

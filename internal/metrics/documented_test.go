@@ -21,7 +21,7 @@ import (
 // finished is a run that has shown everything that there is to show.
 func finished() *Metrics {
 	m := sample()
-	m.Finish(End{Summary: billing.Summary{}, Code: billing.ExitDone, At: time.Unix(1e9, 0), Pending: 3})
+	m.Finish(End{Summary: counted(0, 0), Code: billing.ExitDone, At: time.Unix(1e9, 0), Pending: 3})
 	return m
 }
 
@@ -168,7 +168,7 @@ func TestARealPushgateway(t *testing.T) {
 	group := map[string]string{"run_name": "invoices", "completion_index": "0"}
 	first := finished()
 	second := New(new(billing.Tally))
-	second.Finish(End{Summary: billing.Summary{InDoubt: 2}, Code: billing.ExitPerson, At: time.Unix(2e9, 0), Pending: 1})
+	second.Finish(End{Summary: counted(2, 0), Code: billing.ExitPerson, At: time.Unix(2e9, 0), Pending: 1})
 	for _, m := range []*Metrics{first, second} {
 		if err := m.Push(t.Context(), url, group); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ type End struct {
 // no exit code, and a zero would be read as success. It shows a success only
 // where there is one, so that a push leaves the last one's time where it is.
 type ending struct {
-	exit, took, ended, success, stopped, inDoubt, failed, pending *prometheus.Desc
+	exit, took, ended, success, stopped, open, inDoubt, failed, pending *prometheus.Desc
 
 	end atomic.Pointer[End]
 }
@@ -33,8 +33,9 @@ func newEnding() *ending {
 		ended:   plain("billonce_run_last_end_timestamp_seconds", "When the last run ended."),
 		success: plain("billonce_run_last_success_timestamp_seconds", "When the last run ended with nothing left to do and nobody needed (exit code 0)."),
 		stopped: prometheus.NewDesc("billonce_run_stopped", "1 for the reason that ended the last run early.", []string{"reason"}, nil),
-		inDoubt: plain("billonce_in_doubt", "Pending invoices in doubt that the last run made or met."),
-		failed:  plain("billonce_failed", "Pending invoices whose delivery failed that the last run made or met."),
+		open:    plain("billonce_open", "What waited for a person as the last run ended, whoever left it."),
+		inDoubt: plain("billonce_in_doubt", "Deliveries in doubt as the last run ended, whoever left them."),
+		failed:  plain("billonce_failed", "Deliveries that failed and whose invoices were still pending as the last run ended, whoever left them."),
 		pending: plain("billonce_pending", "Pending invoices as the last run ended."),
 	}
 }
@@ -50,7 +51,7 @@ func (m *Metrics) Finish(end End) {
 
 // Describe implements prometheus.Collector.
 func (e *ending) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.inDoubt, e.failed, e.pending} {
+	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.open, e.inDoubt, e.failed, e.pending} {
 		out <- d
 	}
 }
@@ -67,8 +68,11 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 	gauge(e.exit, float64(end.Code))
 	gauge(e.took, end.Summary.Elapsed.Seconds())
 	gauge(e.ended, float64(end.At.Unix()))
-	gauge(e.inDoubt, float64(end.Summary.InDoubt)+float64(end.Summary.EarlierInDoubt))
-	gauge(e.failed, float64(end.Summary.Failed)+float64(end.Summary.EarlierFailed))
+	if s := end.Summary; s.Counted { // else the last number stands
+		gauge(e.open, float64(s.Open))
+		gauge(e.inDoubt, float64(s.AllOpen.Of[billing.OpenInDoubt]))
+		gauge(e.failed, float64(s.AllOpen.Of[billing.OpenFailed]))
+	}
 	if end.Pending >= 0 {
 		gauge(e.pending, float64(end.Pending))
 	}

@@ -91,7 +91,7 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 	m := sample()
 	names := []string{
 		"billonce_run_exit_code", "billonce_run_duration_seconds", "billonce_run_last_end_timestamp_seconds",
-		"billonce_run_last_success_timestamp_seconds", "billonce_in_doubt", "billonce_failed", "billonce_pending", "billonce_run_stopped",
+		"billonce_run_last_success_timestamp_seconds", "billonce_open", "billonce_in_doubt", "billonce_failed", "billonce_pending", "billonce_run_stopped",
 	}
 	for _, step := range []struct {
 		end  func()
@@ -100,8 +100,8 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 		{func() {}, 0},
 		{func() {
 			m.Finish(End{Summary: billing.Summary{Stopped: billing.StoppedByLockLost}, Code: billing.ExitStopped, Pending: -1})
-		}, 5 + len(stopReasons())},
-		{func() { m.Finish(End{Code: billing.ExitDone}) }, 7 + len(stopReasons())},
+		}, 3 + len(stopReasons())}, // what is open was not counted
+		{func() { m.Finish(End{Summary: counted(0, 0), Code: billing.ExitDone}) }, 8 + len(stopReasons())},
 	} {
 		step.end()
 		if n, err := testutil.GatherAndCount(m.registry, names...); err != nil || n != step.want {
@@ -239,4 +239,10 @@ func TestServeKeepsProfilesToLoopback(t *testing.T) {
 			t.Errorf("draining: ready %d, healthy %d", ready, healthy)
 		}
 	}
+}
+
+// counted is a run's summary, once what is open was counted.
+func counted(inDoubt, failed int64) (s billing.Summary) {
+	s.CountOpen(billing.Open{Count: inDoubt + failed, Of: map[billing.OpenKind]int64{billing.OpenInDoubt: inDoubt, billing.OpenFailed: failed}})
+	return s
 }

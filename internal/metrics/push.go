@@ -13,7 +13,7 @@ import (
 
 const (
 	job                = "billonce"
-	defaultPushTimeout = 10 * time.Second
+	defaultPushTimeout = 5 * time.Second
 )
 
 // Push sends the metrics to a Pushgateway, in the group of these labels: the

@@ -54,14 +54,16 @@ func TestPushHoldsTheRunsEnd(t *testing.T) {
 	t.Parallel()
 	url, pushes := gateway(t, http.StatusAccepted, "")
 	m := sample()
-	m.Finish(End{billing.Summary{InDoubt: 2, EarlierInDoubt: 3, Failed: 1, EarlierFailed: 6, Elapsed: 90 * time.Second}, billing.ExitPerson, time.Unix(1e9, 0), 12})
+	summary := counted(5, 7)
+	summary.Elapsed = 90 * time.Second
+	m.Finish(End{summary, billing.ExitPerson, time.Unix(1e9, 0), 12})
 	if err := m.Push(t.Context(), url, nil); err != nil {
 		t.Fatal(err)
 	}
 	got := (<-pushes).families
 	for name, want := range map[string]float64{
 		"billonce_run_exit_code": 3, "billonce_run_duration_seconds": 90,
-		"billonce_run_last_end_timestamp_seconds": 1e9, "billonce_in_doubt": 5, "billonce_failed": 7, "billonce_pending": 12,
+		"billonce_run_last_end_timestamp_seconds": 1e9, "billonce_open": 12, "billonce_in_doubt": 5, "billonce_failed": 7, "billonce_pending": 12,
 	} {
 		if family := got[name]; family == nil || family.GetMetric()[0].GetGauge().GetValue() != want {
 			t.Errorf("%s is %v, want %v", name, family, want)

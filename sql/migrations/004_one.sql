@@ -27,6 +27,7 @@ begin
         drop column open_state, drop column state, drop column error, drop column reply_id;
     alter table {{.schema}}.deliveries
         add column key_version    smallint    not null default 1,
+        add column key_use        smallint    not null default 1,
         add column http_status    smallint,
         add column doubtful       boolean     not null default false,
         add column updated_at     timestamptz not null,
@@ -42,12 +43,14 @@ begin
         add column reply_id       text,
         add column reply          jsonb,
         add column amount         numeric,
-        add column currency       text;
+        add column currency       text,
+        add column gone_at        timestamptz;
     create index deliveries_open_idx on {{.schema}}.deliveries (open_state) where open_state is not null;
 end
 $order$;
 alter table {{.schema}}.deliveries
     add column if not exists key_version    smallint not null default 1,
+    add column if not exists key_use        smallint not null default 1,
     add column if not exists retry_since    timestamptz,
     add column if not exists submitted_at   timestamptz,
     add column if not exists request_sha256 bytea,
@@ -55,6 +58,7 @@ alter table {{.schema}}.deliveries
     add column if not exists reply          jsonb,
     add column if not exists amount         numeric,
     add column if not exists currency       text,
+    add column if not exists gone_at        timestamptz,
     alter column body_sha256 drop not null;
 
 -- NOT VALID: old rows hold to narrower ones, and reading them all would take its time
@@ -68,7 +72,8 @@ alter table {{.schema}}.deliveries
     add constraint deliveries_due_at_check check ((state in ('retry', 'submitted')) = (due_at is not null)) not valid,
     add constraint deliveries_hashes_check check
         (octet_length(body_sha256) = 32 and octet_length(request_sha256) = 32 and octet_length(lookup_sha256) = 32) not valid,
-    add constraint deliveries_key_version_check check (key_version >= 1) not valid;
+    add constraint deliveries_key_version_check check (key_version >= 1) not valid,
+    add constraint deliveries_key_use_check check (key_use between 0 and 2) not valid;
 
 -- A delivery shrinks as it is settled: its hashes go. So its page needs less room for the
 -- second write than it did, and takes more deliveries the next night, once it was
@@ -81,6 +86,8 @@ update {{.schema}}.deliveries set retry_since = updated_at where open_state = 'r
 
 comment on column {{.schema}}.deliveries.key_version is
     'which of the invoice''s keys idempotency_key is; 1 for what older programs wrote';
+comment on column {{.schema}}.deliveries.key_use is
+    'of the attempts under this key: 0: of one it was not known what it came to; 1: it is known of each; 2: no byte of them has left. Older programs write 1, whatever it was';
 comment on column {{.schema}}.deliveries.request_sha256 is
     'of method, URL, body and the headers made from the row or the key; null once the delivery is decided, and for attempts of older programs';
 comment on column {{.schema}}.deliveries.lookup_sha256 is
@@ -97,8 +104,10 @@ comment on column {{.schema}}.deliveries.reply_id is
     'the id that the API gave in its reply, where BILLING_REPLY_ID asks for it';
 comment on column {{.schema}}.deliveries.reply is
     'unmarked: what INVOICES_MARK_SENT takes from the reply';
+comment on column {{.schema}}.deliveries.gone_at is
+    'sent: when it was found that its invoice was deleted or not pending, and so was not marked';
 comment on column {{.schema}}.deliveries.amount is
-    'INVOICES_AMOUNT as the intent was recorded';
+    'INVOICES_AMOUNT as the intent was recorded, in the currency''s unit';
 comment on column {{.schema}}.deliveries.doubtful is
     'an attempt may have had its effect: nothing but the same request under the same key may follow';
 comment on column {{.schema}}.deliveries.open_state is
@@ -133,11 +142,28 @@ alter table {{.schema}}.history
     drop constraint history_attempt_check,
     add constraint history_attempt_check
         check (kind <> 'attempt' or (first_sent_at, doubtful, run_id) is not null) not valid;
+-- What was decided since a run counted what is open. The history has what is unusual
+-- alone, and few decisions.
+create index history_decided_idx on {{.schema}}.history (recorded_at) where kind = 'decision';
 comment on column {{.schema}}.history.key_version is
     'attempt: the version of the key that it had; null for those before version 1.0: they had the first one';
 
+comment on column {{.schema}}.history.idempotency_key is
+    'attempt: the key that it had; decision: the key that it replaced by the next version';
+
 create or replace function {{.schema}}.keep_attempt() returns trigger language plpgsql as $keep_attempt$
+declare
+    replaced record; -- who raised the key's version has written the attempt's own key down
 begin
+    select h.key_version, h.idempotency_key, h.reply_id into replaced
+    from {{.schema}}.history h
+    where h.invoice_id = old.invoice_id and h.kind = 'decision' and h.attempt = old.attempt and h.idempotency_key is not null
+    order by h.entry limit 1;
+    if found then
+        old.key_version := replaced.key_version;
+        old.idempotency_key := replaced.idempotency_key;
+        old.reply_id := replaced.reply_id;
+    end if;
     insert into {{.schema}}.history
         (invoice_id, kind, attempt, state, settled_at, first_sent_at, body_sha256, doubtful, run_id, http_status, error,
          key_version, idempotency_key, request_sha256, lookup_sha256, deadline_at, reply_id)
@@ -165,6 +191,19 @@ create table {{.schema}}.kept (
 );
 comment on table {{.schema}}.kept is
     'the values from the row that a request of unknown outcome was built from; no setting, and no credential';
+
+-- What is kept goes with the doubt, whoever clears it: a run, a person, an older program.
+-- Only what was in doubt has any. Its owner's rights: who decides need not read it.
+create function {{.schema}}.drop_kept() returns trigger language plpgsql
+    security definer set search_path = pg_catalog, pg_temp as $drop_kept$
+begin
+    delete from {{.schema}}.kept where invoice_id = new.invoice_id;
+    return null;
+end
+$drop_kept$;
+create trigger deliveries_drop_kept after update on {{.schema}}.deliveries
+    for each row when (old.doubtful and (not new.doubtful or new.state in ('sent', 'unmarked', 'failed', 'cancelled')))
+    execute function {{.schema}}.drop_kept();
 
 -- Invoices that wait for a person and have no delivery that says so.
 create table {{.schema}}.set_aside (
@@ -259,6 +298,7 @@ comment on column {{.schema}}.runs.could_send is
     'how many invoices it could have sent as it began';
 comment on column {{.schema}}.runs.written_off_at is
     'when a later run, or a migrate, found that it had been killed; a run is unfinished that is neither finished nor written off';
+create index runs_open_idx on {{.schema}}.runs (open_at) where open_at is not null;
 create index runs_unfinished_idx on {{.schema}}.runs (number) where finished_at is null and written_off_at is null;
 
 -- An older program computes keys, always of version 1. It looked at the schema's version as

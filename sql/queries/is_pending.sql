@@ -4,4 +4,4 @@ select coalesce((
     {{.Pending}}
     ), false)
 from {{.Invoices}}
-where {{.ID}} = $1::{{.KeyType}}
+where {{.ID}} = $1::{{.IDType}}

@@ -7,7 +7,7 @@
 -- $2 and on, where INVOICES_MARK_SENT has {reply.…} placeholders: as for mark.sql.
 update {{.Invoices}}
 set {{.MarkSent}}
-where {{.ID}} = $1::{{.KeyType}}
+where {{.ID}} = $1::{{.IDType}}
   and ({{.Pending}}
   )
 returning coalesce((

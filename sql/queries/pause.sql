@@ -4,4 +4,4 @@
 -- $1, $2: who and why.
 update {{.Schema}}.ledger
 set paused_at = now(), paused_by = $1, pause_reason = $2
-where paused_at is null
+where only_row and paused_at is null

@@ -2,4 +2,4 @@
 -- Locks: none.
 select paused_at, paused_by, pause_reason
 from {{.Schema}}.ledger
-where paused_at is not null
+where only_row and paused_at is not null

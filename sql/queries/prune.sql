@@ -4,7 +4,9 @@
 --   invoices are not pending.
 -- Shape: the page is walked by the primary key, so that each row is read once. What
 --   is open (sending, retry, in_doubt) stays, however old; so does what is pending
---   again: its delivery is what keeps it from being sent twice.
+--   again: its delivery is what keeps it from being sent twice. What is not pending
+--   today may be so tomorrow, where the predicate depends on the time: as long as its
+--   invoice is there, what was cancelled stays, and what was sent and not marked.
 -- $1: the id to go on after (null: from the beginning); $2: rows in the page;
 --   $3: age in seconds.
 with page as (
@@ -19,11 +21,15 @@ with page as (
       and d.state in ('sent', 'failed', 'cancelled')
       and d.updated_at < now() - make_interval(secs => $3)
       and d.invoice_id not in (
-          select {{.ID}} from {{.Invoices}}
-          where {{.ID}} = any (array(select page.invoice_id from page))
+          select {{.InLedger .ID}} from {{.Invoices}}
+          where {{.ID}} = any (array(select page.invoice_id from page)::{{.IDType}}[])
             and ({{.Pending}}
           )
       )
+      and not ((d.state = 'cancelled' or d.gone_at is not null) and d.invoice_id in (
+          select {{.ID}} from {{.Invoices}}
+          where {{.ID}} = any (array(select page.invoice_id from page))
+      ))
     returning d.invoice_id
 ), forgotten as (
     delete from {{.Schema}}.history

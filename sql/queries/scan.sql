@@ -8,7 +8,8 @@
 --   beginning.
 -- With INVOICES_ONE_PER it says of which value each is.
 -- Flags: after (greater than this id), upto (up to this id); parameters in this
---   order, behind the limit. Only: of these ids alone, the last parameter.
+--   order, behind the limit. Only: of these ids alone, the last parameter. Guarded, with
+--   both bounds: the predicate is tried on no row outside of them, whatever the plan.
 select c.id::text,
        d.state,
        extract(epoch from d.due_at - now())::float8,
@@ -21,18 +22,18 @@ from (
     select {{.ID}} as id
            {{- if .OnePer}}, {{.OnePer}}::text as one_per{{end}}
     from {{.Invoices}}
-    where ({{.Pending}}
-    )
-    {{- if .Has.after}} and {{.ID}} > $2::{{.KeyType}}{{end}}
-    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.KeyType}}{{end}}
-    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.KeyType}}[]){{end}}
+    where {{if .Has.guarded}}case when {{if .Has.after}}{{.ID}} > $2::{{.IDType}} and {{end}}{{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}} then {{end}}({{.Pending}}
+    ){{if .Has.guarded}} else false end{{end}}
+    {{- if .Has.after}} and {{.ID}} > $2::{{.IDType}}{{end}}
+    {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}}{{end}}
+    {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.IDType}}[]){{end}}
     order by {{.ID}}
     limit $1
 ) c
 left join lateral (
     select state, due_at, run_id, attempt, run_attempt
     from {{.Schema}}.deliveries
-    where invoice_id = c.id
+    where invoice_id = {{.InLedger "c.id"}}
     limit 1
 ) d on true
 order by c.id

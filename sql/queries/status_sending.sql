@@ -17,7 +17,7 @@ from (
 cross join lateral (
     select *
     from {{.Schema}}.deliveries
-    where invoice_id = c.id
+    where invoice_id = {{.InLedger "c.id"}}
     limit 1
 ) d
 left join {{.Schema}}.runs r on r.run_id = d.run_id

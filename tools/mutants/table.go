@@ -18,7 +18,7 @@ func mutants() []mutant {
 	return []mutant{
 		{
 			"no second look: what was scanned is taken for pending",
-			[]edit{{"sql/queries/look.sql", "\n      and ({{.Pending}}\n    )\n) i", "\n) i"}},
+			[]edit{{"sql/queries/look.sql", "{{- if not (or .Has.any .Has.guarded)}}\n      and ({{.Pending}}\n    )\n{{- end}}\n) i", ") i"}},
 			"internal/billing/pgstore", "TestClaimersNeverHandOutTwice", `[1-9]\d* of them more than once`,
 		},
 		{
@@ -41,16 +41,67 @@ func mutants() []mutant {
 			"cmd/batch", "TestP1IntentIsCommittedBeforeTheRequest", `[1-9]\d* of them without a committed intent`,
 		},
 		{
+			"what can't be marked is not marked later",
+			[]edit{{"sql/queries/settle.sql", "\n       or d.state = 'unmarked' and $5 in ('sent', 'unmarked'))", ")"}},
+			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing", `the next run: `,
+		},
+		{
+			"a row that raises is passed over in silence",
+			[]edit{{"internal/billing/engine/pass.go", "	case \"\", billing.Retry:\n		p.setAside(c.ID, c.Fault)\n", ""}},
+			"internal/billing/pgstore", "TestP8RowThatRaisesStopsNobody", `set aside`,
+		},
+		{
 			"a new key for each attempt",
-			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, []byte(id)).String()", "uuid.NewString()"}},
+			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
+		},
+		{
+			"another key though an attempt was in doubt before it was refused",
+			[]edit{{"sql/queries/settle.sql", "least(d.key_use, $8, case when d.doubtful then 0 end)", "case when $8::smallint is null then 0 else 1 end"}, {"sql/queries/resolve.sql", "when $2 = 'in_doubt' then 0 else", "when false then 0 else"}},
+			"internal/desk/pgdesk", "TestP1AnotherKeyOnlyAfterAnswers", `use 1, 4:sent`,
+		},
+		{
+			"another key beside a run of an older program",
+			[]edit{{"sql/queries/raise_key.sql", "finished_at is null and written_off_at is null and program is null", "false"}},
+			"internal/desk/pgdesk", "TestP1NoOtherKeyBesideAnOlderProgram", `2:retry v2`,
+		},
+		{
+			"a late reply of the first effect settles the second",
+			[]edit{{"sql/queries/settle.sql", "d.state = 'retry' and (d.doubtful or d.key_use < 2)", "d.state = 'retry'"}},
+			"internal/desk/pgdesk", "TestP1AgainIsAnotherDelivery", `the first effect's reply counts for the second`,
+		},
+		{
+			"a key's age begins anew with each attempt that was answered",
+			[]edit{{"sql/queries/intend_again.sql", "or d.key_use < 2 and d.first_sent_at", "or false and d.first_sent_at"}},
+			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `1:sent`,
+		},
+		{
+			"a role's settings write the values of a request",
+			[]edit{{"internal/billing/pgstore/look.go", "		if !s.place.view {\n", "		if s.place.view {\n"}},
+			"internal/billing/pgstore", "TestP9SettingsAreNoChange", `[+]09:00`,
+		},
+		{
+			"nothing is kept for a repeat",
+			[]edit{{"internal/billing/engine/send.go", "s.keeper != nil && known.Idempotent", "false && known.Idempotent"}},
+			"internal/billing/pgstore", "TestP9ATouchedRowIsNoDoubt", `of 0 rows something is kept`,
+		},
+		{
+			"what was kept is sent whatever a setting has made of it",
+			[]edit{{"internal/billing/engine/recall.go", "if then.changed && (", "if false && ("}, {"internal/billing/engine/plan.go", "known.RequestChanged = unrendered != nil || !s.repeats(seen)", "known.RequestChanged = unrendered != nil"}},
+			"internal/billing/pgstore", "TestP9KeptIsNoExcuse", `[1-9] other requests|want of 3 alone|sent`,
+		},
+		{
+			"a credential is kept with the row",
+			[]edit{{"internal/billing/billinghttp/keep.go", "			if c.isCredential(m.name) {\n", "			if m.name == \"\" {\n"}},
+			"internal/billing/billinghttp", "TestP9KeptMakesTheSameRequest", `kept `,
 		},
 		{
 			"settling without a guard",
 			[]edit{{
 				"sql/queries/settle.sql",
 				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
-					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and $5 <> 'sending'))",
+					"  and (d.state = 'sending' or (d.state = 'in_doubt' or d.state = 'retry' and (d.doubtful or d.key_use < 2)) and $5 <> 'sending'\n" +
+					"       or d.state = 'unmarked' and $5 in ('sent', 'unmarked'))",
 				"\n  and $2::uuid is not null and $3::integer is not null",
 			}},
 			"internal/billing/pgstore", "TestSettleIsGuarded", `the first sender settled`,
@@ -126,8 +177,63 @@ func mutants() []mutant {
 		},
 		{
 			"a look-up's 404 is believed while the request may still arrive",
-			[]edit{{"internal/billing/decide.go", "	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n", "	case false:\n"}},
+			[]edit{{
+				"internal/billing/decide.go",
+				"	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):\n" +
+					"		return Decision{Action: Wait, Next: Sending, Reason: \"its request may still be on its way\"}\n" +
+					"	case k.HasLookup && !k.MayLookUp:\n",
+				"	case false:\n",
+			}},
 			"internal/billing/pgstore", "TestLookUpDecides", `before the requests' deadline: 1:sent 2:\w+ 3:in_doubt`,
+		},
+		{
+			"BILLING_LOOKUP_AFTER is ignored",
+			[]edit{{"internal/billing/engine/plan.go", "seen.DeadlineIn+p.lookUpAfter <= 0", "seen.DeadlineIn <= 0"}},
+			"internal/billing/pgstore", "TestP10NoLookUpBeforeItCantArrive", `asked about map\[1:true`,
+		},
+		{
+			"a person decides while the request may still arrive",
+			[]edit{{
+				"sql/queries/resolve.sql",
+				"when 'in_doubt' then $5 in ('sent', 'retry', 'cancelled') and d.deadline_at + make_interval(secs => $9)",
+				"when 'in_doubt' then $5 in ('sent', 'retry', 'cancelled') and d.deadline_at + make_interval(secs => 0 * $9)",
+			}},
+			"internal/desk/pgdesk", "TestP10NobodyDecidesBeforeItCantArrive", `decided all the same`,
+		},
+		{
+			"the look-up's test is skipped",
+			[]edit{{"internal/billing/proof.go", "told, t.Held = true, false", "told = true"}},
+			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/acted_to_everything", `sent, want in_doubt`,
+		},
+		{
+			"the look-up's test asks under no made-up key",
+			[]edit{{"internal/billing/engine/proof.go", "		if !madeUp {\n", "		if true {\n"}},
+			"internal/billing/pgstore", "TestP10LookUpsIgnoringTheKeyAreNotBelieved", `LookedUp:1`,
+		},
+		{
+			"a look-up is believed without a control",
+			[]edit{{"internal/billing/engine/proof.go", "more, c.why = billing.JudgeControls(answers); !more", "more, c.why = false, \"\"; !more"}},
+			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/absent_to_everything", `sent, want in_doubt`,
+		},
+		{
+			"one control is enough for an absence",
+			[]edit{{"internal/billing/engine/ask.go", "after = a.proof.believes(ctx, time.Now())", "after = a.proof.believes(ctx, before.asked.Add(-1))"}},
+			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/the_second_control_fails", `sent, want in_doubt`,
+		},
+		{
+			"an absence by the row's own credential counts",
+			[]edit{{"internal/billing/engine/ask.go", "	case f.Finding == billing.Absent && s.request.HasRowHeaders():\n", "	case false:\n"}},
+			"internal/billing/pgstore", "TestP10AbsenceByTheRowsCredentialDecidesNothing", `LookedUp:1`,
+		},
+		{
+			"look-ups don't count for the rate",
+			[]edit{{"internal/billing/engine/pace.go", "	p.next = later(p.next, now.Add(-slack)).Add(every)\n", ""}},
+			"internal/billing/engine", "TestLookUpsCountForTheRate", `a look-up does not count`,
+		},
+		{
+			"a refusal after a doubt is taken for one",
+			[]edit{{"internal/billing/decide.go", "		if k.Doubtful {\n", "		if false {\n"}},
+			"internal/billing/pgstore", "TestP3RefusedAfterADoubtIsADoubt", `1:failed`,
 		},
 		{
 			"nobody listens to the claim's connection",
@@ -173,7 +279,7 @@ func mutants() []mutant {
 			"a commit of unknown fate is taken for none",
 			[]edit{{
 				"internal/billing/pgstore/intend.go",
-				"if !broken || len(ours) == len(intents) {", "if broken || len(ours) <= len(intents) {",
+				"if err == nil && broken && len(ours) < len(intents) {", "if err == nil && broken && len(ours) > len(intents) {",
 			}},
 			"tools/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
 		},

@@ -35,7 +35,7 @@ func (r *round) start(name string, slot int, environment ...string) (*runner, er
 		"GOTRACEBACK=all",
 	}, environment...)
 	if r.Lookup {
-		env = append(env, "BILLING_LOOKUP_URL="+r.judge.server.URL()+"/v1/invoices/{id}")
+		env = append(env, "BILLING_LOOKUP_URL="+r.judge.server.URL()+"/v1/invoices/{id}", "BILLING_LOOKUP_AFTER=0s")
 	}
 	p, err := startRunner(r.testbed.batch, r.dir, name, env)
 	if err == nil {

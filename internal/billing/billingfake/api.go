@@ -31,6 +31,8 @@ type Config struct {
 	Throttling Throttling
 	// Traits stand between keys and effect, the outermost one first.
 	Traits []Trait
+	// Tokens says who may ask at all; nil: anybody.
+	Tokens *Tokens
 	// Lookup answers look-ups; nil: LookupResource.
 	Lookup Lookup
 	// Body is what a success says; nil: the charge's id and its invoice.
@@ -121,6 +123,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.ledger.count(func(c *Counts) { c.Incomplete++ })
 		x.send(failure(http.StatusBadRequest, "the request's body broke off"))
 		return
+	}
+	if t := a.config.Tokens; t != nil {
+		if path == tokenPath {
+			x.send(t.serve(r, body, a.config.Now()))
+			return
+		}
+		if !t.admits(r, a.config.Now()) {
+			x.send(unauthorized())
+			return
+		}
 	}
 	if id, found := strings.CutPrefix(path, followedPath); found {
 		id = unescape(r, id)

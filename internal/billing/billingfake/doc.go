@@ -4,6 +4,7 @@
 //
 //	POST /v1/invoices/{id}/send   bills the invoice: an effect
 //	GET  /v1/invoices/{id}        look-up: 200 if there is an effect, else 404
+//	POST /oauth/token             gives a token, where [Config.Tokens] are needed
 //	GET  /ledger, /ledger/{id}    what the judge has seen
 //	POST /ledger/reset            forgets everything, keys too
 //

@@ -17,6 +17,7 @@ import (
 type body struct {
 	template *template.Template // nil: the row, as it is
 	tree     bodyTree
+	currency string // the column that has it; empty: it is recognised
 }
 
 // parseBody reads BILLING_BODY; nil means that requests have no body.
@@ -54,23 +55,46 @@ func (b *body) calls(functions ...string) bool {
 	return b != nil && slices.ContainsFunc(functions, func(f string) bool { return slices.Contains(b.tree.calls, f) })
 }
 
-// render makes the body of an invoice's request.
-func (b *body) render(inv billing.Invoice, key string) ([]byte, error) {
+// reads says whether the body may be made from a column.
+func (b *body) reads(column string) bool {
+	return b.template == nil || b.tree.whole || slices.Contains(b.tree.columns, column)
+}
+
+// render makes the body of an invoice's request; warning is what is probably wrong with it.
+func (b *body) render(inv billing.Invoice, key string) (text []byte, warning string, err error) {
 	if b.template == nil {
-		return rowBody(inv)
+		text, err = rowBody(inv)
+		return text, "", err
+	}
+	row, err := decodeRow(inv)
+	if err != nil {
+		return nil, "", err
+	}
+	own := template.FuncMap{}
+	if key != "" && b.calls(keyName, hexKeyName) {
+		own[keyName] = func() string { return key }
+		own[hexKeyName] = func() string { return hexKey(key) }
+	}
+	if b.calls("cents") {
+		if wrong := centsAreWrong(currencyIn(row, b.currency)); wrong != "" {
+			own["cents"] = func(value any) (string, error) { // the template may know which ones to leave alone
+				warning = wrong
+				return toCents(value)
+			}
+		}
 	}
 	t := b.template
-	if key != "" && b.calls(keyName, hexKeyName) {
-		own, err := t.Clone()
-		if err != nil {
-			return nil, fmt.Errorf("copy the template: %w", err)
+	if len(own) > 0 {
+		if t, err = t.Clone(); err != nil {
+			return nil, "", fmt.Errorf("copy the template: %w", err)
 		}
-		t = own.Funcs(template.FuncMap{
-			keyName:    func() string { return key },
-			hexKeyName: func() string { return hexKey(key) },
-		})
+		t = t.Funcs(own)
 	}
-	return execute(t, inv)
+	text, err = execute(t, row, inv.Row)
+	if err != nil && warning != "" {
+		err = fmt.Errorf("%w; %s", err, warning)
+	}
+	return text, warning, err
 }
 
 // rowBody leaves the row as PostgreSQL wrote it: decoding could change numbers.
@@ -81,19 +105,23 @@ func rowBody(inv billing.Invoice) ([]byte, error) {
 	return inv.Row, nil
 }
 
-func execute(t *template.Template, inv billing.Invoice) ([]byte, error) {
+func decodeRow(inv billing.Invoice) (row map[string]any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(inv.Row))
 	decoder.UseNumber() // float64 has no room for every bigint
-	var row map[string]any
 	if err := decoder.Decode(&row); err != nil {
 		return nil, fmt.Errorf("decode its row: %w", err)
 	}
+	return row, nil
+}
+
+// execute fills the template in from a row, which is given as it was read, too.
+func execute(t *template.Template, row map[string]any, read []byte) ([]byte, error) {
 	var b bytes.Buffer
 	if err := t.Execute(&b, row); err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
 	}
 	// text/template prints a nil so, and has no option against it.
-	if noValue := []byte("<no value>"); bytes.Contains(b.Bytes(), noValue) && !bytes.Contains(inv.Row, noValue) {
+	if noValue := []byte("<no value>"); bytes.Contains(b.Bytes(), noValue) && !bytes.Contains(read, noValue) {
 		return nil, errors.New("it prints a column that is NULL; write {{json .column}} to send null, or {{if .column}} around it")
 	}
 	return b.Bytes(), nil

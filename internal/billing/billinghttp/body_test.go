@@ -55,8 +55,8 @@ func TestBodyFunctions(t *testing.T) {
 			continue
 		}
 		inv := billing.Invoice{ID: "7", Row: []byte(row)}
-		got, err := b.render(inv, key)
-		again, _ := b.render(inv, key)
+		got, _, err := b.render(inv, key)
+		again, _, _ := b.render(inv, key)
 		fault, isFault := strings.CutPrefix(want, "!")
 		switch {
 		case isFault && (err == nil || !strings.Contains(err.Error(), fault)):
@@ -70,7 +70,7 @@ func TestBodyFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"a", "b", ""} {
-		got, err := b.render(billing.Invoice{Row: []byte("{}")}, key)
+		got, _, err := b.render(billing.Invoice{Row: []byte("{}")}, key)
 		if string(got) != key || (err == nil) != (key != "") {
 			t.Errorf("%q: %q, %v", key, got, err)
 		}
@@ -133,6 +133,37 @@ func TestCentsAreWrong(t *testing.T) {
 	for code, want := range map[string]bool{"JPY": true, "kwd": true, "EUR": false, "usd": false, "": false, "points": false, "ISK ": true} {
 		if got := centsAreWrong(code); (got != "") != want {
 			t.Errorf("%s: %s", code, got)
+		}
+	}
+}
+
+// Of an amount that is counted in cents though its currency has none, the row's currency
+// tells; a template that knows such currencies is not warned of.
+func TestCentsAreWarnedOf(t *testing.T) {
+	const knows = `{{if eq .currency "JPY"}}{{.amount}}{{else}}{{cents .amount}}{{end}}`
+	for _, c := range []struct {
+		template, row, odd, fault string
+	}{
+		{"{{cents .amount}}", `{"amount":500,"currency":"JPY"}`, "counts JPY in cents, and JPY has 0 decimals: use minor", ""},
+		{"{{cents .amount}}", `{"amount":500,"currency":"jpy "}`, "counts JPY in cents", ""},
+		{"{{cents .amount}}", `{"amount":5.25,"Currency Code":"KWD"}`, "counts KWD in cents", ""},
+		{"{{cents .amount}}", `{"amount":5.255,"currency":"KWD"}`, "", "has a fraction of a cent; round it in the table or in a view; BILLING_BODY counts KWD in cents"},
+		{"{{cents .amount}}", `{"amount":500,"currency":"EUR","base_currency":"JPY"}`, "", ""},
+		{"{{cents .amount}}", `{"amount":500,"currency":null}`, "", ""},
+		{"{{cents .amount}}", `{"amount":500}`, "", ""},
+		{"{{minor .amount .currency}}", `{"amount":500,"currency":"JPY"}`, "", ""},
+		{knows, `{"amount":500,"currency":"JPY"}`, "", ""},
+		{knows, `{"amount":5,"currency":"KWD"}`, "counts KWD in cents", ""},
+	} {
+		m, err := render(t, Config{URL: "https://api.example/", Body: c.template}, c.row)
+		if c.fault != "" {
+			if err == nil || !strings.Contains(err.Error(), c.fault) {
+				t.Errorf("%s of %s: %v, want %s", c.template, c.row, err, c.fault)
+			}
+			continue
+		}
+		if err != nil || (m.Warning == "") != (c.odd == "") || !strings.Contains(m.Warning, c.odd) {
+			t.Errorf("%s of %s: %q, %v, want %q", c.template, c.row, m.Warning, err, c.odd)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 type bodyTree struct {
 	columns []string // that it names for certain, each once
 	calls   []string // the functions that it calls, each once
+	whole   bool     // it may ask for any column
 	faults  []error  // constants that no invoice can make right
 }
 
@@ -53,9 +54,15 @@ func (t *bodyTree) walk(node parse.Node, dotIsRow bool) {
 		if dotIsRow {
 			t.column(n.Ident[0])
 		}
+	case *parse.DotNode:
+		t.whole = t.whole || dotIsRow
 	case *parse.VariableNode:
-		if n.Ident[0] == "$" && len(n.Ident) > 1 {
+		switch {
+		case n.Ident[0] != "$":
+		case len(n.Ident) > 1:
 			t.column(n.Ident[1])
+		default:
+			t.whole = true
 		}
 	case *parse.ChainNode:
 		t.walk(n.Node, dotIsRow)
@@ -79,8 +86,10 @@ func (t *bodyTree) column(name string) {
 }
 
 func (t *bodyTree) command(n *parse.CommandNode, dotIsRow bool) {
-	for _, arg := range n.Args {
-		t.walk(arg, dotIsRow)
+	for i, arg := range n.Args {
+		if i != 1 || !indexesConstant(n) {
+			t.walk(arg, dotIsRow)
+		}
 	}
 	function, isCall := n.Args[0].(*parse.IdentifierNode)
 	if !isCall {
@@ -109,4 +118,15 @@ func (t *bodyTree) command(n *parse.CommandNode, dotIsRow bool) {
 			check(i, func(text string) error { _, _, err := parseException(text); return err })
 		}
 	}
+}
+
+// indexesConstant: {{index . "Customer No"}} asks for one column alone.
+func indexesConstant(n *parse.CommandNode) bool {
+	if len(n.Args) != 3 {
+		return false
+	}
+	function, isCall := n.Args[0].(*parse.IdentifierNode)
+	_, isDot := n.Args[1].(*parse.DotNode)
+	_, isText := n.Args[2].(*parse.StringNode)
+	return isCall && function.Ident == "index" && isDot && isText
 }

@@ -14,6 +14,9 @@ const clientClosed = 499
 func classify(status int, repeat bool) billing.Reply {
 	reply := billing.Reply{Status: status}
 	switch {
+	case status == http.StatusMultiStatus:
+		// Of several things, each with a status of its own in the body (RFC 4918, 13).
+		reply.Outcome = billing.Unknown
 	case status >= 200 && status <= 299:
 		reply.Outcome = billing.Accepted
 	case status == http.StatusProxyAuthRequired:

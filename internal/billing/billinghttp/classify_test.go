@@ -16,7 +16,7 @@ import (
 func TestClassify(t *testing.T) {
 	special := map[int]billing.Outcome{
 		407: billing.NotSent, 408: billing.Unknown, 409: billing.Unknown, 425: billing.Unknown, 429: billing.Throttled,
-		401: billing.NotSent, 307: billing.NotSent, 308: billing.NotSent, 499: billing.Unknown,
+		401: billing.NotSent, 207: billing.Unknown, 307: billing.NotSent, 308: billing.NotSent, 499: billing.Unknown,
 	}
 	for status := -1; status < 1200; status++ {
 		for _, repeat := range []bool{false, true} {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -32,19 +33,20 @@ type Client struct {
 	columns       []string
 	body          *body // nil: requests have no body
 	method        string
+	config        Config
 	host          string      // of the Host header; empty: the URL's
 	common        http.Header // BILLING_HEADERS
-	header        http.Header
-	lookupHeader  http.Header
 	secretHeaders map[string]bool
-	made          []rowHeader // of BILLING_HEADERS, for each invoice
+	credentials   credentials
+	certificate   atomic.Pointer[tls.Certificate] // the client's own; nil: none
+	made          []rowHeader                     // of BILLING_HEADERS, for each invoice
 	outcomes      *rules.Set
 	findings      *rules.Set
 	answers       answers
 	signer        *signer
 	tls           *tls.Config // nil: nothing particular
+	wantsJSON     bool
 	timeout       time.Duration
-	redactor      redactor
 
 	transport *http.Transport
 	hangUp    context.CancelFunc // ends all connections, and dials that nobody waits for any more

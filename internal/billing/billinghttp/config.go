@@ -2,13 +2,9 @@ package billinghttp
 
 import (
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,11 +20,13 @@ type Config struct {
 	Headers     string // Name: value, one a line or comma-separated; a comma within a value is written \,
 	Token       string // bearer
 	BasicAuth   string // user:password
+	OAuth       OAuth  // in place of both
 	TLSCert     string // PEM; the client's own, with TLSKey
 	TLSKey      string
 	TLSCA       string        // PEM; whom alone to trust; empty: whom the system trusts
 	Signing     string        // secret of Standard Webhooks; empty: requests are not signed
 	Body        string        // "row", "none" or a text/template over the row
+	Currency    string        // INVOICES_CURRENCY, the column's name; empty: it is recognised
 	Outcomes    string        // rules: what replies mean
 	LookUps     string        // rules: what a look-up's replies mean
 	Idempotent  bool          // the API honours idempotency keys
@@ -37,6 +35,9 @@ type Config struct {
 	Timeout     time.Duration // hard deadline of one attempt, from dial to the last byte of the reply
 	Concurrency int           // requests in flight that connections are kept for
 	UserAgent   string
+	// Again reads the configuration anew, as the files of its secrets have it now; nil: no
+	// secret comes from a file.
+	Again func() (Config, error)
 }
 
 // Check says all that is wrong with a configuration, and quotes no secret. An empty
@@ -57,9 +58,11 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	client.indexColumns()
-	client.setHeaders(c)
-	client.redactor = newRedactor(client.common, c, client.url, client.lookup)
-	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency), client.tls)
+	client.config = c
+	client.setSecretHeaders()
+	client.transport, client.hangUp = newTransport(c.Timeout, max(1, c.Concurrency), client.showing(client.tls))
+	client.setCredentials()
+	client.wantsJSON = client.asksForJSON()
 	return client, nil
 }
 
@@ -83,6 +86,9 @@ func read(c Config) (*Client, []fault.Fault) {
 	}
 	client.body, err = parseBody(c.Body)
 	faults = append(faults, each("BILLING_BODY", err)...)
+	if client.body != nil {
+		client.body.currency = c.Currency
+	}
 	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
 	add("BILLING_REPLY_ID", err)
 	about := rules.Requests
@@ -103,12 +109,13 @@ func read(c Config) (*Client, []fault.Fault) {
 	client.common, client.made, err = splitHeaders(all)
 	add("BILLING_HEADERS", err)
 	add("BILLING_BASIC_AUTH", checkBasicAuth(c, all))
+	faults = append(faults, checkOAuth(c, all)...)
 	client.tls = tlsConfig(c, add)
 	if !isFieldValue(c.Token) || strings.ContainsAny(c.Token, " \t") {
 		add("BILLING_TOKEN", errors.New("has white space or a control character in it, perhaps a line break; it is sent as it stands"))
 	}
-	if c.Token != "" && client.url != nil && client.url.user != nil {
-		add("BILLING_URL", errors.New("has a user, and BILLING_TOKEN is set; a request carries one of the two"))
+	if (c.Token != "" || c.OAuth.TokenURL != "") && client.url != nil && client.url.user != nil {
+		add("BILLING_URL", errors.New("has a user, and BILLING_TOKEN or BILLING_OAUTH_TOKEN_URL is set; a request carries one of them"))
 	}
 	if c.Timeout <= 0 {
 		add("BILLING_TIMEOUT", errors.New("is not above 0; 30s is usual"))
@@ -139,52 +146,6 @@ func (c *Client) indexColumns() {
 	for i := range c.made {
 		c.columns = c.made[i].value.bind(c.columns)
 	}
-}
-
-// setHeaders prepares the headers that all requests have in common.
-func (c *Client) setHeaders(cfg Config) {
-	common := make(http.Header)
-	c.secretHeaders = make(map[string]bool)
-	for name, values := range c.common {
-		common[name] = slices.Clone(values)
-		c.secretHeaders[name] = !isHarmless(name)
-	}
-	// net/http takes the Host header from elsewhere.
-	c.host = common.Get("Host")
-	common.Del("Host")
-	if common.Get("User-Agent") == "" {
-		common.Set("User-Agent", cmp.Or(cfg.UserAgent, "billonce"))
-	}
-	if cfg.Token != "" {
-		common.Set("Authorization", "Bearer "+cfg.Token)
-	}
-	if cfg.BasicAuth != "" {
-		common.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(cfg.BasicAuth)))
-	}
-
-	c.header = maps.Clone(common)
-	setBasicAuth(c.header, c.url)
-	if c.body != nil && c.header.Get("Content-Type") == "" {
-		c.header.Set("Content-Type", "application/json")
-	}
-
-	c.lookupHeader = maps.Clone(common)
-	c.lookupHeader.Del("Content-Type")
-	c.lookupHeader.Del("Expect")
-	// A cached 404 would be taken for proof (RFC 9111, 5.2.1.4).
-	c.lookupHeader.Set("Cache-Control", "no-cache")
-	setBasicAuth(c.lookupHeader, c.lookup)
-}
-
-func setBasicAuth(h http.Header, t *urlTemplate) {
-	if t != nil && t.user != nil && h.Get("Authorization") == "" {
-		h.Set("Authorization", "Basic "+basicAuth(t.user))
-	}
-}
-
-func basicAuth(user *url.Userinfo) string {
-	password, _ := user.Password()
-	return base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
 }
 
 func checkBasicAuth(c Config, header http.Header) error {

@@ -202,11 +202,11 @@ func TestRedaction(t *testing.T) {
 		"cut off in query-s3c":                       "cut off in ***",
 		"a\tb\r\n\x1b[31mc":                          "a b [31mc",
 	} {
-		if got := c.redactor.clean(text); got != want {
+		if got := c.redactor().clean(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if got := c.redactor.clean(strings.Repeat("ü", 500)); len(got) > excerptMax || !strings.HasSuffix(got, "ü…") {
+	if got := c.redactor().clean(strings.Repeat("ü", 500)); len(got) > excerptMax || !strings.HasSuffix(got, "ü…") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
 }

@@ -15,7 +15,8 @@ import (
 type vault struct {
 	value   atomic.Int64
 	fetches atomic.Int64
-	lives   time.Duration
+	lives   time.Duration // 0: for ever
+	early   time.Duration // how long before its end another one is due
 	begun   chan struct{} // if not nil: told of each fetch
 	release chan struct{} // if not nil: each fetch waits for it
 	fault   error
@@ -38,7 +39,8 @@ func (v *vault) fetch(ctx context.Context) (*credential, error) {
 	}
 	c := &credential{header: http.Header{"Authorization": {fmt.Sprint("Bearer ", v.value.Load())}}}
 	if v.lives != 0 {
-		c.until = time.Now().Add(v.lives)
+		c.ends = time.Now().Add(v.lives)
+		c.due.Store(c.ends.Add(-v.early).UnixNano())
 	}
 	return c, nil
 }
@@ -53,11 +55,21 @@ func hold(t *testing.T, v *vault) (*credentials, *credential) {
 	return c, first
 }
 
+// refuse says that a request with this credential was answered 401.
+func refuse(t *testing.T, c *credentials, used *credential) (replaced bool) {
+	t.Helper()
+	replaced, err := c.refused(t.Context(), used)
+	if err != nil {
+		t.Error(err)
+	}
+	return replaced
+}
+
 func TestCredentialIsReadAgainOnce(t *testing.T) {
 	v := &vault{}
 	c, first := hold(t, v)
 	for range 3 {
-		if c.answered(t.Context(), first, 401) {
+		if refuse(t, c, first) {
 			t.Error("replaced by itself")
 		}
 	}
@@ -72,12 +84,9 @@ func TestCredentialIsReadAgainOnce(t *testing.T) {
 func TestCredentialThatHasChanged(t *testing.T) {
 	v := &vault{}
 	c, first := hold(t, v)
-	if c.answered(t.Context(), first, 200) {
-		t.Error("replaced though accepted")
-	}
 	v.value.Add(1)
 	for range 2 { // the second one is a request that was under way with the same credential
-		if !c.answered(t.Context(), first, 401) {
+		if !refuse(t, c, first) {
 			t.Error("not replaced")
 		}
 	}
@@ -87,11 +96,11 @@ func TestCredentialThatHasChanged(t *testing.T) {
 	}
 	// One that was never good is not replaced, whatever is there: a loop would have no end.
 	v.value.Add(1)
-	if c.answered(t.Context(), second, 401) || v.fetches.Load() != 2 {
+	if refuse(t, c, second) || v.fetches.Load() != 2 {
 		t.Errorf("replaced, %d fetches", v.fetches.Load())
 	}
-	c.answered(t.Context(), second, 404)
-	if !c.answered(t.Context(), second, 401) || v.fetches.Load() != 3 {
+	second.proven.Store(true)
+	if !refuse(t, c, second) || v.fetches.Load() != 3 {
 		t.Errorf("not replaced, %d fetches", v.fetches.Load())
 	}
 }
@@ -104,15 +113,15 @@ func TestManyAreRefusedAtOnce(t *testing.T) {
 	v.begun, v.release = make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
 	var replaced atomic.Int64
-	refuse := func() {
-		if c.answered(t.Context(), first, 401) {
+	refused := func() {
+		if refuse(t, c, first) {
 			replaced.Add(1)
 		}
 	}
-	all.Go(refuse)
+	all.Go(refused)
 	<-v.begun
 	for range 20 {
-		all.Go(refuse)
+		all.Go(refused)
 	}
 	close(v.release)
 	all.Wait()
@@ -121,13 +130,15 @@ func TestManyAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
-func TestCredentialThatEnds(t *testing.T) {
+// One that is over is waited for, by all together.
+func TestCredentialThatIsOver(t *testing.T) {
 	v := &vault{lives: time.Hour}
 	c, first := hold(t, v)
 	if again, err := c.get(t.Context()); again != first || err != nil || v.fetches.Load() != 1 {
 		t.Errorf("%v, %v, %d fetches", again, err, v.fetches.Load())
 	}
-	first.until = time.Now().Add(-time.Second)
+	first.ends = time.Now().Add(-time.Second)
+	first.due.Store(first.ends.UnixNano())
 	v.begun, v.release = make(chan struct{}, 1), make(chan struct{})
 	var all sync.WaitGroup
 	for range 20 {
@@ -145,6 +156,39 @@ func TestCredentialThatEnds(t *testing.T) {
 	}
 }
 
+// One that ends soon is replaced while it is used: nobody waits, and nobody is the worse
+// for it if there is no other one yet.
+func TestCredentialThatEndsSoon(t *testing.T) {
+	v := &vault{lives: time.Hour, early: 2 * time.Hour}
+	c, first := hold(t, v)
+	v.begun, v.release = make(chan struct{}, 1), make(chan struct{})
+	for range 20 {
+		if again, err := c.get(t.Context()); again != first || err != nil {
+			t.Errorf("%v, %v", again, err)
+		}
+	}
+	<-v.begun
+	v.early = 0
+	close(v.release)
+	second, err := c.renew(t.Context(), first)
+	if held, herr := c.get(t.Context()); err != nil || herr != nil || second == first || held != second || v.fetches.Load() != 2 {
+		t.Errorf("%v, %v, %v, %d fetches", second, err, herr, v.fetches.Load())
+	}
+	v.begun, v.fault = nil, errors.New("away")
+	second.due.Store(time.Now().UnixNano())
+	if _, err := c.renew(t.Context(), second); err == nil {
+		t.Error("no fault")
+	}
+	for range 20 {
+		if again, err := c.get(t.Context()); again != second || err != nil {
+			t.Errorf("%v, %v", again, err)
+		}
+	}
+	if v.fetches.Load() != 3 || second.isDue(time.Now()) {
+		t.Errorf("%d fetches, asked again at once", v.fetches.Load())
+	}
+}
+
 func TestCredentialCannotBeHad(t *testing.T) {
 	v := &vault{fault: errors.New("no such file")}
 	c := &credentials{fetch: v.fetch, bound: time.Minute}
@@ -157,7 +201,9 @@ func TestCredentialCannotBeHad(t *testing.T) {
 	}
 	// Who is cancelled does not wait, and takes it from nobody else.
 	v.begun, v.release = make(chan struct{}, 1), make(chan struct{})
-	c.held.Load().until = time.Now().Add(-time.Second)
+	over := c.held.Load()
+	over.ends = time.Now().Add(-time.Second)
+	over.due.Store(over.ends.UnixNano())
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -174,10 +220,16 @@ func TestCredentialCannotBeHad(t *testing.T) {
 	cancel(errTimeout)
 	close(v.release)
 	all.Wait()
-	// It can't be read again: the old one stays.
+	// It can't be read again: the old one stays, and it is asked for at the next 401.
 	old := c.held.Load()
+	old.proven.Store(true)
 	v.begun, v.fault = nil, errors.New("gone")
-	if c.answered(t.Context(), old, 401) || c.held.Load() != old {
+	if replaced, err := c.refused(t.Context(), old); replaced || !errors.Is(err, v.fault) || c.held.Load() != old {
 		t.Error("replaced by nothing")
+	}
+	v.fault = nil
+	v.value.Add(1)
+	if !refuse(t, c, old) {
+		t.Error("not asked for again")
 	}
 }

@@ -15,17 +15,34 @@ import (
 // Describe shows a request as Send would make it, for people: secrets
 // are masked. What belongs to the connection is left out.
 func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error) {
-	req, err := c.request(ctx, m)
+	req, err := c.request(ctx, c.shown(), m)
 	if err != nil {
 		return "", fmt.Errorf("no request can be made of invoice %s: %w", m.InvoiceID, err)
 	}
-	redactor := c.redactor.with(m.Headers)
+	return c.describe(req, m.URL, m), nil
+}
+
+// DescribeLookUp shows a request's look-up likewise; empty: there is none.
+func (c *Client) DescribeLookUp(ctx context.Context, m billing.Request) (string, error) {
+	if m.LookupURL == "" {
+		return "", nil
+	}
+	req, err := c.lookUpRequest(ctx, c.shown(), m)
+	if err != nil {
+		return "", fmt.Errorf("no look-up can be made of invoice %s: %w", m.InvoiceID, err)
+	}
+	m.Body = nil
+	return c.describe(req, m.LookupURL, m), nil
+}
+
+func (c *Client) describe(req *http.Request, url string, m billing.Request) string {
+	redactor := c.redactor().with(m.Headers)
 	secret := maps.Clone(c.secretHeaders)
 	for _, h := range m.Headers {
 		secret[h.Name] = secret[h.Name] || h.Secret
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", req.Method, redactor.redact(m.URL))
+	fmt.Fprintf(&b, "%s %s\n", req.Method, redactor.redact(url))
 	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
 		for _, value := range req.Header[name] {
 			fmt.Fprintf(&b, "%s: %s\n", name, masked(name, value, secret[name]))
@@ -34,7 +51,7 @@ func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error
 	if len(m.Body) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", visible(redactor.redact(string(m.Body))))
 	}
-	return b.String(), nil
+	return b.String()
 }
 
 // masked leaves of a header what can't be a secret.

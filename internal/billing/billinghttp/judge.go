@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,7 +31,7 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		// The credential is the invoice's own: the other ones' may be good.
 		builtIn.Outcome, builtIn.Denied = billing.Refused, false
 	}
-	redactor := c.redactor.with(m.Headers)
+	redactor := c.redactor().with(m.Headers)
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
 	read := c.outcomes.NeedsBody(resp.StatusCode)
 	if read {
@@ -48,8 +49,14 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 				seen.Body = nil
 			}
 			reply.Answer = c.answers.read(seen.Body)
+			if c.answers.id != nil && reply.Answer.ID == "" {
+				reply.Odd |= billing.OddWithoutID
+			}
 		case !read:
-			skim(resp.Body, cancel, 0)
+			seen.Body = skim(resp.Body, cancel, sniffed(resp.Header))
+		}
+		if c.wantsJSON && isHTML(resp.Header, seen.Body) {
+			reply.Odd |= billing.OddHTML
 		}
 		return reply
 	}
@@ -71,6 +78,34 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		reply.Reason += ": " + said
 	}
 	return reply
+}
+
+// isHTML says that a reply's body is a page: a gateway's, or a log-in's.
+func isHTML(h http.Header, body []byte) bool {
+	text := h.Get("Content-Type")
+	if text == "" {
+		text = http.DetectContentType(body)
+	}
+	kind, _, err := mime.ParseMediaType(text)
+	return err == nil && (kind == "text/html" || kind == "application/xhtml+xml")
+}
+
+// sniffed is how much of a body is looked at that does not say what it is.
+func sniffed(h http.Header) int64 {
+	if h.Get("Content-Type") != "" {
+		return 0
+	}
+	return 512 // http.DetectContentType looks at no more
+}
+
+// asksForJSON says that requests ask for JSON: by their Accept header, or, where they have
+// none, by what they are themselves, or by what is taken from the reply.
+func (c *Client) asksForJSON() bool {
+	header := c.shown().header
+	if accept := header.Get("Accept"); accept != "" {
+		return strings.Contains(accept, "json") && !strings.Contains(accept, "html")
+	}
+	return strings.Contains(header.Get("Content-Type"), "json") || c.answers.wanted()
 }
 
 // ruled is a reply as the user's rules have it.
@@ -133,7 +168,7 @@ func (c *Client) statusText(resp *http.Response) string {
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		text += ", not followed"
 		if u, err := resp.Location(); err == nil {
-			text += " to " + c.redactor.clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
+			text += " to " + c.redactor().clean((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
 		}
 	}
 	return text

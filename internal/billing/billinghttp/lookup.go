@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"time"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billinghttp/rules"
@@ -11,28 +12,32 @@ import (
 
 // LookUp asks the API whether it has acted. It carries no idempotency key: an
 // API that replays what it stored under the key would answer for the send.
-func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding, string) {
+func (c *Client) LookUp(ctx context.Context, m billing.Request) billing.Found {
 	if m.LookupURL == "" {
-		return billing.UnknownFinding, "BILLING_LOOKUP_URL is not set"
+		return billing.Found{Reason: "BILLING_LOOKUP_URL is not set"}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+	found, refused := c.lookUpOnce(ctx, m)
+	if refused {
+		found, _ = c.lookUpOnce(ctx, m)
+	}
+	return found
+}
+
+// lookUpOnce says too whether it was refused for a credential that has been replaced.
+func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billing.Found, refused bool) {
+	ctx, cancel := context.WithTimeoutCause(parent, c.timeout, errTimeout)
 	defer cancel()
-	u, err := parseURL(m.LookupURL)
+	used, err := c.credentials.get(ctx)
 	if err != nil {
-		return billing.UnknownFinding, "no look-up can be made: " + err.Error()
+		return billing.Found{Reason: "no look-up was made: " + c.explain(ctx, err)}, false
 	}
-	header := c.lookupHeader
-	if len(m.Headers) > 0 {
-		header = maps.Clone(header)
-		addMade(header, m.Headers, false)
-	}
-	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: c.host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	req, err := c.lookUpRequest(ctx, used, m)
 	if err != nil {
-		return billing.UnknownFinding, "the look-up has no reply: " + c.explain(ctx, err)
+		return billing.Found{Reason: "no look-up can be made: " + err.Error()}, false
+	}
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return billing.Found{Reason: "the look-up has no reply: " + c.explain(ctx, err)}, false
 	}
 	defer resp.Body.Close()
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
@@ -41,13 +46,23 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding
 	} else {
 		seen.Body = skim(resp.Body, cancel, skimMax)
 	}
+	switch {
+	case isSuccess(resp.StatusCode):
+		used.proven.Store(true)
+	case resp.StatusCode == http.StatusUnauthorized:
+		refused, _ = c.credentials.refused(parent, used) // the reason is the 401
+	}
 	ruling := c.findings.Judge(ctx, seen)
 	reason := "the look-up says " + c.statusText(resp)
 	if ruling.Reason != "" {
 		reason += ", BILLING_LOOKUP_OUTCOMES: " + ruling.Reason
 	}
-	if said := c.redactor.with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
+	if said := c.redactor().with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reason += ": " + said
+	}
+	found := billing.Found{Reason: reason, Told: ruling.Judged, Throttled: resp.StatusCode == http.StatusTooManyRequests && !ruling.Judged}
+	if found.Throttled {
+		found.RetryAfter = retryAfter(resp.Header, time.Now())
 	}
 	word := ruling.Word
 	if word == "" {
@@ -55,13 +70,30 @@ func (c *Client) LookUp(ctx context.Context, m billing.Request) (billing.Finding
 	}
 	switch word {
 	case rules.Acted:
-		return billing.Acted, ""
+		found.Finding, found.Told = billing.Acted, true
 	case rules.Absent:
-		return billing.Absent, ""
+		found.Finding, found.Told = billing.Absent, true
 	case rules.Refused:
-		return billing.RefusedFinding, reason
+		found.Finding, found.Told = billing.RefusedFinding, true
 	}
-	return billing.UnknownFinding, reason
+	return found, refused
+}
+
+func (c *Client) lookUpRequest(ctx context.Context, used *credential, m billing.Request) (*http.Request, error) {
+	u, err := parseURL(m.LookupURL)
+	if err != nil {
+		return nil, err
+	}
+	header := used.lookup
+	if len(m.Headers) > 0 {
+		header = maps.Clone(header)
+		addMade(header, m.Headers, false)
+	}
+	req := &http.Request{
+		Method: http.MethodGet, URL: u, Host: c.host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	return req.WithContext(ctx), nil
 }
 
 // builtInFinding is what a look-up's status means where no rule says otherwise.

@@ -3,6 +3,8 @@ package billinghttp
 import (
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"text/tabwriter"
 
 	"billonce/internal/billing"
@@ -18,7 +20,15 @@ func (c *Client) Warnings() []string {
 	for _, w := range c.findings.Warnings() {
 		all = append(all, "BILLING_LOOKUP_OUTCOMES "+w)
 	}
+	if u, err := url.Parse(c.config.OAuth.TokenURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		all = append(all, "BILLING_OAUTH_TOKEN_URL is not https: the client's secret and the tokens can be read on the way")
+	}
 	return all
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // HasRules says whether the user says what replies mean.

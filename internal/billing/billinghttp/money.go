@@ -3,11 +3,15 @@ package billinghttp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/bojanz/currency"
+
+	"billonce/internal/billing"
 )
 
 // toMinor makes whole units of a currency's smallest coin of an amount, exactly: 500 JPY
@@ -88,5 +92,15 @@ func centsAreWrong(code string) string {
 	if !known || digits == 2 {
 		return ""
 	}
-	return fmt.Sprintf("BILLING_BODY counts %s in cents, and it has %d decimals; write minor with the amount's column and the currency's: minor .amount .currency", code, digits)
+	return fmt.Sprintf("BILLING_BODY counts %s in cents, and %s has %d decimals: use minor with the amount's column and the currency's, {{minor .amount .currency}}", code, code, digits)
+}
+
+// currencyIn is what a row says in its currency's column, which is recognised where it
+// is not named; empty: nothing.
+func currencyIn(row map[string]any, column string) string {
+	if column == "" {
+		column = billing.CurrencyColumn(slices.Sorted(maps.Keys(row)))
+	}
+	code, _ := row[column].(string) // what is no text is no currency
+	return code
 }

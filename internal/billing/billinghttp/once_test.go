@@ -70,7 +70,7 @@ func TestRequestsCannotBeRewound(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"row", "none"} {
 		c := newClient(t, "http://127.0.0.1:1", func(cfg *Config) { cfg.Body = body })
-		req, err := c.request(t.Context(), message(t, c))
+		req, err := c.request(t.Context(), c.shown(), message(t, c))
 		if err != nil || req.GetBody != nil {
 			t.Errorf("body %s: err %v; GetBody is set: %t", body, err, req != nil && req.GetBody != nil)
 		}

@@ -20,7 +20,7 @@ func (c *Client) Operation() (method, route string) {
 	}
 	_, rest, _ := strings.Cut(b.String(), "://")
 	_, path, _ := strings.Cut(rest, "/")
-	return c.method, c.redactor.redact("/" + path)
+	return c.method, c.redactor().redact("/" + path)
 }
 
 // PublicURL is the URL of a request where others can read it. People put keys
@@ -30,5 +30,5 @@ func (c *Client) PublicURL(m billing.Request) string {
 	if hasQuery {
 		public += "?***"
 	}
-	return c.redactor.with(m.Headers).redact(public)
+	return c.redactor().with(m.Headers).redact(public)
 }

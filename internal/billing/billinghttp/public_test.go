@@ -37,12 +37,12 @@ func TestTraceParentIsAHeader(t *testing.T) {
 	for _, p := range []string{parent, ""} {
 		m := message(t, c)
 		m.TraceParent = p
-		req, err := c.request(t.Context(), m)
+		req, err := c.request(t.Context(), c.shown(), m)
 		if err != nil || req.Header.Get("traceparent") != p || len(req.Header.Values("traceparent")) != strings.Count(p, parent) {
 			t.Errorf("%q: %v, %v", p, req, err)
 		}
 	}
-	if c.header.Get("traceparent") != "" {
+	if c.shown().header.Get("traceparent") != "" {
 		t.Error("one request's trace stays for the next")
 	}
 }

@@ -23,6 +23,7 @@ const (
 // error pages.
 type redactor struct {
 	secrets []string // longest first
+	own     []string // those of one credential
 }
 
 func newRedactor(header http.Header, c Config, templates ...*urlTemplate) redactor {
@@ -47,13 +48,23 @@ func newRedactor(header http.Header, c Config, templates ...*urlTemplate) redact
 	}
 	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < minSecret })
 	secrets = append(secrets, c.Token, strings.TrimPrefix(c.Signing, "whsec_"))
+	if o := c.OAuth; o.ClientSecret != "" {
+		both := url.QueryEscape(o.ClientID) + ":" + url.QueryEscape(o.ClientSecret) // RFC 6749, 2.3.1
+		secrets = append(secrets, o.ClientSecret, base64.StdEncoding.EncodeToString([]byte(both)))
+	}
 	if _, password, ok := strings.Cut(c.BasicAuth, ":"); ok {
 		secrets = append(secrets, password, base64.StdEncoding.EncodeToString([]byte(c.BasicAuth)))
 	}
 	for _, s := range slices.Clone(secrets) {
 		secrets = append(secrets, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
 	}
-	return redactor{secrets: longestFirst(secrets)}
+	secrets = longestFirst(secrets)
+	return redactor{secrets: secrets, own: secrets}
+}
+
+// and takes out another one's secrets, too. It forgets what that one took over from others.
+func (r redactor) and(other redactor) redactor {
+	return redactor{secrets: longestFirst(append(slices.Clone(r.secrets), other.own...)), own: r.own}
 }
 
 // with takes out the secrets of one invoice's headers, too.

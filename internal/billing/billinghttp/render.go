@@ -10,6 +10,31 @@ import (
 // Columns are the columns, as text, that an invoice needs to be rendered.
 func (c *Client) Columns() []string { return c.columns }
 
+// Mentions are the names in the templates, each once a template.
+func (c *Client) Mentions() (all []billing.Mention) {
+	add := func(variable string, t rowTemplate) {
+		for _, p := range t.places {
+			m := billing.Mention{Variable: variable, Name: p.name, Ours: isOurs(p.name)}
+			if !slices.Contains(all, m) {
+				all = append(all, m)
+			}
+		}
+	}
+	add("BILLING_URL", c.url.rowTemplate)
+	if c.lookup != nil {
+		add("BILLING_LOOKUP_URL", c.lookup.rowTemplate)
+	}
+	for _, h := range c.made {
+		add("BILLING_HEADERS", h.value)
+	}
+	if c.body != nil {
+		for _, column := range c.body.tree.columns {
+			all = append(all, billing.Mention{Variable: "BILLING_BODY", Name: column})
+		}
+	}
+	return all
+}
+
 // NeedsRow says whether an invoice needs its whole row to be rendered.
 func (c *Client) NeedsRow() bool { return c.body != nil }
 
@@ -35,9 +60,10 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 		if m.LookupURL, err = c.lookup.render(v); err != nil {
 			return m, fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
 		}
+		m.LookupByKey = c.lookup.has(keyName, hexKeyName)
 	}
 	if c.body != nil {
-		if m.Body, err = c.body.render(inv, inv.Key); err != nil {
+		if m.Body, m.Warning, err = c.body.render(inv, inv.Key); err != nil {
 			return m, fmt.Errorf("render BILLING_BODY for invoice %s: %w", inv.ID, err)
 		}
 	}

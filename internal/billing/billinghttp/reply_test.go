@@ -134,19 +134,18 @@ func TestLookUp(t *testing.T) {
 				}
 			})
 			c := newClient(t, s.url, func(cfg *Config) { cfg.LookupURL = s.url + "/v1/invoices/{id}" })
-			finding, reason := c.LookUp(context.Background(), message(t, c))
-			if finding != want || (finding == billing.UnknownFinding) != (reason != "") || s.requests.Load() != 1 {
-				t.Errorf("%d: %s, %d requests", finding, reason, s.requests.Load())
+			found := c.LookUp(context.Background(), message(t, c))
+			if found.Finding != want || found.Told != (want != billing.UnknownFinding) || found.Reason == "" || s.requests.Load() != 1 {
+				t.Errorf("%+v, %d requests", found, s.requests.Load())
 			}
 		})
 	}
 	s := serveRaw(t, func(c *rawConn) { c.request() })
 	c := newClient(t, s.url, func(cfg *Config) { cfg.LookupURL = s.url + "/{id}" })
-	if finding, reason := c.LookUp(context.Background(), message(t, c)); finding != billing.UnknownFinding || reason == "" {
-		t.Errorf("%d: %s", finding, reason)
-	}
-	if finding, reason := c.LookUp(context.Background(), billing.Request{}); finding != billing.UnknownFinding || reason == "" {
-		t.Errorf("%d: %s", finding, reason)
+	for _, m := range []billing.Request{message(t, c), {}} {
+		if found := c.LookUp(context.Background(), m); found.Finding != billing.UnknownFinding || found.Told || found.Reason == "" {
+			t.Errorf("%+v", found)
+		}
 	}
 }
 

@@ -35,12 +35,12 @@ func TestHeadersOfTheRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	reply := c.Send(context.Background(), m, allow)
-	finding, why := c.LookUp(context.Background(), m)
+	found := c.LookUp(context.Background(), m)
 	described, err := c.Describe(context.Background(), m)
-	if err != nil || finding != billing.UnknownFinding {
-		t.Errorf("%v, %v", finding, err)
+	if err != nil || found.Finding != billing.UnknownFinding {
+		t.Errorf("%+v, %v", found, err)
 	}
-	for _, shown := range []string{reply.Reason, why, described, fmt.Sprintf("%v %+v %#v", m.Headers, m.Headers, m.Headers), c.PublicURL(m)} {
+	for _, shown := range []string{reply.Reason, found.Reason, described, fmt.Sprintf("%v %+v %#v", m.Headers, m.Headers, m.Headers), c.PublicURL(m)} {
 		if strings.Contains(shown, token) {
 			t.Errorf("the token is in %s", shown)
 		}
@@ -110,8 +110,8 @@ func TestLookUpRules(t *testing.T) {
 			cfg.LookupURL = s.url + "/search?q={id}"
 			cfg.LookUps = "200 if body.data == [] -> absent\n200 if body.data[0].status == \"paid\" -> acted\n200 if body.data[0].status == \"rejected\" -> refused"
 		})
-		if got, why := c.LookUp(context.Background(), message(t, c)); got != want || (why == "") != (want == billing.Acted || want == billing.Absent) {
-			t.Errorf("%s: %v, %s", body, got, why)
+		if got := c.LookUp(context.Background(), message(t, c)); got.Finding != want || !got.Told || got.Reason == "" {
+			t.Errorf("%s: %+v", body, got)
 		}
 	}
 }

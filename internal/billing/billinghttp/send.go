@@ -25,21 +25,34 @@ var errTimeout = errors.New("BILLING_TIMEOUT is over")
 
 // Send makes one attempt: at most one request.
 func (c *Client) Send(ctx context.Context, m billing.Request, permit func() error) billing.Reply {
+	used, reply := c.try(ctx, m, permit)
+	if used == nil {
+		return reply
+	}
+	return c.heed(ctx, used, reply)
+}
+
+// try says too which credential the request carried; nil: there was none.
+func (c *Client) try(ctx context.Context, m billing.Request, permit func() error) (*credential, billing.Reply) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
 	defer cancel()
+	used, err := c.credentials.get(ctx)
+	if err != nil {
+		return nil, billing.Reply{Outcome: billing.NotSent, Reason: "nothing was sent: " + c.explain(ctx, err)}
+	}
 	for try := 1; ; try++ {
-		reply, stale := c.attempt(ctx, cancel, m, permit)
+		reply, stale := c.attempt(ctx, cancel, used, m, permit)
 		if !stale || try == staleTries || ctx.Err() != nil {
-			return reply
+			return used, reply
 		}
 	}
 }
 
 // attempt says too whether it failed only for its connection: a kept one that the server
 // had closed before anything was written to it, or one that takes no more requests.
-func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billing.Request, permit func() error) (_ billing.Reply, stale bool) {
+func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, used *credential, m billing.Request, permit func() error) (_ billing.Reply, stale bool) {
 	g := &gate{permit: permit, abort: cancel}
-	req, err := c.request(g.trace(ctx), m)
+	req, err := c.request(g.trace(ctx), used, m)
 	if err != nil {
 		return billing.Reply{Outcome: billing.NotSent, Reason: "no request can be made: " + err.Error()}, false
 	}
@@ -79,12 +92,12 @@ func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, m billi
 
 // request is http.NewRequest without what it would do for a second sending:
 // GetBody stays nil, so that net/http can't rewind the body.
-func (c *Client) request(ctx context.Context, m billing.Request) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, used *credential, m billing.Request) (*http.Request, error) {
 	u, err := parseURL(m.URL)
 	if err != nil {
 		return nil, err
 	}
-	header := maps.Clone(c.header)
+	header := maps.Clone(used.header)
 	if m.IdempotencyKey != "" {
 		// Bare, as Stripe, Adyen and most others have it; the IETF draft ("Syntax") wants
 		// quotes, which those would take for a part of the key.
@@ -94,7 +107,7 @@ func (c *Client) request(ctx context.Context, m billing.Request) (*http.Request,
 	if m.TraceParent != "" {
 		header["Traceparent"] = []string{m.TraceParent}
 	}
-	c.signer.sign(header, m, time.Now())
+	used.signer.sign(header, m, time.Now())
 	req := &http.Request{
 		Method: c.method, URL: u, Host: c.host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -132,9 +145,9 @@ func (c *Client) explain(ctx context.Context, err error) string {
 	case errors.Is(cause, errTimeout):
 		return fmt.Sprintf("BILLING_TIMEOUT (%s) is over", c.timeout)
 	case cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
-		return "cancelled: " + c.redactor.clean(cause.Error())
+		return "cancelled: " + c.redactor().clean(cause.Error())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection"
 	}
-	return c.redactor.clean(strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: "))
+	return c.redactor().clean(strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: "))
 }

@@ -218,7 +218,7 @@ func TestStreamThatNeverBegan(t *testing.T) {
 	if !cc.ReserveNewRequest() || cc.Close() != nil {
 		t.Fatal("no stream, or no end of the connection")
 	}
-	req, err := c.request(t.Context(), message(t, c))
+	req, err := c.request(t.Context(), c.shown(), message(t, c))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ type Settings struct {
 	Pending   string // INVOICES_PENDING
 	MarkSent  string // INVOICES_MARK_SENT
 	Namespace string // LOCK_NAMESPACE
+	Amount    string // INVOICES_AMOUNT; empty: not kept
+	Currency  string // INVOICES_CURRENCY; empty: not kept
 	OnePer    string // INVOICES_ONE_PER; empty: none
 }
 
@@ -29,6 +31,8 @@ type Book struct {
 	Pending   string   // the user's SQL: a predicate
 	MarkSent  MarkSent // the user's SQL: assignments
 	Namespace string   // of the invoices' lock keys; empty: the id is the key
+	Amount    Name     // the column of what is billed: one part; nil: not said
+	Currency  Name     // the column of its currency: one part; nil: not said
 	OnePer    Name     // a column: one request at a time for each of its values; empty: none
 }
 
@@ -53,6 +57,20 @@ func Parse(s Settings) (Book, []fault.Fault) {
 		if strings.TrimSpace(part.text) == "" {
 			err = errBlank
 		}
+		faults = append(faults, fault.In(part.variable, err)...)
+		*part.into = name
+	}
+	for _, part := range []struct {
+		variable, text string
+		into           *Name
+	}{
+		{"INVOICES_AMOUNT", s.Amount, &b.Amount},
+		{"INVOICES_CURRENCY", s.Currency, &b.Currency},
+	} {
+		if part.text == "" {
+			continue
+		}
+		name, err := ParseName(part.text, 1)
 		faults = append(faults, fault.In(part.variable, err)...)
 		*part.into = name
 	}

@@ -22,6 +22,8 @@ type Config struct {
 	Idempotent  bool          // the API honours idempotency keys
 	KeyTTL      time.Duration // how long it remembers one
 	HasLookup   bool          // it can be asked whether it acted
+	LookUpAfter time.Duration // how long past its deadline a request may still arrive: no look-up before
+	LookUpBy    string        // a fingerprint of the settings that a look-up is made by
 	Timeout     time.Duration // hard deadline of one request
 	MaxAttempts int           // of one invoice in this run
 	Rate        float64       // requests a second

@@ -14,12 +14,14 @@ import (
 type deliverer struct {
 	ledger   Ledger
 	planner  planner
+	recaller recaller
 	asker    asker
 	intender intender
 	settler  *settler
 	troubles *troubles
 	stop     *stopper
 	log      zerolog.Logger
+	hand     *hand
 	pace     *pace
 	onePer   *onePer // nil: values are not kept apart
 	ahead    int     // invoices that are looked at again, and begun, at once
@@ -43,9 +45,11 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 	defer c.leave()
 	rest := c.IDs
 	for len(rest) > 0 && d.live(c) {
-		n := min(len(rest), d.ahead)
+		d.hand.takeLook()
+		n := min(len(rest), d.ahead, d.hand.most())
 		l, err := takeLook(ctx, d.ledger, rest[:n])
 		if err != nil {
+			d.hand.give(billing.LookMost)
 			return err
 		}
 		unsent, err := d.begin(ctx, p, c, l)
@@ -74,14 +78,35 @@ func (d *deliverer) live(c *claim) bool {
 // about what is in doubt, and begins the rest, as long as the look is fresh. It returns
 // the invoices that have to be looked at again.
 func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsent []billing.InvoiceID, err error) {
-	steps, questions := d.plan(p, c, l)
-	if steps, err = d.onePer.first(ctx, p, c, steps); err != nil {
+	all, read := l.invoices, l.invoices[:0:0]
+	for _, inv := range all {
+		if inv.Unread {
+			unsent = append(unsent, inv.ID)
+			continue
+		}
+		read = append(read, inv)
+	}
+	d.hand.note(len(read), len(all), d.ahead)
+	l.invoices = read
+	steps, questions, err := d.plan(ctx, p, c, l)
+	if err == nil {
+		steps, err = d.onePer.first(ctx, p, c, steps)
+	}
+	if err != nil {
+		d.hand.give(billing.LookMost)
 		return nil, err
 	}
+	clear(all) // the rows: the requests are made
+	clear(read)
+	d.hand.give(billing.LookMost - inHand(steps))
+	defer func() { d.hand.give(inHand(steps)) }() // what is not begun
 	if len(questions) > 0 {
 		a := d.asker.ask(ctx, c, questions)
 		p.addProgress(a.decided)
 		p.addInDoubt(a.stillInDoubt)
+		for _, d := range a.waits {
+			p.addWaiting(d)
+		}
 	}
 	// A look-up takes its time: what was seen before it is stale.
 	for len(questions) == 0 && len(steps) > 0 && d.live(c) {
@@ -102,12 +127,20 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 
 // plan returns what needs a request, and what is to be looked up. The rest is settled,
 // or left and counted.
-func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
-	v := view{l.at, c.Recoverable, p.asks}
-	steps = make([]step, 0, len(l.invoices))
-	for _, inv := range l.invoices {
-		switch s := d.planner.plan(inv, v); s.do {
+func (d *deliverer) plan(ctx context.Context, p *pass, c *claim, l look) (steps, questions []step, err error) {
+	v := view{l.at, c.Recoverable, p.turn == doubtsToo}
+	plans := make([]step, len(l.invoices))
+	for i, inv := range l.invoices {
+		plans[i] = d.planner.plan(inv, v)
+	}
+	if err := d.recaller.recall(ctx, l.invoices, plans, v); err != nil {
+		return nil, nil, err
+	}
+	steps = plans[:0]
+	for _, s := range plans {
+		switch s.do {
 		case toBegin, toRepeat:
+			d.troubles.prepared(s.request)
 			steps = append(steps, s)
 		case toAsk:
 			questions = append(questions, s)
@@ -119,7 +152,15 @@ func (d *deliverer) plan(p *pass, c *claim, l look) (steps, questions []step) {
 			d.leave(p, s)
 		}
 	}
-	return steps, questions
+	return steps, questions, nil
+}
+
+// inHand is what steps keep in memory, in bytes.
+func inHand(steps []step) (bytes int) {
+	for i := range steps {
+		bytes += size(steps[i].request)
+	}
+	return bytes
 }
 
 // leave counts why an invoice is left.
@@ -133,9 +174,7 @@ func (d *deliverer) leave(p *pass, s step) {
 		p.addInDoubt(1)
 	case unrendered:
 		d.onePer.setAside(s.intent.InvoiceID)
-		if p.addUnrendered() {
-			d.troubles.unrendered(s.intent.InvoiceID, s.err)
-		}
+		p.addSetAside(s.intent.InvoiceID, s.err)
 	case notOurs:
 	}
 }

@@ -49,6 +49,7 @@ type pace struct {
 	inFlight int
 	throttle throttle
 	wall     wall
+	lookUp   time.Time // when look-ups took their share last
 }
 
 func newPace(c Config, stop *stopper, log zerolog.Logger) *pace {
@@ -158,6 +159,48 @@ func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
 }
 
 const forever = 1<<63 - 1
+
+// waitForLookUp returns when one more look-up may begin. Look-ups take what requests leave
+// of the rate, and a tenth of it at least. They count for no request in flight.
+func (p *pace) waitForLookUp(ctx context.Context) error {
+	for ctx.Err() == nil {
+		d := p.untilLookUp(time.Now())
+		if d <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+	return ctx.Err()
+}
+
+// untilLookUp takes the right to one more look-up, or says how long to wait before it is
+// asked for again.
+func (p *pace) untilLookUp(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.throttle.until.Sub(now); d > 0 {
+		return d
+	}
+	every := p.interval()
+	if d := p.next.Sub(now); d > 0 && now.Sub(p.lookUp) < 10*every {
+		return min(d, 10*every-now.Sub(p.lookUp)) + rand.N(every+time.Millisecond)
+	}
+	p.lookUp = now
+	p.next = later(p.next, now.Add(-slack)).Add(every)
+	return 0
+}
+
+// slowLookUps takes in that a look-up was throttled.
+func (p *pace) slowLookUps(asked time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.throttle.until = later(p.throttle.until, time.Now().Add(min(max(asked, backoff(1)), p.throttle.longest)))
+}
 
 // size is how many of n one claim may take: what it can begin soon.
 func (p *pace) size(n int) int {

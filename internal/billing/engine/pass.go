@@ -25,6 +25,28 @@ const (
 	idle                    // what is left is held by others, or not yet due
 )
 
+// turn is which invoices a pass takes. What earlier runs left is often what fails again:
+// it never keeps a new one from being sent.
+type turn int
+
+const (
+	all       turn = iota // but doubts
+	newOnes               // those that were never tried
+	doubtsToo             // the API is asked once more about what is in doubt
+)
+
+// after is whose turn it is after a pass over the whole table; the same one again: there
+// is nothing for another.
+func (p *pass) after(asks, asked bool) turn {
+	switch {
+	case p.turn == newOnes && p.later+p.progress > 0:
+		return all
+	case p.turn != doubtsToo && p.doubts > 0 && asks && !asked:
+		return doubtsToo
+	}
+	return all
+}
+
 // scan reads what is pending, pass by pass.
 type scan struct {
 	scanner     Scanner
@@ -32,6 +54,7 @@ type scan struct {
 	pace        *pace
 	stop        *stopper
 	tally       *billing.Tally
+	troubles    *troubles
 	runID       uuid.UUID
 	maxAttempts int
 	shared      bool    // with other runners
@@ -45,7 +68,7 @@ type pass struct {
 	*scan
 	start  *billing.InvoiceID
 	mayCut bool
-	asks   bool // the API is asked once more about what is in doubt
+	turn   turn
 
 	mu       sync.Mutex
 	last     *billing.InvoiceID
@@ -58,8 +81,10 @@ type pass struct {
 
 	left       billing.Left
 	earlier    billing.Earlier
-	sentAgain  []string
+	later      int // invoices that a later turn is for
+	doubts     int // of earlier runs
 	unrendered int64
+	aside      []billing.SetAside
 	queueing   queueing
 
 	elapsed time.Duration
@@ -141,12 +166,16 @@ func (p *pass) advance(page []billing.Candidate, asked int) {
 func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 	worth := page[:0:0]
 	for _, c := range page {
+		if c.Fault != nil && c.State != billing.Sending {
+			p.siftFaulty(c)
+			continue
+		}
 		ours := c.RunID == p.runID
 		switch c.State {
 		case billing.Sent:
 			p.earlier.Sent++
-			if len(p.sentAgain) < namedAtMost {
-				p.sentAgain = append(p.sentAgain, string(c.ID))
+			if len(p.earlier.SentIDs) < billing.MostPendingAgain {
+				p.earlier.SentIDs = append(p.earlier.SentIDs, c.ID)
 			}
 		case billing.Failed:
 			if !ours {
@@ -156,16 +185,20 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			switch {
 			case ours:
 				p.shutBy(c)
-			case p.asks:
+			case p.turn == doubtsToo:
 				worth = append(worth, c)
 			default:
+				p.doubts++
 				p.earlier.InDoubt++
 				p.shutBy(c)
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
+		case billing.Unmarked: // at the run's end
 		case billing.Retry:
 			switch {
+			case p.turn == newOnes:
+				p.later++
 			case ours && c.RunAttempt >= p.maxAttempts:
 				p.left.Exhausted++
 				p.shutBy(c)
@@ -175,11 +208,28 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			default:
 				worth = append(worth, c)
 			}
+		case billing.Sending:
+			if p.turn == newOnes {
+				p.later++
+				continue
+			}
+			worth = append(worth, c)
 		default:
 			worth = append(worth, c)
 		}
 	}
 	return worth
+}
+
+// siftFaulty names a candidate that can't be told to be pending; what was decided about
+// it stands.
+func (p *pass) siftFaulty(c billing.Candidate) {
+	switch c.State {
+	case billing.InDoubt:
+		p.earlier.InDoubt++
+	case "", billing.Retry:
+		p.setAside(c.ID, c.Fault)
+	}
 }
 
 // cut ends a pass that has come to where another runner is at work: to follow it
@@ -223,18 +273,24 @@ func (p *pass) addInDoubt(n int) {
 	p.earlier.InDoubt += n
 }
 
-// addUnrendered counts an invoice of which no request can be made. Each pass meets it
+// setAside counts an invoice of which no request can be made, and why. Each pass meets it
 // again: the run's count is that of the pass that met most, and only what raises it
-// is news.
-func (p *pass) addUnrendered() (news bool) {
+// is news. The caller holds mu.
+func (p *pass) setAside(id billing.InvoiceID, err error) {
+	p.unrendered++
+	if len(p.aside) < billing.MostSetAside {
+		p.aside = append(p.aside, billing.SetAside{ID: id, Reason: err.Error()})
+	}
+	if p.unrendered > p.tally.Unrendered.Load() {
+		p.tally.Unrendered.Store(p.unrendered)
+		p.troubles.unrendered(id, err)
+	}
+}
+
+func (p *pass) addSetAside(id billing.InvoiceID, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.unrendered++
-	news = p.unrendered > p.tally.Unrendered.Load()
-	if news {
-		p.tally.Unrendered.Store(p.unrendered)
-	}
-	return news
+	p.setAside(id, err)
 }
 
 func (p *pass) addHeld(n int) {

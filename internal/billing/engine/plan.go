@@ -39,6 +39,8 @@ type step struct {
 	dueIn    time.Duration    // notDue
 	err      error            // unrendered
 	decision billing.Decision // toSettle
+	changed  bool             // the invoice makes another request, or look-up, now than what may have had its effect
+	source   billing.Invoice  // what the request is made from, where it may be repeated
 	request  billing.Request
 	intent   billing.Intent
 	key      billing.Key
@@ -50,7 +52,9 @@ type planner struct {
 	known       billing.Known
 	runID       uuid.UUID
 	ledgerID    uuid.UUID
+	keyTTL      time.Duration // how long the API remembers a key
 	maxAttempts int
+	lookUpAfter time.Duration
 	pace        *pace // nil: nothing is held back
 }
 
@@ -61,6 +65,9 @@ func (p planner) heldBack(r billing.Request) time.Duration {
 	}
 	return p.pace.heldBack(account(r))
 }
+
+// mayLookUp says that no request of the delivery can still arrive.
+func (p planner) mayLookUp(seen *billing.Delivery) bool { return seen.DeadlineIn+p.lookUpAfter <= 0 }
 
 // view is what the planner goes by beside the invoice itself.
 type view struct {
@@ -78,7 +85,7 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	}
 	key := billing.KeyOf(p.ledgerID, inv)
 	inv.Key = key.Text
-	request, err := p.renderer.Render(inv)
+	request, err := p.render(inv)
 	if err != nil && !seen.MayHaveActed() {
 		return step{why: unrendered, err: err, intent: billing.Intent{InvoiceID: inv.ID}}
 	}
@@ -86,17 +93,31 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	if wait := p.heldBack(request); wait > 0 && (seen == nil || seen.State == billing.Retry) {
 		return step{why: notDue, dueIn: wait}
 	}
+	changed := err != nil || seen.MayHaveActed() && !s.isAsSent(seen)
 	switch {
 	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
+		if life := billing.KeyLife(p.keyTTL); seen != nil && seen.KeyUse < billing.KeyUnused && seen.KeyAge < life {
+			// The API counts from the first request that it saw under the key.
+			s.key = s.key.Used(seen.KeyAge, v.at)
+		}
 		s.do = toBegin
 		return s
 	case seen.State == billing.InDoubt && (err != nil || !asksAboutIt(request, seen)):
-		return step{why: stillInDoubt}
+		return step{why: stillInDoubt, changed: changed}
 	case seen.State == billing.InDoubt:
 		s.do = toAsk
 		return s
 	}
-	return p.recovered(s, v, err)
+	s = p.recovered(s, v, err)
+	s.changed = changed
+	return s
+}
+
+func (p planner) render(inv billing.Invoice) (billing.Request, error) {
+	if inv.Fault != nil {
+		return billing.Request{}, inv.Fault
+	}
+	return p.renderer.Render(inv)
 }
 
 // mayTry says whether the delivery is this claim's to try, as of the second look: nil,
@@ -119,7 +140,7 @@ func (p planner) mayTry(id billing.InvoiceID, seen *billing.Delivery, v view) *s
 		return &step{why: heldByOther}
 	case billing.InDoubt:
 		// A look-up that could not be made then may be made now.
-		if v.asks && seen.DeadlinePassed {
+		if v.asks && p.mayLookUp(seen) {
 			return nil
 		}
 		return &step{why: stillInDoubt}
@@ -130,11 +151,17 @@ func (p planner) mayTry(id billing.InvoiceID, seen *billing.Delivery, v view) *s
 // prepared is the step's request and its intent.
 func (p planner) prepared(inv billing.Invoice, key billing.Key, request billing.Request) step {
 	request.InvoiceID, request.IdempotencyKey = inv.ID, key.Text
+	if inv.Delivery != nil && inv.Delivery.Again && !request.LookupByKey {
+		request.LookupSHA256 = nil // it would answer for what was sent before
+	}
 	hash := sha256.Sum256(request.Body)
 	s := step{request: request, key: key, intent: billing.Intent{
-		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, BodySHA256: hash[:], Seen: inv.Delivery,
-		RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256,
+		InvoiceID: inv.ID, Attempt: 1, RunAttempt: 1, Key: key.Text, Amount: inv.Amount, BodySHA256: hash[:], Seen: inv.Delivery,
+		RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256, KeyLife: billing.KeyLife(p.keyTTL),
 	}}
+	if p.known.Idempotent {
+		s.source = inv
+	}
 	if seen := inv.Delivery; seen != nil {
 		s.intent.Attempt = seen.Attempt + 1
 		if seen.RunID == p.runID {
@@ -155,10 +182,14 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 	elsewhere := known.HasLookup && unrendered == nil && !asks
 	known.HasLookup = known.HasLookup && asks
 	known.RequestChanged = unrendered != nil || !s.repeats(seen)
-	known.DeadlinePassed, known.Recovered = seen.DeadlinePassed, seen.State == billing.Sending
+	known.DeadlinePassed, known.MayLookUp, known.Recovered = seen.DeadlinePassed(), p.mayLookUp(seen), seen.State == billing.Sending
 	switch decision := billing.Decide(known); {
 	case decision.Action == billing.Wait:
-		return step{why: notDue, dueIn: lingerPoll}
+		due := seen.DeadlineIn
+		if known.DeadlinePassed {
+			due += p.lookUpAfter
+		}
+		return step{why: notDue, dueIn: max(due, lingerPoll)}
 	case decision.Action == billing.LookUp:
 		s.do = toAsk
 	case decision.Next == billing.Retry:
@@ -182,6 +213,13 @@ func (s step) repeats(seen *billing.Delivery) bool {
 		(seen.RequestSHA256 == nil || slices.Equal(s.intent.RequestSHA256, seen.RequestSHA256))
 }
 
+// isAsSent says whether both the request and the look-up are those of the attempt. Of an
+// older program's nothing was kept.
+func (s step) isAsSent(seen *billing.Delivery) bool {
+	return seen.RequestSHA256 == nil ||
+		s.repeats(seen) && (seen.LookupSHA256 == nil || s.intent.LookupSHA256 == nil || asksAboutIt(s.request, seen))
+}
+
 // asksAboutIt says whether a look-up that is made now asks about what was sent.
 func asksAboutIt(now billing.Request, seen *billing.Delivery) bool {
 	return seen.LookupSHA256 != nil && slices.Equal(now.LookupSHA256, seen.LookupSHA256)
@@ -192,6 +230,6 @@ func (s step) settlement(d billing.Decision) billing.Settlement {
 	seen := s.intent.Seen
 	return billing.Settlement{
 		InvoiceID: s.intent.InvoiceID, RunID: seen.RunID, Attempt: seen.Attempt, RunAttempt: seen.RunAttempt,
-		State: d.Next, Doubtful: d.Next == billing.InDoubt, Reason: d.Reason,
+		State: d.Next, Doubtful: d.Next == billing.InDoubt, KeyUse: billing.KeyDoubted, Reason: d.Reason,
 	}
 }

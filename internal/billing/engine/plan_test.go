@@ -42,7 +42,7 @@ func TestP9ARepeatIsTheSameRequest(t *testing.T) {
 	request, _ := was.Render(billing.Invoice{Key: key})
 	body := sha256.Sum256(request.Body)
 	attempt := billing.Delivery{
-		State: billing.Sending, Attempt: 1, Key: key, DeadlinePassed: true,
+		State: billing.Sending, Attempt: 1, Key: key, DeadlineIn: -time.Minute,
 		BodySHA256: body[:], RequestSHA256: request.SHA256, LookupSHA256: request.LookupSHA256,
 	}
 	older := attempt
@@ -50,7 +50,7 @@ func TestP9ARepeatIsTheSameRequest(t *testing.T) {
 	doubted := attempt
 	doubted.State = billing.InDoubt
 	answered := attempt // by a 500: nobody has to wait until it can't be on its way any more
-	answered.State, answered.Doubtful, answered.DeadlinePassed, answered.LookupSHA256 = billing.Retry, true, false, nil
+	answered.State, answered.Doubtful, answered.DeadlineIn, answered.LookupSHA256 = billing.Retry, true, time.Minute, nil
 	for name, c := range map[string]struct {
 		now        rendering
 		seen       billing.Delivery

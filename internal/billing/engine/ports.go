@@ -12,10 +12,14 @@ type Ports struct {
 	Scanner    Scanner
 	NewClaimer func() Claimer // one for each claim that is open at the same time
 	Ledger     Ledger
+	Unmarked   Unmarked // nil: what could not be marked is left to another run
 	Renderer   Renderer
 	Sender     Sender
-	LookUp     LookUp   // may be nil if HasLookup is false
-	RunLock    RunLock  // nil: the run holds none
+	LookUp     LookUp  // may be nil if HasLookup is false
+	Tests      Tests   // likewise
+	RunLock    RunLock // nil: the run holds none
+	Keeper     Keeper  // nil, with Kept: a repeat is made from the row alone
+	Kept       Kept
 	Standing   Standing // nil: nobody keeps it
 	Values     Values   // nil: INVOICES_ONE_PER is not set
 }
@@ -66,14 +70,37 @@ type Ledger interface {
 	// Commit writes what begins and what ends, and returns once all of it that can be
 	// is committed. It outlives the database's restarts, and what ends outlives
 	// cancellation. The error says why nothing was begun, or why something is
-	// NotSettled; what ended is told of all the same.
+	// NotSettled; what ended is told of all the same. What is to be sent, and whose
+	// invoice can't be marked, is written as Unmarked: its settlement then says so,
+	// and why.
 	Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (billing.Committed, error)
+}
+
+// Unmarked knows the deliveries that were accepted and whose invoices could not be
+// marked, whichever run they are of.
+type Unmarked interface {
+	// Unmarked returns up to limit of them in the order of their ids, those after
+	// `after`, as settlements that make them sent.
+	Unmarked(ctx context.Context, after *billing.InvoiceID, limit int) ([]billing.Settlement, error)
 }
 
 // Renderer makes the request of an invoice: the same invoice gives the same
 // bytes.
 type Renderer interface {
 	Render(inv billing.Invoice) (billing.Request, error)
+}
+
+// Keeper says what of an invoice is kept for a repeat of its request, and makes the invoice
+// from it again.
+type Keeper interface {
+	// Keep returns nil where nothing can be kept.
+	Keep(inv billing.Invoice) *billing.Kept
+	Recall(now billing.Invoice, kept *billing.Kept) billing.Invoice
+}
+
+// Kept reads what earlier attempts have kept, of those of the invoices that have any.
+type Kept interface {
+	Kept(ctx context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]*billing.Kept, error)
 }
 
 // Sender makes one attempt. It calls permit immediately before the first byte
@@ -86,10 +113,30 @@ type Sender interface {
 	Send(ctx context.Context, r billing.Request, permit func() error) billing.Reply
 }
 
-// LookUp asks the API whether it has acted on an invoice; where it does not tell,
-// the text says why.
+// LookUp asks the API whether it has acted on an invoice.
 type LookUp interface {
-	LookUp(ctx context.Context, r billing.Request) (billing.Finding, string)
+	LookUp(ctx context.Context, r billing.Request) billing.Found
+}
+
+// Tests is how runs have tested the look-up, and by what.
+type Tests interface {
+	TestReader
+	TestWriter
+}
+
+// TestReader reads what a look-up is tested by.
+type TestReader interface {
+	// EarlierTests returns the last test under the same settings, nil if there is none,
+	// and the controls that the last runs have left.
+	EarlierTests(ctx context.Context, settings string) (*billing.LookUpTest, []billing.Control, error)
+	// LookAny returns invoices, pending or not, and their deliveries.
+	LookAny(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
+}
+
+// TestWriter records this run's test and controls.
+type TestWriter interface {
+	KeepTest(ctx context.Context, t billing.LookUpTest) error
+	KeepControls(ctx context.Context, all []billing.Control) error
 }
 
 // RunLock is what a run as a whole holds.

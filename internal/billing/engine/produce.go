@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ type producing struct {
 	group errgroup.Group
 
 	mu   sync.Mutex
-	open int // one that found nothing more stays counted: so will every other
+	open int  // one that found nothing more stays counted: so will every other
+	full bool // there is no room for one more
 }
 
 // work works through one pass, and returns when everything that was claimed is settled
@@ -46,27 +48,36 @@ func (p *producer) work(ctx context.Context, pass *pass, first bool) error {
 	began := time.Now()
 	all := &producing{producer: p, pass: pass, first: first}
 	for n := range p.terms.claims {
-		all.start(ctx, n)
+		all.start(ctx, n, false)
 	}
 	err := all.group.Wait()
 	pass.elapsed = time.Since(began)
 	return err
 }
 
-func (p *producing) start(ctx context.Context, n int) {
+func (p *producing) start(ctx context.Context, n int, standsIn bool) {
 	p.mu.Lock()
 	p.open++
 	p.mu.Unlock()
-	p.group.Go(func() error { return p.loop(ctx, newSizer(p.terms, n, p.shared, p.first)) })
+	p.group.Go(func() error {
+		err := p.loop(ctx, newSizer(p.terms, n, p.shared, p.first), standsIn)
+		switch { // at once: the others would go on to the end of the pass
+		case errors.Is(err, billing.ErrPaused):
+			p.stop.stop(billing.StoppedByPause, nil)
+		case err != nil:
+			p.stop.stop(billing.StoppedByError, err)
+		}
+		return err
+	})
 }
 
 // standIn starts one more, if senders are idle and there may be one more.
 func (p *producing) standIn(ctx context.Context) {
 	p.mu.Lock()
-	enough := p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
+	enough := p.full || p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
 	p.mu.Unlock()
 	if !enough && !p.pass.over() {
-		p.start(ctx, 0)
+		p.start(ctx, 0, true)
 	}
 }
 
@@ -81,8 +92,18 @@ func (p *producing) surplus() bool {
 	return true
 }
 
+// noRoom gives up standing in: the run goes on without.
+func (p *producing) noRoom(candidates int, err error) {
+	p.log.Debug().Err(err).Msg("no claim stands in for those that slow requests keep open")
+	p.pass.addHeld(candidates) // a later pass looks
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open--
+	p.full = true
+}
+
 // loop makes one claim after the other until the pass is over.
-func (p *producing) loop(ctx context.Context, size *sizer) error {
+func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error {
 	claimer := p.newClaimer()
 	defer func() {
 		if err := claimer.Close(context.WithoutCancel(ctx)); err != nil {
@@ -111,6 +132,10 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 			leave()
 			p.pass.free(candidates, nil)
 			p.budget.give(len(candidates))
+			if standsIn {
+				p.noRoom(len(candidates), err)
+				return nil
+			}
 			return p.stop.unlessStopped(ctx, fmt.Errorf("claim invoices: %w", err))
 		}
 		p.noteHeld(len(candidates), len(candidates)-len(claimed.IDs))
@@ -118,7 +143,7 @@ func (p *producing) loop(ctx context.Context, size *sizer) error {
 		c := &claim{Claimed: claimed, paced: paced, leave: leave, values: valuesOf(candidates)}
 		err = p.deliverer.deliver(ctx, p.pass, c, func() { p.standIn(ctx) })
 		p.pass.free(candidates, claimed.IDs)
-		p.budget.give(len(candidates) - c.begun)
+		p.budget.give(len(candidates) - c.begun + int(c.unasked.Load())) // what was never asked counts for nothing
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
 		}
@@ -149,7 +174,7 @@ func (p *producer) sendThese(ctx context.Context, candidates []billing.Candidate
 	}
 	c := &claim{Claimed: claimed, paced: true, alone: true, leave: leave, values: valuesOf(candidates)}
 	err = p.deliverer.deliver(ctx, &pass{scan: p.scan}, c, func() {})
-	return c.begun, err
+	return c.begun - int(c.unasked.Load()), err
 }
 
 // valuesOf is of which value each candidate was, as it was locked.

@@ -31,7 +31,11 @@ type Run struct {
 	queue    *queue
 	sender   *sender
 	settler  *settler
+	proof    *proof // nil: there is no look-up
 	troubles *troubles
+	unmarked *marker
+
+	aside billing.FoundSetAside
 }
 
 // New makes a run. Its tally may be read while it goes on.
@@ -52,20 +56,34 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	right := right{stop, newPace(c, stop, log), r.lock}
 	r.settler = &settler{
 		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
-		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
+		wait: t.groupWait, wake: make(chan struct{}, 1),
 	}
+	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
+	h := newHand(t.ahead)
 	r.sender = &sender{
-		port: p.Sender, queue: r.queue, flight: flight, settler: r.settler, tally: tally,
+		hand: h,
+		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
 		stop: stop, lock: r.lock, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
-		scanner: p.Scanner, budget: budget, pace: right.pace, onePer: values, stop: stop, tally: tally,
+		scanner: p.Scanner, budget: budget, pace: right.pace, onePer: values, stop: stop, tally: tally, troubles: r.troubles,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
+	planner := planner{
+		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
+	}
+	if c.HasLookup {
+		r.proof = &proof{
+			lookUp: p.LookUp, tests: p.Tests, scanner: p.Scanner, ledger: p.Ledger, planner: planner, pace: right.pace,
+			settings: c.LookUpBy, after: c.LookUpAfter, timeout: c.Timeout, log: log, own: newControls(c.LookUpAfter),
+		}
+		r.sender.proof = r.proof
+	}
 	deliverer := &deliverer{
-		ledger: p.Ledger, asker: asker{p.LookUp, c.Concurrency, r.settler}, settler: r.settler,
-		planner:  planner{renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, maxAttempts: c.MaxAttempts, pace: right.pace},
+		hand:   h,
+		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler,
+		planner: planner, recaller: recaller{p.Keeper, p.Kept, planner, r.troubles},
 		troubles: r.troubles, stop: stop, log: log, pace: right.pace, onePer: values, ahead: t.ahead,
 	}
 	r.producer = &producer{
@@ -76,7 +94,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.canary = &canary{
 		first: c.Canary, scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
 	}
-	intents := newIntents(p.Ledger, r.troubles, r.queue, t.intentLife, c.Timeout)
+	intents := newIntents(p.Ledger, r.troubles, r.queue, h, t.intentLife, c.Timeout)
 	if t.holdsSlots {
 		slots := newSlots(right, c.Concurrency)
 		r.settler.slots, r.producer.busy = slots, slots.inUse
@@ -111,7 +129,11 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		senders.Go(func() { r.sender.loop(claiming, sending) })
 	}
 
+	if r.proof != nil {
+		background.Go(func() { r.proof.keep(detached, finished) })
+	}
 	left, earlier, err := r.passes(claiming)
+	r.troubles.earlier(earlier)
 	switch {
 	case errors.Is(err, billing.ErrPaused):
 		r.stop.stop(billing.StoppedByPause, nil)
@@ -123,9 +145,13 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	r.settler.close()
 	close(finished)
 	background.Wait()
+	if ctx.Err() == nil {
+		r.unmarked.mark(detached)
+	}
 
 	reason, cause := r.stop.cause()
 	s := billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)
+	s.FoundSetAside = r.aside
 	if wait := r.pace.notBefore(); wait > 0 {
 		at := time.Now().Add(wait).UTC().Truncate(time.Second)
 		s.NotBefore = &at
@@ -134,14 +160,22 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim
-// and nothing is worth lingering for.
+// and nothing is worth lingering for: for new invoices first, then for what is to be
+// tried again, then for what is in doubt.
 func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
-	place, cuts, whole := r.config.Place, 0, false
-	err = r.canary.probe(ctx)
-	if err == nil {
-		err = r.canary.send(ctx)
+	if r.proof != nil {
+		if err := r.proof.begin(ctx); err != nil {
+			return left, earlier, r.stop.unlessStopped(ctx, err)
+		}
 	}
-	for first := true; err == nil; first = false {
+	if err := r.canary.probe(ctx); err != nil {
+		return left, earlier, err
+	}
+	if err := r.canary.send(ctx); err != nil {
+		return left, earlier, err
+	}
+	place, cuts, now, asked := r.config.Place, 0, newOnes, false
+	for first := true; ; first = false {
 		if err := r.canary.probe(ctx); err != nil {
 			return left, earlier, err
 		}
@@ -150,17 +184,21 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 			return left, earlier, r.stop.unlessStopped(ctx, err)
 		}
 		place = rand.Float64()
-		p.asks, p.mayCut = r.config.HasLookup && !whole, cuts < cutsMost
+		p.turn, p.mayCut = now, cuts < cutsMost
 		if err := r.producer.work(ctx, p, first); err != nil {
 			return left, earlier, err
 		}
 		if !r.stop.stopped() && r.budget.spent() {
 			r.stop.stop(billing.StoppedByLimit, nil)
 		}
-		if !whole {
-			earlier, whole = p.earlier, p.whole()
-			if whole || r.stop.stopped() {
-				r.troubles.earlier(earlier, p.sentAgain)
+		r.takeEarlier(&earlier, p)
+		r.takeAside(p)
+		if p.whole() && !r.stop.stopped() {
+			asked = asked || p.turn == doubtsToo
+			now = p.after(r.config.HasLookup, asked)
+			if now != p.turn && (p.later > 0 || now == doubtsToo) {
+				cuts = 0
+				continue
 			}
 		}
 		switch p.verdict() {
@@ -178,7 +216,6 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 			}
 		}
 	}
-	return left, earlier, err
 }
 
 // keepStanding records the first request that was accepted, and the wait that has
@@ -203,5 +240,26 @@ func (r *Run) keepStanding(ctx context.Context, finished <-chan struct{}) {
 	}
 	if wait := r.pace.notBefore(); wait > 0 {
 		record(r.standing.Throttled(ctx, wait))
+	}
+}
+
+// takeEarlier takes in, from the first pass over the whole table, or from the last one
+// before a stop, what earlier runs have ended, and from the look-ups what stays in doubt.
+func (r *Run) takeEarlier(earlier *billing.Earlier, p *pass) {
+	switch {
+	case !earlier.Whole && (p.whole() || r.stop.stopped()):
+		*earlier = p.earlier
+		earlier.Whole = p.whole()
+	case p.turn == doubtsToo:
+		earlier.InDoubt = min(earlier.InDoubt, p.earlier.InDoubt) // what this run has put there is not earlier
+	}
+}
+
+// takeAside takes in what was set aside from the latest pass that has met all that is
+// pending; from any pass, as long as there was none.
+func (r *Run) takeAside(p *pass) {
+	met := p.whole() && p.later == 0 && len(p.queueing.putOff) == 0
+	if met || !r.aside.Whole {
+		r.aside = billing.FoundSetAside{Invoices: p.aside, Whole: met}
 	}
 }

@@ -15,10 +15,14 @@ import (
 // sender makes attempts, each of its loops one at a time.
 type sender struct {
 	port    Sender
+	keeper  Keeper // nil: nothing is kept for a repeat
 	queue   *queue
+	hand    *hand
 	flight  *inFlight
 	settler *settler
 	tally   *billing.Tally
+	// troubles is told of what is odd.
+	troubles *troubles
 	// right is waited for where attempts hold no slots; nil: who holds one has it.
 	right   *right
 	turn    sync.Mutex // held by the loop that waits for the right
@@ -27,6 +31,7 @@ type sender struct {
 	pace    *pace
 	heard   *heard
 	breaker *breaker
+	proof   *proof // nil: there is no look-up
 
 	known       billing.Known
 	runID       uuid.UUID
@@ -44,6 +49,8 @@ func (s *sender) loop(claiming, sending context.Context) {
 			came = s.unasked(a)
 		}
 		s.flight.end()
+		s.hand.give(size(a.request))
+		a.request.Body = nil // the rest of its group may be sent much later
 		s.settler.settle(ended{settlement: came, claim: a.claim, slot: s.right == nil})
 	}
 }
@@ -78,7 +85,11 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 		return s.unasked(a)
 	}
 	s.tally.Requests.Add(1)
+	if s.proof != nil && reply.Outcome == billing.Accepted {
+		s.proof.own.add(a.intent.InvoiceID, a.intent.LookupSHA256)
+	}
 	s.heard.heed(reply)
+	s.troubles.odd(a.intent.InvoiceID, reply.Odd)
 	s.pace.heed(a.request, reply, began)
 	return s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
 }
@@ -113,18 +124,22 @@ func tooLate(by time.Time) bool {
 func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement {
 	known := s.known
 	known.Outcome, known.KeyReused, known.Doubtful = reply.Outcome, reply.KeyReused, a.request.Repeat
-	known.KeyAge, known.AttemptsLeft = a.key.Age(time.Now()), a.intent.RunAttempt < s.maxAttempts
+	known.KeyAge, known.AttemptsLeft = a.key.Age(time.Now()), reply.Replaced || a.intent.RunAttempt < s.maxAttempts
 	decision := billing.Decide(known)
 	came := s.base(a)
 	came.State, came.Final, came.Status, came.Reason, came.Answer = decision.Next, decision.Final, reply.Status, reply.Reason, reply.Answer
-	// A rule may say of a 5xx that nothing came of it, where there are keys: a repeat is
-	// held to be one all the same.
-	came.Doubtful = a.request.Repeat || reply.Outcome == billing.Unknown ||
-		reply.Status >= 500 && (reply.Outcome == billing.NotSent || reply.Outcome == billing.Throttled)
+	came.Doubtful = a.request.Repeat || mayHaveActed(reply)
+	came.KeyUse = keyUse(reply)
+	if s.keeper != nil && known.Idempotent && mayHaveActed(reply) {
+		came.Kept = s.keeper.Keep(a.source)
+	}
 	if came.State == billing.InDoubt && came.Reason != "" {
 		came.Reason = decision.Reason + "; seen: " + came.Reason
 	}
-	if came.State == billing.Retry {
+	switch {
+	case came.State == billing.Retry && reply.Replaced:
+		came.RunAttempt-- // the next one has another credential
+	case came.State == billing.Retry:
 		came.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
 	}
 	if reply.Outcome == billing.Throttled {
@@ -133,9 +148,29 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	return came
 }
 
+// mayHaveActed says that the request may have had its effect. A rule may say of a 5xx that
+// nothing came of it, where there are keys: a repeat is held to be one all the same.
+func mayHaveActed(reply billing.Reply) bool {
+	return reply.Outcome == billing.Unknown ||
+		reply.Status >= 500 && (reply.Outcome == billing.NotSent || reply.Outcome == billing.Throttled)
+}
+
+// keyUse is what a reply says of the key. A 401 is sure not to have had an effect, but was
+// asked for under it.
+func keyUse(reply billing.Reply) billing.KeyUse {
+	switch {
+	case mayHaveActed(reply):
+		return billing.KeyDoubted
+	case reply.Outcome == billing.NotSent && reply.Status == 0:
+		return billing.KeyUnused
+	}
+	return billing.KeyAnswered
+}
+
 // unasked gives an intent back whose request was never begun.
 func (s *sender) unasked(a *attempt) billing.Settlement {
 	s.tally.NotAsked.Add(1)
+	a.claim.unasked.Add(1)
 	came := s.base(a)
 	came.State, came.RunAttempt, came.Doubtful = billing.Retry, came.RunAttempt-1, a.request.Repeat
 	return came

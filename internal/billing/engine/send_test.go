@@ -56,7 +56,7 @@ func TestUnaskedAttemptCostsNothing(t *testing.T) {
 	t.Parallel()
 	stop := newStopper(zerolog.Nop())
 	s := &sender{runID: uuid.New(), tally: &billing.Tally{}, pace: newPace(Config{}, stop, zerolog.Nop()), port: answer{NotAsked: true, Outcome: billing.NotSent}}
-	a := &attempt{step: &step{intent: billing.Intent{InvoiceID: "7", Attempt: 3, RunAttempt: 2}}}
+	a := &attempt{claim: &claim{}, step: &step{intent: billing.Intent{InvoiceID: "7", Attempt: 3, RunAttempt: 2}}}
 	came := s.send(t.Context(), a)
 	if came.State != billing.Retry || came.Attempt != 3 || came.RunAttempt != 1 || came.Doubtful || came.RetryIn != 0 {
 		t.Errorf("settlement %+v", came)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
@@ -22,6 +23,8 @@ type troubles struct {
 	log     zerolog.Logger
 	sentLog zerolog.Logger // of what is as usual: one in many
 	retried kinds          // why attempts were not the last
+	warned  sync.Map       // of what is probably wrong with requests
+	oddMet  atomic.Uint32  // what of accepted replies was odd, of billing.Odd
 }
 
 func newTroubles(runID uuid.UUID, tally *billing.Tally, log zerolog.Logger) *troubles {
@@ -48,19 +51,39 @@ func (k *kinds) first(status int) bool {
 	return true
 }
 
-func (t *troubles) earlier(e billing.Earlier, sentAgain []string) {
+func (t *troubles) earlier(e billing.Earlier) {
 	if e.Failed+e.InDoubt+e.Cancelled > 0 {
 		t.log.Warn().Int("failed", e.Failed).Int("in_doubt", e.InDoubt).Int("cancelled", e.Cancelled).
 			Msg("pending invoices that earlier runs have ended are left alone; see `batch status`")
 	}
 	if e.Sent > 0 {
-		t.log.Warn().Int("already_sent", e.Sent).Strs("invoice_ids", sentAgain).
+		t.log.Warn().Int("already_sent", e.Sent).Interface("invoice_ids", e.SentIDs[:min(len(e.SentIDs), namedAtMost)]).
 			Msg("invoices are pending again though they were sent: not sent twice")
 	}
 }
 
+// unrendered names the first few; the others stand in the ledger.
 func (t *troubles) unrendered(id billing.InvoiceID, err error) {
-	t.log.Warn().Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: left pending")
+	level := zerolog.WarnLevel
+	if t.tally.Unrendered.Load() > namedAtMost {
+		level = zerolog.DebugLevel
+	}
+	t.log.WithLevel(level).Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: set aside, and left pending")
+}
+
+// recalled: the row makes another request now than the one that may have had its effect.
+func (t *troubles) recalled(id billing.InvoiceID) {
+	t.log.Warn().Str("invoice_id", string(id)).Msg("the invoice has changed since its request was sent: that request is repeated, or asked about, as it was")
+}
+
+// prepared warns of what is probably wrong with a request, once for each kind.
+func (t *troubles) prepared(r billing.Request) {
+	if r.Warning == "" {
+		return
+	}
+	if _, told := t.warned.LoadOrStore(r.Warning, nil); !told {
+		t.log.Warn().Str("invoice_id", string(r.InvoiceID)).Msg(r.Warning)
+	}
 }
 
 // fenced: the fence held, another run is at it, whatever the locks say.
@@ -78,6 +101,23 @@ func (t *troubles) begun(i billing.Intent) {
 		t.tally.Recovered.Add(1)
 		t.log.Info().Str("invoice_id", string(i.InvoiceID)).Int("attempt", i.Attempt).
 			Msg("recovered: its sender is gone; sending again under the same key")
+	}
+}
+
+// odd warns of an accepted reply that is not what was expected: once of each kind.
+func (t *troubles) odd(id billing.InvoiceID, odd billing.Odd) {
+	if odd == 0 {
+		return
+	}
+	news := odd &^ billing.Odd(t.oddMet.Or(uint32(odd)))
+	log := t.log.With().Str("event", "odd_reply").Str("invoice_id", string(id)).Logger()
+	if news&billing.OddHTML != 0 {
+		log.Warn().Msg("a reply that counts as accepted is an HTML page where JSON was asked for: a gateway or a log-in may have answered, and nothing was billed. " +
+			"Look at this invoice in the API's books, and say in BILLING_OUTCOMES what an accepted reply holds")
+	}
+	if news&billing.OddWithoutID != 0 {
+		log.Warn().Msg("a reply that counts as accepted lacks the id that BILLING_REPLY_ID names: something else may have answered, and nothing was billed. " +
+			"Look at this invoice in the API's books, and at BILLING_REPLY_ID")
 	}
 }
 
@@ -113,6 +153,9 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 	switch s.State {
 	case billing.Sent:
 		t.tally.Sent.Add(1)
+	case billing.Unmarked:
+		t.tally.Unmarked.Add(1)
+		log.Warn().Msg("accepted, and can't be marked sent yet: no run sends it again, and each marks it as soon as it can")
 	case billing.Failed:
 		t.tally.Failed.Add(1)
 		log.Warn().Msg("failed: the API refused it")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/advisory"
 )
 
 // ErrOtherTable says that the ledger belongs to another table than INVOICES_TABLE. Its
@@ -22,7 +24,7 @@ func (p Place) owner() owner { return owner{p.sql(), p.book.ID.SQL()} }
 
 // recorded is the owner that the ledger knows; empty where no migrate has seen the table.
 func (p Place) recorded(ctx context.Context, conn *pgx.Conn) (o owner, err error) {
-	err = conn.QueryRow(ctx, "select coalesce(invoices_table, ''), coalesce(key_column, '') from "+p.book.Own("ledger")).
+	err = conn.QueryRow(ctx, advisory.OnPrimary+"select coalesce(invoices_table, ''), coalesce(key_column, '') from "+p.book.Own("ledger")).
 		Scan(&o.table, &o.key)
 	if err != nil {
 		return o, fmt.Errorf("read which table the ledger belongs to: %w", err)

@@ -66,7 +66,7 @@ func TestFragmentsAreCheckedBeforeAnything(t *testing.T) {
 		"injection": {func(b *book.Settings) { b.Pending = "pending); drop table invoices; --" }, "INVOICES_PENDING"},
 		"no_table":  {func(b *book.Settings) { b.Invoices = "invoice" }, "no such table"},
 		"no_id":     {func(b *book.Settings) { b.ID = "invoice_id" }, "no such table or column"},
-		"bad_type":  {func(b *book.Settings) { b.ID = "due_date" }, "bigint, integer, uuid or text"},
+		"bad_type":  {func(b *book.Settings) { b.ID = "due_date" }, `create view billable as select *, "due_date"::text as billing_key from "public"."invoices"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,6 +129,12 @@ func TestRunOnOtherTables(t *testing.T) {
 		"text": {`create schema billing; create table billing."Invoice" ("ID" text default 'inv ' || random() primary key,
 			state text not null default 'open', attempt int, error text, run_id int, marked_id int, id2 text)`, `"ID"`},
 		"varchar": {`create schema billing; create table billing."Invoice" ("ID" varchar(40) default 'inv ' || random() primary key,
+			state text not null default 'open', attempt int, error text, run_id int, marked_id int, id2 text)`, `"ID"`},
+		"case_insensitive": {`create schema billing; create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); create table billing."Invoice" ("ID" text collate ci default 'Inv ' || random() primary key,
+			state text not null default 'open', attempt int, error text, run_id int, marked_id int, id2 text)`, `"ID"`},
+		"char": {`create schema billing; create table billing."Invoice" ("ID" char(40) default 'Inv ' || random() primary key,
+			state text not null default 'open', attempt int, error text, run_id int, marked_id int, id2 text)`, `"ID"`},
+		"domain": {`create schema billing; create domain code as varchar(40) collate "C"; create table billing."Invoice" ("ID" code default 'Inv ' || random() primary key,
 			state text not null default 'open', attempt int, error text, run_id int, marked_id int, id2 text)`, `"ID"`},
 	} {
 		for _, strategy := range []string{"advisory", "row"} {

@@ -24,15 +24,19 @@ type Claimer struct {
 	lock  locking
 	conn  *pgx.Conn
 	watch *advisory.Watch
+	// lockAny: INVOICES_PENDING failed on a row as rows were locked. The second look
+	// tells which.
+	lockAny bool
+	extra   bool // the run can do without it
 }
 
 // begin opens a claim's transaction: READ COMMITTED asked for explicitly, since
 // under another default even the second look would be stale (manual, 13.2.1).
 func (c *Claimer) begin(ctx context.Context) error {
 	if c.conn == nil || c.conn.IsClosed() {
-		conn, err := pgx.ConnectConfig(ctx, c.store.cfg.Conn)
+		conn, err := c.store.connectForClaims(ctx)
 		if err != nil {
-			return fmt.Errorf("connect: %w", err)
+			return err
 		}
 		c.conn = conn
 	}
@@ -76,10 +80,16 @@ func (c *Claimer) drop(ctx context.Context) {
 	c.conn = nil
 }
 
-// Close ends the connection, and with it whatever it still holds.
+// Close ends whatever it still holds, and gives its connection back.
 func (c *Claimer) Close(ctx context.Context) error {
 	err := c.end(ctx)
-	c.drop(ctx)
+	if c.conn != nil {
+		c.store.giveSpare(ctx, c.conn)
+		c.conn = nil
+	}
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	c.store.claimers--
 	return err
 }
 
@@ -89,7 +99,7 @@ func (c *Claimer) startWatch(ctx context.Context) <-chan struct{} {
 }
 
 // lockKeys takes the advisory locks of invoices.
-func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool, error) {
+func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) (got []bool, err error) {
 	locks := make([]advisory.Key, len(ids))
 	for i, id := range ids {
 		key, err := advisory.ObjectKey(c.store.place.book.Namespace, string(id), c.store.integerKey())
@@ -98,13 +108,22 @@ func (c *Claimer) lockKeys(ctx context.Context, ids []billing.InvoiceID) ([]bool
 		}
 		locks[i] = key
 	}
-	return advisory.TryLockAll(ctx, c.conn, locks)
+	if got, err = advisory.TryLockAll(ctx, c.conn, locks); err != nil {
+		return nil, err
+	}
+	for i, held := range got {
+		if !held {
+			c.store.foreign.note(ids[i], locks[i])
+		}
+	}
+	c.store.nameForeign(ctx, false)
+	return got, nil
 }
 
 // detach frees a lock connection's statement from the caller's cancellation,
 // which would close the connection and free its locks.
 func detach(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithoutCancel(ctx), claimTimeout,
+	return context.WithTimeoutCause(advisory.Detach(ctx), claimTimeout,
 		fmt.Errorf("no answer on a claim's connection within %s", claimTimeout))
 }
 
@@ -138,7 +157,7 @@ type locking func(ctx context.Context, candidates []billing.Candidate) (*billing
 func (c *Claimer) Claim(ctx context.Context, candidates []billing.Candidate) (claim *billing.Claimed, err error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	err = persist(ctx, func() error {
+	err = persistIf(ctx, c.mayPass, func() error {
 		claim, err = c.claimOnce(ctx, candidates)
 		return err
 	}, func(err error, try int) {
@@ -147,10 +166,19 @@ func (c *Claimer) Claim(ctx context.Context, candidates []billing.Candidate) (cl
 	return claim, err
 }
 
+// mayPass: one that the run can do without does not wait for room.
+func (c *Claimer) mayPass(err error) bool {
+	if _, full := limitOf(err); full && c.extra {
+		return false
+	}
+	return passing(err)
+}
+
 // claimOnce locks inside a new transaction and puts the watch on it.
 func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
+	wasAny := c.lockAny
 	candidates = candidates[:c.store.roomFor(candidates)]
 	err := c.begin(ctx)
 	failpoint.Fail("before_lock", &err)
@@ -167,6 +195,9 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 		}
 	}
 	c.drop(ctx)
+	if failsOnData(err) && !wasAny {
+		return c.claimOnce(ctx, candidates)
+	}
 	if advisory.TableFull(err) && len(candidates) > 1 {
 		c.store.shrink(len(candidates) / 2)
 		return c.claimOnce(ctx, candidates)
@@ -189,7 +220,7 @@ func (s *Store) rowsFree(ctx context.Context, sending map[billing.InvoiceID]int)
 		if err != nil {
 			return begun(err)
 		}
-		rows, err := tx.Query(ctx, s.sql.lockRows, keys(slices.Collect(maps.Keys(sending))))
+		rows, err := tx.Query(ctx, s.sql.lockRowsAny, keys(slices.Collect(maps.Keys(sending))))
 		if err != nil {
 			return err
 		}

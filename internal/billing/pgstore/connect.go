@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"billonce/internal/advisory"
 	"billonce/internal/fault"
 	"billonce/internal/pgerr"
 )
@@ -42,6 +43,8 @@ func ParseURL(url, application string) (*pgx.ConnConfig, error) {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = application
 	}
+	// Go's text is UTF-8, whatever the database's encoding.
+	cfg.RuntimeParams["client_encoding"] = "UTF8"
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}
@@ -88,7 +91,7 @@ type link struct {
 func (l *link) use(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), statementTimeout,
+	ctx, cancel := context.WithTimeoutCause(advisory.Detach(ctx), statementTimeout,
 		fmt.Errorf("no answer from the database within %s", statementTimeout))
 	defer cancel()
 	if l.conn == nil || l.conn.IsClosed() {
@@ -119,7 +122,7 @@ func (l *link) close(ctx context.Context) error {
 	if l.conn == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	ctx, cancel := context.WithTimeout(advisory.Detach(ctx), connectTimeout)
 	defer cancel()
 	err := l.conn.Close(ctx)
 	l.conn = nil
@@ -171,7 +174,7 @@ func brokenPipe(err error) bool {
 		strings.Contains(text, "connection reset") || strings.Contains(text, "broken pipe")
 }
 
-// persist tries f until it succeeds, fails for good, or ctx ends.
+// persist tries f until it succeeds, fails for good, ctx ends, or the process must.
 func persist(ctx context.Context, f func() error, again func(error, int)) error {
 	return persistIf(ctx, passing, f, again)
 }
@@ -186,9 +189,11 @@ func persistIf(ctx context.Context, passing func(error) bool, f func() error, ag
 		pause := time.NewTimer(min(50*time.Millisecond<<min(try, 6), 2*time.Second))
 		select {
 		case <-pause.C:
+			continue
 		case <-ctx.Done():
-			pause.Stop()
-			return err
+		case <-advisory.Ended(ctx):
 		}
+		pause.Stop()
+		return err
 	}
 }

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,7 +13,13 @@ import (
 
 // DeskBook is what people's commands ask of a book: its names, in a database that has
 // it. They open no [Store].
-type DeskBook struct{ book.Book }
+type DeskBook struct {
+	book.Book
+	After time.Duration // BILLING_LOOKUP_AFTER
+}
+
+// LookUpAfter is how long past its deadline a request may still arrive.
+func (b DeskBook) LookUpAfter() time.Duration { return b.After }
 
 // Names are what statements are filled with that read the ledger alone, once it and
 // the invoices' table are there. The user's SQL is not tried.
@@ -24,17 +31,17 @@ func (b DeskBook) Names(ctx context.Context, conn *pgx.Conn) (sql.Names, error) 
 	if err != nil {
 		return sql.Names{}, err
 	}
-	if _, err := Locate(ctx, conn, b.Book); err != nil {
-		return sql.Names{}, err
-	}
-	return sqlNames(b.Book, keyType), nil
+	place, err := Locate(ctx, conn, b.Book)
+	n := place.names()
+	n.KeyType = keyType
+	return n, err
 }
 
 // Fit holds the book against the database as a run does as it starts, with the same
 // errors.
 func (b DeskBook) Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
 	f, err := fit(ctx, conn, b.Book, request{})
-	return sqlNames(b.Book, f.place.keyType), err
+	return f.place.names(), err
 }
 
 // ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.

@@ -2,6 +2,8 @@ package pgstore_test
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -74,5 +76,52 @@ func TestP1NoMoreDoubtThanConcurrency(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// P8: what earlier runs left for another attempt, and what they left in doubt, comes
+// after all that is new, wherever a run starts.
+func TestP8NewInvoicesComeFirst(t *testing.T) {
+	t.Parallel()
+	for name, shared := range map[string]bool{"exclusive": false, "shared": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 60)
+			ids := make([]billing.InvoiceID, 30)
+			for i := range ids {
+				ids[i] = billing.InvoiceID(strconv.Itoa(i + 1))
+			}
+			leaveSending(t, cfg, ids...)
+			execute(t, cfg, `update billonce.deliveries set deadline_at = now() - interval '1 s';
+				update billonce.deliveries set state = 'retry', due_at = now() where invoice_id between 11 and 20;
+				update billonce.deliveries set state = 'in_doubt' where invoice_id <= 10`)
+			var mu sync.Mutex
+			var order []int // of what is asked: 0 new, 1 a repeat, 2 a look-up of what was in doubt
+			note := func(id billing.InvoiceID) {
+				n, _ := strconv.Atoi(string(id))
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case n > 30:
+					order = append(order, 0)
+				case n > 10:
+					order = append(order, 1)
+				default:
+					order = append(order, 2)
+				}
+			}
+			a := &api{reply: func(m billing.Request, _ int) billing.Reply {
+				note(m.InvoiceID)
+				return billing.Reply{Outcome: billing.Accepted, Status: 200}
+			}}
+			r := newRunner(t, cfg, a, "advisory", func(c *engine.Config) {
+				c.HasLookup, c.Idempotent, c.Spread, c.Place, c.ClaimSize = true, true, shared, 0.3, 7
+			})
+			believed(t, cfg)
+			r.Run(t.Context(), nil)
+			if len(order) < 50 || !slices.IsSorted(order) {
+				t.Errorf("%d were asked, in the order %v", len(order), order)
+			}
+		})
 	}
 }

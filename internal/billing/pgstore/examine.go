@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
+	"billonce/internal/billing"
 	"billonce/internal/billing/book"
 	"billonce/sql"
 )
@@ -20,8 +22,8 @@ type Examined struct {
 
 // Examine looks at the schema, the tables and the user's SQL as a run does as it
 // starts, and has the same errors.
-func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns []string) (e Examined, err error) {
-	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns}); err != nil {
+func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns []string, mentions []billing.Mention) (e Examined, err error) {
+	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns, mentions: mentions}); err != nil {
 		return e, err
 	}
 	e.Version, err = sql.SchemaVersion()
@@ -39,7 +41,7 @@ func (e Examined) Place() Place { return e.place }
 // RowSecurity says whether policies decide which invoices this role sees
 // (manual, 5.8).
 func (p Place) RowSecurity(ctx context.Context, conn *pgx.Conn) (active bool, err error) {
-	err = conn.QueryRow(ctx, "select row_security_active(to_regclass($1)::oid)", p.sql()).Scan(&active)
+	err = conn.QueryRow(ctx, advisory.OnPrimary+"select row_security_active(to_regclass($1)::oid)", p.sql()).Scan(&active)
 	if err != nil {
 		return false, fmt.Errorf("ask whether row security is active: %w", err)
 	}
@@ -63,7 +65,7 @@ func (p Place) PendingIndex(ctx context.Context, conn *pgx.Conn) (i PendingIndex
 	i.Small = p.size > 0 && p.size < smallTable
 	i.Create = fmt.Sprintf("create index concurrently %s on %s (%s) where %s;",
 		book.Name{p.table + "_billonce_idx"}.SQL(), p.sql(), p.book.ID.SQL(), p.book.Pending)
-	explain, err := sql.Query("pending_plan", sqlNames(p.book, p.keyType))
+	explain, err := sql.Query("pending_plan", p.names())
 	if err != nil {
 		return i, err
 	}
@@ -111,7 +113,7 @@ func servingIndex(ctx context.Context, tx pgx.Tx, schema string, plan []byte) (s
 		return node.Index, nil
 	}
 	var partial bool
-	err := tx.QueryRow(ctx, "select indpred is not null from pg_index where indexrelid = to_regclass($1)",
+	err := tx.QueryRow(ctx, advisory.OnPrimary+"select indpred is not null from pg_index where indexrelid = to_regclass($1)",
 		book.Name{schema, node.Index}.SQL()).Scan(&partial)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

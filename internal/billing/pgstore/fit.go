@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/billing"
 	"billonce/internal/billing/book"
 )
 
@@ -14,19 +15,25 @@ type request struct {
 	row     bool     // the row as JSON
 	columns []string // columns as text
 	only    bool     // given invoices alone
+	// mentions are the names in the templates: a column that is missing is found before
+	// anything is sent.
+	mentions []billing.Mention
 }
 
 // fitted is a book as one database has it: its ledger and its invoices are there,
 // and its statements are made, and understood by PostgreSQL.
 type fitted struct {
-	place Place
-	sql   statements
+	place    Place
+	sql      statements
+	encoding string // the database's
 }
 
 // fit looks at the schema and the tables, and makes the statements for them. What does
 // not fit is a *[SchemaError], [ErrNoInvoices], [ErrKeyType], [ErrNotUnique] or a
-// *[UserSQLError].
+// *[UserSQLError], and a column that a template names, and the table lacks, a
+// *[fault.Error].
 func fit(ctx context.Context, conn *pgx.Conn, b book.Book, r request) (f fitted, err error) {
+	f.encoding = conn.PgConn().ParameterStatus("server_encoding")
 	if err := checkSchema(ctx, conn, b); err != nil {
 		return f, err
 	}
@@ -36,7 +43,10 @@ func fit(ctx context.Context, conn *pgx.Conn, b book.Book, r request) (f fitted,
 	if err := f.place.checkLedgerType(ctx, conn); err != nil {
 		return f, err
 	}
-	n := sqlNames(b, f.place.keyType)
+	if err := f.place.checkMentions(ctx, conn, r.mentions); err != nil {
+		return f, err
+	}
+	n := f.place.names()
 	n.Row, n.Columns, n.Only = r.row, quoted(r.columns), r.only
 	if f.sql, err = newStatements(n); err != nil {
 		return f, err

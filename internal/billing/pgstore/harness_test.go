@@ -56,12 +56,41 @@ type api struct {
 	mu       sync.Mutex
 	requests map[billing.InvoiceID]int
 	keys     map[string]billing.InvoiceID
+	acted    map[billing.InvoiceID]bool // accepted, as finding says of itself
 	reply    func(m billing.Request, n int) billing.Reply // n: the nth request for this invoice
 	finding  map[billing.InvoiceID]billing.Finding
+	look     func(m billing.Request) billing.Found // instead of finding
 }
 
-func (a *api) LookUp(_ context.Context, m billing.Request) (billing.Finding, string) {
-	return a.finding[m.InvoiceID], "as the test wants it"
+func (a *api) LookUp(_ context.Context, m billing.Request) billing.Found {
+	if a.look != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.look(m)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m.InvoiceID == control || a.acted[m.InvoiceID] {
+		return billing.Found{Finding: billing.Acted, Told: true}
+	}
+	return billing.Found{Finding: a.finding[m.InvoiceID], Reason: "as the test wants it"}
+}
+
+// control is an invoice that the API has accepted, in an earlier run.
+const control billing.InvoiceID = "1000"
+
+// believed makes it so that a run's look-up is believed: an earlier run has tested it,
+// and left a control.
+func believed(t *testing.T, cfg *pgx.ConnConfig) {
+	t.Helper()
+	lookup := billing.LookUpHash("", nil)
+	execute(t, cfg, fmt.Sprintf(`insert into invoices (id, customer, amount_cents, currency, due_date, pending) overriding system value
+			values (%[1]s, 'c', 1, 'EUR', '2026-01-01', false);
+		insert into billonce.deliveries (invoice_id, state, attempt, run_attempt, idempotency_key, run_id, first_sent_at, updated_at, deadline_at)
+			values (%[1]s, 'sent', 1, 1, gen_random_uuid(), gen_random_uuid(), now(), now(), now());
+		insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, program, finished_at, exit_code, summary, lookup_test, lookup_controls)
+			values (gen_random_uuid(), 'demo', 'advisory', 'exclusive', 'test', 'test', 4, now(), 0, '{}', '{"settings": "", "held": true}',
+				'[{"id": "%[1]s", "lookup": "%[2]x", "at": "2026-01-01"}]')`, control, lookup))
 }
 
 func (a *api) Send(_ context.Context, m billing.Request, permit func() error) billing.Reply {
@@ -72,6 +101,7 @@ func (a *api) Send(_ context.Context, m billing.Request, permit func() error) bi
 	if a.requests == nil {
 		a.requests = map[billing.InvoiceID]int{}
 		a.keys = map[string]billing.InvoiceID{}
+		a.acted = map[billing.InvoiceID]bool{}
 	}
 	a.requests[m.InvoiceID]++
 	a.keys[m.IdempotencyKey] = m.InvoiceID
@@ -80,6 +110,9 @@ func (a *api) Send(_ context.Context, m billing.Request, permit func() error) bi
 	if a.reply != nil {
 		return a.reply(m, n)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.acted[m.InvoiceID] = true
 	return billing.Reply{Outcome: billing.Accepted, Status: 200}
 }
 
@@ -154,8 +187,8 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strat
 	return &runner{
 		Config: c,
 		Ports: engine.Ports{
-			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store,
-			Renderer: a, Sender: a, LookUp: a,
+			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Unmarked: store,
+			Renderer: a, Sender: a, LookUp: a, Tests: store,
 		},
 		Log: log,
 	}
@@ -174,7 +207,7 @@ func resolve(t *testing.T, cfg *pgx.ConnConfig, id billing.InvoiceID, to billing
 		t.Fatal(err)
 	}
 	r := billing.Resolution{To: to, By: "ada@desk", Reason: "I looked"}
-	if came, err := person.Resolve(t.Context(), seen[0], r, billing.Ruling{ClearsDoubt: true}); err != nil || came != billing.ResolvedFully {
+	if came, err := person.Resolve(t.Context(), seen[0], r, billing.Ruling{To: to, ClearsDoubt: true}); err != nil || came != billing.ResolvedFully {
 		t.Fatal(came, err)
 	}
 }

@@ -83,11 +83,14 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 	var fresh struct {
 		id, key               []string
 		body, request, lookup [][]byte
+		billed                amounts
 	}
 	var again struct {
 		id, state, run        []string
 		attempt, runAttempt   []int32
 		body, request, lookup [][]byte
+		keyLife               time.Duration
+		billed                amounts
 	}
 	for _, i := range intents {
 		if i.Seen == nil {
@@ -96,6 +99,7 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 			fresh.body = append(fresh.body, i.BodySHA256)
 			fresh.request = append(fresh.request, i.RequestSHA256)
 			fresh.lookup = append(fresh.lookup, i.LookupSHA256)
+			fresh.billed.add(i.Amount)
 			continue
 		}
 		again.id = append(again.id, string(i.InvoiceID))
@@ -106,11 +110,13 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		again.body = append(again.body, i.BodySHA256)
 		again.request = append(again.request, i.RequestSHA256)
 		again.lookup = append(again.lookup, i.LookupSHA256)
+		again.keyLife = i.KeyLife
+		again.billed.add(i.Amount)
 	}
 	w := newWriting()
 	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
 	if len(fresh.id) > 0 {
-		args := []any{keys(fresh.id), keys(fresh.key), fresh.body, s.runID(), deadline.Seconds(), fresh.request, fresh.lookup}
+		args := []any{keys(fresh.id), keys(fresh.key), fresh.body, s.runID(), deadline.Seconds(), fresh.request, fresh.lookup, fresh.billed.values, fresh.billed.currencies}
 		if fenced {
 			w.query(collect, s.sql.intendFenced, args...)
 		} else {
@@ -132,12 +138,27 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 	}
 	if len(again.id) > 0 {
 		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, keys(again.run), again.runAttempt, again.body,
-			s.runID(), deadline.Seconds(), again.request, again.lookup)
+			s.runID(), deadline.Seconds(), again.request, again.lookup, again.billed.values, again.billed.currencies, again.keyLife.Seconds())
 	}
 	failpoint.Hit("before_intent_commit")
 	err = w.commit(ctx, conn)
 	failpoint.Fail("after_intent_commit", &err)
 	return held, err
+}
+
+// amounts are what invoices bill, each part null where it is not known.
+type amounts struct{ values, currencies []*string }
+
+func (a *amounts) add(one billing.Amount) {
+	a.values = append(a.values, orNull(one.Value))
+	a.currencies = append(a.currencies, orNull(printable(one.Currency)))
+}
+
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 func (s *Store) readBackIntents(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, ours map[billing.InvoiceID]struct{}) error {
@@ -176,6 +197,7 @@ func eachID(f func(id string)) func(pgx.Rows) error {
 type writing struct {
 	batch       pgx.Batch
 	begun       bool
+	guarded     bool   // mark.sql's flag
 	transaction string // its id, as the rows that it writes have it (xmin)
 }
 

@@ -1,33 +1,48 @@
 package pgstore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
+	"billonce/sql"
 )
 
-// Scan reads pending invoices in the order of their ids, without locks.
+// Scan reads pending invoices in the order of their ids, without locks. One on which
+// INVOICES_PENDING fails has that as its Fault.
 func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error) {
-	query, args := s.sql.scan, []any{limit}
+	query, args := s.within(after, upTo, limit, s.sql.scan, s.sql.scanAfter, s.sql.scanUpTo, s.sql.scanAfterUpTo)
+	page, err := s.scanOnce(ctx, query, args)
+	if failsOnData(err) {
+		return s.scanAround(ctx, after, upTo, limit)
+	}
+	return page, err
+}
+
+// within chooses among the variants of a statement by its bounds, and has its parameters.
+func (s *Store) within(after, upTo *billing.InvoiceID, limit int, all, behind, before, between string) (query string, args []any) {
+	query, args = all, []any{limit}
 	switch {
 	case after != nil && upTo != nil:
-		query, args = s.sql.scanAfterUpTo, append(args, string(*after), string(*upTo))
+		query, args = between, append(args, string(*after), string(*upTo))
 	case after != nil:
-		query, args = s.sql.scanAfter, append(args, string(*after))
+		query, args = behind, append(args, string(*after))
 	case upTo != nil:
-		query, args = s.sql.scanUpTo, append(args, string(*upTo))
+		query, args = before, append(args, string(*upTo))
 	}
 	if len(s.cfg.Only) > 0 {
 		args = append(args, keys(s.cfg.Only))
 	}
-	var page []billing.Candidate
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	return query, args
+}
+
+func (s *Store) scanOnce(ctx context.Context, query string, args []any) (page []billing.Candidate, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		failpoint.Hit("before_scan")
 		rows, err := conn.Query(ctx, query, args...)
 		if err != nil {
@@ -53,65 +68,84 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 	return c, err
 }
 
-// Look reads those of the invoices that are still pending, and their deliveries.
+// Look reads those of the invoices that are still pending, and their deliveries. One
+// whose row can't be read has that as its Fault.
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	var seen []billing.Invoice
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		failpoint.Hit("before_second_look")
-		seen, err = s.lookOnce(ctx, conn, ids)
-		failpoint.Fail("after_second_look", &err)
-		return err
-	})
+	seen, err := s.look(ctx, ids, s.sql.look)
+	if failsOnData(err) {
+		seen, err = s.lookAround(ctx, ids)
+	}
 	if err == nil {
 		err = s.refuseTwins(seen)
 	}
 	return seen, err
 }
 
-func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	seen := make([]billing.Invoice, 0, len(ids))
-	var tried map[billing.InvoiceID]*billing.Delivery
-	wanted := keys(ids)
-	var both pgx.Batch
-	both.Queue(s.sql.look, wanted).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			seen = append(seen, s.invoice(rows.RawValues()))
-		}
-		return rows.Err()
+func (s *Store) look(ctx context.Context, ids []billing.InvoiceID, query string) (seen []billing.Invoice, err error) {
+	err = s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		failpoint.Hit("before_second_look")
+		seen, err = s.lookOnce(ctx, conn, query, ids)
+		failpoint.Fail("after_second_look", &err)
+		return err
 	})
-	both.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {
+	return seen, err
+}
+
+// looking runs a look, which has a transaction of its own, again where the connection
+// breaks.
+func (s *Store) looking(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return s.insist(ctx, func() error { return s.writer.use(ctx, f) })
+}
+
+func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids []billing.InvoiceID) ([]billing.Invoice, error) {
+	wanted := keys(ids)
+	pending := make([]billing.InvoiceID, 0, len(ids))
+	var all map[billing.InvoiceID]values
+	var tried map[billing.InvoiceID]*billing.Delivery
+	var batch pgx.Batch
+	if s.cfg.Pooled {
+		// Several statements in one text, which only the simple protocol takes.
+		begin := sql.BeginLooking + "; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest)
+		if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
+			return nil, fmt.Errorf("begin: %w", err)
+		}
+	} else {
+		batch.Queue(sql.BeginLooking)
+	}
+	batch.Queue(look, wanted).Query(eachID(func(id string) { pending = append(pending, billing.InvoiceID(id)) }))
+	batch.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {
 		tried, err = scanDeliveries(rows)
 		return err
 	})
-	if err := conn.SendBatch(ctx, &both).Close(); err != nil {
+	if s.needsValues() {
+		if !s.place.view {
+			batch.Queue(sql.ValueSettings)
+		}
+		batch.Queue(s.sql.values, wanted).Query(func(rows pgx.Rows) (err error) {
+			all, err = s.readValues(rows)
+			return err
+		})
+	}
+	batch.Queue("commit")
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		if conn.PgConn().TxStatus() == 'E' {
+			// A connection that is made anew prepares all statements anew.
+			_, _ = conn.Exec(ctx, "rollback")
+		}
 		return nil, err
 	}
-	if len(tried) > 0 {
-		for i := range seen {
-			seen[i].Delivery = tried[seen[i].ID]
+	if err := s.readOwn(ctx, conn, tried, all); err != nil {
+		return nil, err
+	}
+	seen := make([]billing.Invoice, 0, len(pending))
+	for _, id := range pending {
+		v, ok := all[id]
+		if !ok && s.needsValues() {
+			continue // it is not pending any more
 		}
+		seen = append(seen, billing.Invoice{ID: id, Row: v.row, Columns: v.columns, Amount: v.amount, Delivery: tried[id], Unread: v.unread})
 	}
 	return seen, nil
-}
-
-// invoice is a row of look.sql. All its values are text, which looks the same in
-// either of PostgreSQL's formats.
-func (s *Store) invoice(values [][]byte) billing.Invoice {
-	inv := billing.Invoice{ID: billing.InvoiceID(values[0])}
-	values = values[1:]
-	if s.cfg.Row {
-		inv.Row, values = bytes.Clone(values[0]), values[1:]
-	}
-	if len(values) > 0 {
-		inv.Columns = make([]*string, len(values))
-		for i, v := range values {
-			if v != nil {
-				text := string(v)
-				inv.Columns[i] = &text
-			}
-		}
-	}
-	return inv
 }
 
 // scanDeliveries reads look_ledger.sql.
@@ -120,12 +154,13 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 	for rows.Next() {
 		var id string
 		var d billing.Delivery
-		var age, due zeronull.Float8
+		var age, due, deadline zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
-			&age, &due, &d.Doubtful, &d.DeadlinePassed); err != nil {
+			&d.KeyVersion, &d.KeyUse, &d.Again,
+			&age, &due, &d.Doubtful, &deadline); err != nil {
 			return nil, err
 		}
-		d.KeyAge, d.DueIn = seconds(age), seconds(due)
+		d.KeyAge, d.DueIn, d.DeadlineIn = seconds(age), seconds(due), seconds(deadline)
 		all[billing.InvoiceID(id)] = &d
 	}
 	return all, rows.Err()

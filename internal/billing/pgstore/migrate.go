@@ -157,7 +157,7 @@ func (m *Migrated) locked(ctx context.Context, conn *pgx.Conn, f func(context.Co
 }
 
 func (m *Migrated) holders(ctx context.Context, conn *pgx.Conn) (names string) {
-	err := conn.QueryRow(ctx, `select coalesce(string_agg(distinct format('%s (pid %s)', application_name, pid), ', '), 'somebody')
+	err := conn.QueryRow(ctx, advisory.OnPrimary+`select coalesce(string_agg(distinct format('%s (pid %s)', application_name, pid), ', '), 'somebody')
 		from pg_locks join pg_stat_activity using (pid)
 		where granted and pid <> pg_backend_pid() and relation in (to_regclass($1), to_regclass($2))`,
 		m.Schema+".deliveries", m.Schema+".runs").Scan(&names)
@@ -186,7 +186,7 @@ func (p Place) retype(ctx context.Context, conn *pgx.Conn) (was string, err erro
 			return fmt.Errorf("lock the ledger: %w", err)
 		}
 		var used bool
-		if err := tx.QueryRow(ctx, "select exists (select from "+table+")").Scan(&used); err != nil {
+		if err := tx.QueryRow(ctx, advisory.OnPrimary+"select exists (select from "+table+")").Scan(&used); err != nil {
 			return fmt.Errorf("look into the ledger: %w", err)
 		}
 		values := "null"
@@ -212,7 +212,7 @@ func widened(want, have string) bool { return have == "integer" && want == "bigi
 // doubt would be billed again.
 func (p Place) typeFault(ctx context.Context, conn *pgx.Conn, have string) error {
 	var used, open bool
-	err := conn.QueryRow(ctx, fmt.Sprintf(`select exists (select from %[1]s), exists (select from %[1]s where open_state is not null)
+	err := conn.QueryRow(ctx, advisory.OnPrimary+fmt.Sprintf(`select exists (select from %[1]s), exists (select from %[1]s where open_state is not null)
 		or exists (select from %[1]s where state = 'sending')`, p.book.Own("deliveries"))).Scan(&used, &open)
 	if err != nil {
 		return fmt.Errorf("look into the ledger: %w", err)
@@ -235,7 +235,7 @@ func checkSchema(ctx context.Context, conn *pgx.Conn, b book.Book) error {
 		return err
 	}
 	fault := &SchemaError{Schema: b.Schema.SQL(), Want: want}
-	err = conn.QueryRow(ctx, "select version from "+b.Own("schema_version")).Scan(&fault.Have)
+	err = conn.QueryRow(ctx, advisory.OnPrimary+"select version from "+b.Own("schema_version")).Scan(&fault.Have)
 	switch {
 	case pgerr.Is(err, pgerrcode.UndefinedTable, pgerrcode.InvalidSchemaName), errors.Is(err, pgx.ErrNoRows):
 		return fault
@@ -253,7 +253,7 @@ func ledgerType(ctx context.Context, conn *pgx.Conn, b book.Book) (string, error
 		return "", err
 	}
 	var typ string
-	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil); err != nil {
+	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return "", fmt.Errorf("look up the type of the ledger's key: %w", err)
 	}
 	return typ, nil
@@ -280,7 +280,7 @@ func (s *Store) LedgerID(ctx context.Context) (id uuid.UUID, err error) {
 		return *known, nil
 	}
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "select id from "+s.place.book.Own("ledger")).Scan(&id)
+		return conn.QueryRow(ctx, advisory.OnPrimary+"select id from "+s.place.book.Own("ledger")).Scan(&id)
 	})
 	if err == nil {
 		s.ledger.Store(&id)

@@ -30,20 +30,24 @@ type Place struct {
 	schema   string
 	table    string
 	keyType  string // of the ledger's key for it
+	idType   string // what the key's own index is looked into with
 	required bool   // no invoice is without a key
-	size     int64  // of the table, in bytes; 0: it is a view
+	view     bool
+	size     int64 // of the table, in bytes; 0: it is a view
 }
 
 // Locate finds a book's invoices.
 func Locate(ctx context.Context, conn *pgx.Conn, b book.Book) (Place, error) {
 	p := Place{book: b}
-	var typ string
+	var named, typ string
+	base := make(book.Name, 2)
 	var readOnly bool
 	query, err := sql.Query("locate", sql.Names{})
 	if err != nil {
 		return p, err
 	}
-	err = conn.QueryRow(ctx, query, b.Invoices.SQL(), b.ID[0]).Scan(&typ, &p.required, &p.schema, &p.table, &readOnly, &p.size)
+	err = conn.QueryRow(ctx, query, b.Invoices.SQL(), b.ID[0]).
+		Scan(&named, &typ, &base[1], &base[0], &p.required, &p.schema, &p.table, &readOnly, &p.view, &p.size)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return p, fmt.Errorf("table %s with a column %s: %w", b.Invoices.SQL(), b.ID.SQL(), ErrNoInvoices)
@@ -53,36 +57,53 @@ func Locate(ctx context.Context, conn *pgx.Conn, b book.Book) (Place, error) {
 		return p, &UserSQLError{Variable: "INVOICES_TABLE", Fragment: strings.Join(b.Invoices, "."), At: -1, Err: errMaterialized}
 	}
 	var ok bool
-	if p.keyType, ok = ledgerKeyType(typ); !ok {
-		return p, fmt.Errorf("INVOICES_ID: %w: column %s is %s; it can be bigint, integer, uuid or text", ErrKeyType, b.ID.SQL(), typ)
+	if p.keyType, p.idType, ok = keyTypes(typ, base); !ok {
+		return p, fmt.Errorf("INVOICES_ID: %w: column %s is %s; it can be bigint, integer, uuid or text. For another type make a view whose key is text: "+
+			"create view billable as select *, %s::text as billing_key from %s; and set INVOICES_TABLE=billable and INVOICES_ID=billing_key",
+			ErrKeyType, b.ID.SQL(), named, b.ID.SQL(), p.sql())
 	}
 	return p, nil
 }
 
-// ledgerKeyType is the type of the ledger's key for a type of the invoices'.
-func ledgerKeyType(column string) (string, bool) {
-	switch column {
+// keyTypes are the type of the ledger's key for a type of the invoices', a domain's base,
+// and the type of what is looked for in the invoices' index: char(n) and citext have
+// operators of their own, by which theirs is ordered.
+func keyTypes(typ string, base book.Name) (ledger, id string, ok bool) {
+	switch typ {
 	case "bigint", "integer", "uuid", "text":
-		return column, true
+		return typ, typ, true
 	case "smallint":
-		return "integer", true
-	case "character varying", "character":
-		return "text", true
+		return "integer", "integer", true
+	case "character varying":
+		return "text", "text", true
+	case "character":
+		return "text", "bpchar", true
 	}
-	return "", false
+	if base[1] == "citext" {
+		return "text", base.SQL(), true
+	}
+	return "", "", false
 }
 
 // sql is the table as a statement takes it, whatever the search path.
 func (p Place) sql() string { return book.Name{p.schema, p.table}.SQL() }
 
-// sqlNames are a book's names for the statements.
-func sqlNames(b book.Book, keyType string) sql.Names {
-	onePer := ""
+// names are a book's names for the statements, in the place where its invoices were found:
+// the table is named with its schema, whatever the search path may become.
+func (p Place) names() sql.Names {
+	b := p.book
+	n := sql.Names{
+		Schema: b.Schema.SQL(), Invoices: p.sql(), ID: b.ID.SQL(),
+		KeyType: p.keyType, IDType: p.idType, Pending: b.Pending, MarkSent: b.MarkSent.SQL(),
+	}
 	if len(b.OnePer) > 0 {
-		onePer = b.OnePer.SQL()
+		n.OnePer = b.OnePer.SQL()
 	}
-	return sql.Names{
-		Schema: b.Schema.SQL(), Invoices: b.Invoices.SQL(), ID: b.ID.SQL(), OnePer: onePer,
-		KeyType: keyType, Pending: b.Pending, MarkSent: b.MarkSent.SQL(),
+	if len(b.Amount) > 0 {
+		n.Amount = b.Amount.SQL()
 	}
+	if len(b.Currency) > 0 {
+		n.Currency = b.Currency.SQL()
+	}
+	return n
 }

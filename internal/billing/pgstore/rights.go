@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing/book"
 	"billonce/internal/pgerr"
 )
@@ -38,8 +39,8 @@ func quoted(names []string) []string {
 	return all
 }
 
-// rights is all that a run needs, and no more: it deletes nothing, and changes no
-// column of an invoice but those that mark it sent.
+// rights is all that a run and a person's commands need, and no more: no delivery is deleted, and no
+// column of an invoice changed but those that mark it sent.
 func (p Place) rights() ([]right, error) {
 	marked, err := p.book.MarkSent.Columns()
 	if err != nil {
@@ -57,16 +58,23 @@ func (p Place) rights() ([]right, error) {
 	}{
 		{"schema_version", []string{"select"}},
 		{"ledger", []string{"select"}},
-		{"set_aside", []string{"select"}},
 		{"runs", []string{"select", "insert", "update"}},
 		{"deliveries", []string{"select", "insert", "update"}},
+		{"reconciliations", []string{"select", "insert", "update"}},
+		{"kept", []string{"select", "insert", "update"}}, // what goes goes with its owner's right
+		{"set_aside", []string{"select", "insert", "update", "delete"}},
+		{"pending_again", []string{"select", "insert", "update", "delete"}},
 		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
 	} {
 		for _, privilege := range own.privileges {
 			all = append(all, right{privilege, "table", p.book.Own(own.table), nil})
 		}
 	}
-	return append(all, right{"update", "table", p.book.Own("ledger"), quoted([]string{"not_before"})}), nil
+	// Never whose the ledger is: its id makes the keys.
+	return append(all, right{"update", "table", p.book.Own("ledger"), []string{
+		"accepted_identity", "accepted_at", "accepted_by", "accepted_reason", "found_identity", "found_at", "newest_sent_at",
+		"paused_at", "paused_by", "pause_reason", "not_before", "told_at", "told", "raised_at",
+	}}), nil
 }
 
 // MissingRights names what the connection's role lacks.
@@ -99,17 +107,17 @@ func (r right) held(ctx context.Context, conn *pgx.Conn) (held bool, err error) 
 		if err != nil {
 			return false, err
 		}
-		err = conn.QueryRow(ctx, "select has_schema_privilege($1, $2)", name[0], r.privilege).Scan(&held)
+		err = conn.QueryRow(ctx, advisory.OnPrimary+"select has_schema_privilege($1, $2)", name[0], r.privilege).Scan(&held)
 		return held, err
 	}
 	if len(r.columns) == 0 {
-		err = conn.QueryRow(ctx, "select has_table_privilege($1, $2)", r.object, r.privilege).Scan(&held)
+		err = conn.QueryRow(ctx, advisory.OnPrimary+"select has_table_privilege($1, $2)", r.object, r.privilege).Scan(&held)
 		return held, err
 	}
 	held = true
 	for _, column := range r.columns {
 		var one bool
-		if err := conn.QueryRow(ctx, "select has_column_privilege($1, $2, $3)", r.object, column, r.privilege).Scan(&one); err != nil {
+		if err := conn.QueryRow(ctx, advisory.OnPrimary+"select has_column_privilege($1, $2, $3)", r.object, column, r.privilege).Scan(&one); err != nil {
 			return false, err
 		}
 		held = held && one

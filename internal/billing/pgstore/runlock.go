@@ -36,6 +36,21 @@ func (l *KeptRunLock) current() *advisory.SessionLock {
 // Lost implements billing.RunLock.
 func (l *KeptRunLock) Lost() <-chan struct{} { return l.current().Lost() }
 
+// ShareRoom divides the room in the lock table among the runners that hold the lock now:
+// those that start at once have each found all of it free.
+func (l *KeptRunLock) ShareRoom(ctx context.Context) error {
+	if l.mode != advisory.Shared {
+		return nil
+	}
+	return l.store.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		holders, err := advisory.Holders(ctx, conn, advisory.NewRunKey(l.name))
+		if err == nil && len(holders) > 1 {
+			l.store.room.set(int(l.store.room.most.Load()) / len(holders))
+		}
+		return err
+	})
+}
+
 // Release frees the lock.
 func (l *KeptRunLock) Release(ctx context.Context) error { return l.current().Release(ctx) }
 
@@ -60,8 +75,9 @@ func (l *KeptRunLock) Retake(ctx context.Context) error {
 		return errors.Join(err, again.Release(ctx))
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.held = again
+	l.mu.Unlock()
+	l.writeOff(ctx)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 )
 
@@ -51,16 +52,25 @@ func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Sum
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), finishPatience,
+	var open, at, groups any // null where it was not counted
+	if summary.Counted {
+		text, err := json.Marshal(summary.AllOpen.Groups)
+		if err != nil {
+			return err
+		}
+		open, at, groups = summary.Open, summary.AllOpen.At, string(text)
+	}
+	ctx, cancel := context.WithTimeoutCause(advisory.Detach(ctx), finishPatience,
 		fmt.Errorf("the database was away for %s", finishPatience))
 	defer cancel()
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
-		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, string(text))
+		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, s.inEncoding(string(text)), open, groups, at)
 		return w.commit(ctx, conn)
 	})
 	if err != nil {
 		return fmt.Errorf("record the run's end: %w", err)
 	}
+	s.nameForeign(ctx, true)
 	return nil
 }

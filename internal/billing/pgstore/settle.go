@@ -2,60 +2,26 @@ package pgstore
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
 )
 
 // commitEnds settles on a connection of its own. The money has
 // moved: it is tried again, over restarts of the database, until it is written
-// or the process is killed. What the database refuses for good (a user's
-// trigger, a constraint) is told apart from the rest of its group by halving.
+// or the process must end. What can't be marked is settled as [billing.Unmarked], and
+// holds up nothing else.
 func (s *Store) commitEnds(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
 	came := make([]billing.Settled, len(group))
-	err := s.settleAll(context.WithoutCancel(ctx), group, came)
+	err := (&settling{Store: s}).all(advisory.Detach(ctx), group, came)
 	s.warnUnanswered(group, came)
 	return came, err
-}
-
-func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
-	var refused error
-	err := persist(ctx, func() error {
-		err := s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			return s.settleOn(ctx, conn, newWriting(), group, came)
-		})
-		if err != nil && len(group) > 1 && !connectionLost(err) {
-			refused = err
-			return nil
-		}
-		return err
-	}, func(err error, try int) {
-		s.cfg.Log.Warn().Err(err).Int("try", try).Int("settlements", len(group)).
-			Msg("settling again: requests were answered, and must be written down")
-	})
-	switch {
-	case refused != nil:
-		half := len(group) / 2
-		return errors.Join(
-			s.settleAll(ctx, group[:half], came[:half]),
-			s.settleAll(ctx, group[half:], came[half:]))
-	case err != nil && group[0].Answer != nil:
-		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
-			Msg("the database does not take what the reply said: settling without it")
-		unanswered := group[0]
-		unanswered.Answer = nil
-		return s.settleAll(ctx, []billing.Settlement{unanswered}, came)
-	case err != nil:
-		came[0] = billing.NotSettled
-		return fmt.Errorf("settle invoice %s: %w", group[0].InvoiceID, err)
-	}
-	return nil
 }
 
 // settleOn settles a group in w, commits it, and says what came of it. Nearly always
@@ -71,10 +37,18 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 			return nil
 		}, text, args...)
 	}
+	if err := s.keep(w, group); err != nil {
+		return err
+	}
 	var marked []billing.InvoiceID
 	sent := sentOf(group)
 	if len(sent) > 0 {
-		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), s.sql.mark, s.markArgs(sent)...)
+		mark := s.sql.mark
+		if w.guarded {
+			mark = s.sql.markGuarded
+		}
+		w.batch.Queue(setMarkTimeout)
+		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")
 	err := w.commit(ctx, conn)
@@ -99,7 +73,25 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	for i, g := range group {
 		came[i] = became[g.InvoiceID]
 	}
+	s.noteGone(ctx, conn, group, came)
 	return nil
+}
+
+// noteGone keeps in mind which invoices were not marked. Everything is settled already:
+// a failure is only told.
+func (s *Store) noteGone(ctx context.Context, conn *pgx.Conn, group []billing.Settlement, came []billing.Settled) {
+	var ids []billing.InvoiceID
+	for i, g := range group {
+		if came[i] == billing.SettledInvoiceGone {
+			ids = append(ids, g.InvoiceID)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	if _, err := conn.Exec(ctx, s.sql.gone, keys(ids)); err != nil {
+		s.cfg.Log.Warn().Err(err).Int("invoices", len(ids)).Msg("can't note that these invoices were not marked: prune will not keep their deliveries")
+	}
 }
 
 // readBackSettled reads from the ledger what the guard let through, and what it
@@ -154,19 +146,20 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 			retryIn = append(retryIn, g.RetryIn.Seconds())
 		}
 	}
-	reasons := texts(part, func(g *billing.Settlement) string { return g.Reason })
+	reasons := texts(part, func(g *billing.Settlement) string { return s.inEncoding(g.Reason) })
 	replyIDs := texts(part, func(g *billing.Settlement) string {
 		if g.Answer == nil {
 			return ""
 		}
 		return g.Answer.ID
 	})
+	replies := texts(part, s.keptReply)
 	m := mannerOf(part[0])
-	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status}
-	if retryIn == nil && reasons == nil && replyIDs == nil {
+	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status, int16(m.keyUse)}
+	if retryIn == nil && reasons == nil && replyIDs == nil && replies == nil {
 		return s.sql.settle, args
 	}
-	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs)
+	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs, replies)
 }
 
 // manner is what settlements share that one statement writes: a group has few.
@@ -175,10 +168,11 @@ type manner struct {
 	attempt, runAttempt, status int
 	state                       billing.State
 	doubtful                    bool
+	keyUse                      billing.KeyUse
 }
 
 func mannerOf(s *billing.Settlement) manner {
-	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful}
+	return manner{s.RunID, s.Attempt, s.RunAttempt, s.Status, s.State, s.Doubtful, s.KeyUse}
 }
 
 // alike parts a group by manner, in the order in which they first come.
@@ -211,6 +205,20 @@ func texts(part []*billing.Settlement, of func(*billing.Settlement) string) []*s
 		all[i] = &text
 	}
 	return all
+}
+
+// inEncoding makes a text for people fit for the database's encoding, of which ASCII is
+// all that is sure: refused for a character of a reason, no settlement would be written.
+func (f fitted) inEncoding(text string) string {
+	if f.encoding == "UTF8" || f.encoding == "SQL_ASCII" {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // printable makes a reason fit for PostgreSQL's text: valid UTF-8 without zero bytes.

@@ -6,15 +6,28 @@ import "billonce/sql"
 type statements struct {
 	scan, scanAfter, scanUpTo, scanAfterUpTo string
 	look, lookLedger, lockRows, bounds       string
+	values, valuesOwn, valuesOlder           string
 	intendNew, intendFenced, intendAgain     string
 	intended, settled, pendingCount          string
-	settle, settleEach, mark                 string
+	settle, settleEach, mark, keep, kept     string
 	runStart, runSince, runFinish            string
 	lower                                    string
 	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
 	paused                                   string
 	isPending, missingID, markTrial          string
+	pendingAmong, blocking, unmarked         string
+	scanGuarded, scanGuardedAfter            string
+	lookGuarded, lockRowsAny                 string
+	setAside, setAsideOver, markGuarded      string
+	keys, keysAfter, keysUpTo, keysAfterUpTo string
+	runsUnfinished                           string
+	writeOff, leftOver, gone                 string
+	openGroups, openGroupsFailing            string
+	openBefore                               string
+	pendingAgain, pendingAgainOver           string
+	lookAny, earlierTests                    string
+	keepTest, keepControls                   string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -29,6 +42,10 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.scanUpTo, "scan", []string{"upto"}},
 		{&s.scanAfterUpTo, "scan", []string{"after", "upto"}},
 		{&s.look, "look", nil},
+		{&s.values, "values", nil},
+		{&s.valuesOwn, "values", []string{"own"}},
+		{&s.valuesOlder, "values", []string{"older"}},
+		{&s.lookAny, "look", []string{"any"}},
 		{&s.lookLedger, "look_ledger", nil},
 		{&s.lower, "lower", nil},
 		{&s.lockRows, "lock_rows", nil},
@@ -41,6 +58,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settle, "settle", nil},
 		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
+		{&s.markGuarded, "mark", []string{"guarded"}},
+		{&s.keep, "keep", nil},
+		{&s.kept, "kept", nil},
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
@@ -50,10 +70,35 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runAccepted, "run_accepted", nil},
 		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
+		{&s.writeOff, "write_off", nil},
+		{&s.leftOver, "left_over", nil},
+		{&s.gone, "gone", nil},
+		{&s.openGroups, "open", []string{"groups"}},
+		{&s.openGroupsFailing, "open", []string{"groups", "failing"}},
+		{&s.openBefore, "open_before", nil},
+		{&s.pendingAgain, "pending_again", nil},
+		{&s.pendingAgainOver, "pending_again_over", nil},
 		{&s.paused, "paused", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.pendingAmong, "pending_among", nil},
+		{&s.blocking, "blocking", nil},
+		{&s.unmarked, "unmarked", nil},
+		{&s.scanGuarded, "scan", []string{"upto", "guarded"}},
+		{&s.scanGuardedAfter, "scan", []string{"after", "upto", "guarded"}},
+		{&s.lookGuarded, "look", []string{"guarded"}},
+		{&s.lockRowsAny, "lock_rows", []string{"any"}},
+		{&s.setAside, "set_aside", nil},
+		{&s.setAsideOver, "set_aside_over", nil},
+		{&s.keys, "keys_after", nil},
+		{&s.keysAfter, "keys_after", []string{"after"}},
+		{&s.keysUpTo, "keys_after", []string{"upto"}},
+		{&s.keysAfterUpTo, "keys_after", []string{"after", "upto"}},
+		{&s.runsUnfinished, "runs_unfinished", nil},
+		{&s.earlierTests, "look_up_earlier", nil},
+		{&s.keepTest, "look_up_test", nil},
+		{&s.keepControls, "look_up_controls", nil},
 	} {
 		if q.name == "lower" && n.OnePer == "" {
 			continue

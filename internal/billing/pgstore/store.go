@@ -2,7 +2,8 @@
 //
 // A run uses six connections, whatever its concurrency: the run lock's, one for
 // each of its three claims, the writer's (scan, second look, intents), and the
-// settler's. While slow requests keep claims open, five more claims stand in.
+// settler's. It has all of them before its first request, and keeps them. While slow
+// requests keep claims open, five more claims stand in, where there is room for them.
 package pgstore
 
 import (
@@ -40,6 +41,7 @@ type Config struct {
 	LongestRequest time.Duration       // a lock must outlive it
 	Row            bool                // requests need the row as JSON
 	Columns        []string            // columns that requests need as text
+	Mentions       []billing.Mention   // the names in the requests' templates
 	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
 	Log            zerolog.Logger
 }
@@ -52,9 +54,11 @@ type Store struct {
 	writer  link
 	settler link
 	room    room
+	foreign foreign
 
-	mu    sync.Mutex
-	spare []*pgx.Conn // for claims
+	mu       sync.Mutex
+	spare    []*pgx.Conn // for claims
+	claimers int         // that are in use
 
 	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
 }
@@ -68,8 +72,13 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
 	s.writer, s.settler = s.newLink(), s.newLink()
+	if settings := s.settler.settings; settings != nil {
+		// A statement is prepared before its transaction has begun, and waits for who
+		// has locked the invoices' table as a whole.
+		s.settler.settings = func(conn *pgx.Conn) string { return settings(conn) + "; set lock_timeout = '100ms'" }
+	}
 	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0})
+		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0, mentions: cfg.Mentions})
 		if err != nil {
 			return err
 		}
@@ -84,8 +93,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 // TakeForClaims takes idle connections over for the first claims, and prepares them for
-// being idle for as long as the run lock is waited for. The other claims make their own,
-// and so does one whose connection breaks meanwhile.
+// being idle for as long as the run lock is waited for. One whose connection breaks
+// meanwhile makes its own.
 func (s *Store) TakeForClaims(ctx context.Context, conns ...*pgx.Conn) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -100,12 +109,22 @@ func (s *Store) TakeForClaims(ctx context.Context, conns ...*pgx.Conn) {
 
 // Close ends the store's connections.
 func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	spare := s.spare
+	s.spare = nil
+	s.mu.Unlock()
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	for _, conn := range spare {
+		_ = conn.Close(ctx)
+	}
 	return errors.Join(s.writer.close(ctx), s.settler.close(ctx))
 }
 
 // NewClaimer returns a claimer of the configured lock strategy.
 func (s *Store) NewClaimer() *Claimer {
-	c := &Claimer{store: s, conn: s.takeSpare()}
+	c := &Claimer{store: s}
+	c.conn, c.extra = s.takeSpare()
 	c.lock = c.lockAdvisory
 	if s.cfg.Strategy == "row" {
 		c.lock = c.lockRow
@@ -113,13 +132,15 @@ func (s *Store) NewClaimer() *Claimer {
 	return c
 }
 
-func (s *Store) takeSpare() (conn *pgx.Conn) {
+// takeSpare is for one more claimer; extra: the run can do without it.
+func (s *Store) takeSpare() (conn *pgx.Conn, extra bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.claimers++
 	if len(s.spare) > 0 {
 		conn, s.spare = s.spare[0], s.spare[1:]
 	}
-	return conn
+	return conn, s.claimers > Claims
 }
 
 func (s *Store) integerKey() bool { return isInteger(s.place.keyType) }

@@ -70,8 +70,8 @@ func (f fitted) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 	b := f.place.book
 	for _, part := range []fragment{
 		pendingFragment(b, f.sql.pendingCount),
+		{"BILLING_URL", "its {column} placeholders", "", "", f.sql.values},
 		{"INVOICES_ONE_PER", b.OnePer.SQL(), "", "", f.sql.lower},
-		{"BILLING_URL", "its {column} placeholders", "", "", f.sql.look},
 		{"INVOICES_TABLE", b.Invoices.SQL(), "", "", f.sql.lockRows},
 		{"INVOICES_MARK_SENT", b.MarkSent.Text, b.MarkSent.SQL(), "set ", f.sql.mark},
 	} {

@@ -50,6 +50,10 @@ func (d *Desk) readDeliveries(ctx context.Context, query string, args ...any) ([
 			return err
 		}
 		all, err = pgx.CollectRows(rows, scanDelivery)
+		for i := range all {
+			all[i].DecideIn += d.after
+			all[i].DecideAt = all[i].DeadlineAt.Add(d.after)
+		}
 		return err
 	})
 	if err != nil {
@@ -71,7 +75,7 @@ func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
 	}
 	d.Key, d.RunID, d.BodySHA256 = key.UUID, run.UUID, hex.EncodeToString(hash)
 	d.FirstSentAt, d.UpdatedAt, d.DeadlineAt = *first, *updated, *deadline
-	d.DeadlineIn, d.Age = seconds(deadlineIn), seconds(age)
+	d.DecideIn, d.Age = seconds(deadlineIn), seconds(age)
 	d.AgeSeconds = age
 	return d, nil
 }

@@ -29,13 +29,16 @@ type Book interface {
 	Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error)
 	// ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.
 	ReplyPaths() []string
+	// LookUpAfter is how long past its deadline a request may still arrive.
+	LookUpAfter() time.Duration
 }
 
 // Desk is people's access to one book's ledger. It has one connection, which serves
 // one caller at a time.
 type Desk struct {
 	names   sql.Names
-	replies int // places that a reply would fill
+	replies int           // places that a reply would fill
+	after   time.Duration // past its deadline a request may still arrive
 
 	mu   sync.Mutex
 	conn *pgx.Conn
@@ -43,7 +46,7 @@ type Desk struct {
 
 // Open connects, and refuses a database that does not fit the book.
 func Open(ctx context.Context, cfg *pgx.ConnConfig, book Book) (*Desk, error) {
-	d := &Desk{replies: len(book.ReplyPaths())}
+	d := &Desk{replies: len(book.ReplyPaths()), after: book.LookUpAfter()}
 	var err error
 	if d.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)

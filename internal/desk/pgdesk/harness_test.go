@@ -157,7 +157,7 @@ func sent(run uuid.UUID, id billing.InvoiceID) billing.Settlement {
 	return billing.Settlement{InvoiceID: id, RunID: run, Attempt: 1, RunAttempt: 1, State: billing.Sent, Status: 200}
 }
 
-func settle(t *testing.T, s *pgstore.Store, group ...billing.Settlement) []billing.Settled {
+func settle(t *testing.T, s engine.Ledger, group ...billing.Settlement) []billing.Settled {
 	t.Helper()
 	c, err := s.Commit(t.Context(), nil, group)
 	if err != nil {
@@ -190,11 +190,12 @@ type api struct {
 	mu       sync.Mutex
 	requests map[billing.InvoiceID]int
 	keys     map[string]billing.InvoiceID
-	reply    func() billing.Reply // nil: accepted
+	reply    func() billing.Reply                            // nil: accepted
+	answer   func(id billing.InvoiceID, n int) billing.Reply // to the nth request for an invoice; nil: reply
 }
 
-func (a *api) LookUp(context.Context, billing.Request) (billing.Finding, string) {
-	return billing.Finding(0), "nobody looks"
+func (a *api) LookUp(context.Context, billing.Request) billing.Found {
+	return billing.Found{Reason: "nobody looks"}
 }
 
 func (a *api) Send(_ context.Context, m billing.Request, permit func() error) billing.Reply {
@@ -208,6 +209,9 @@ func (a *api) Send(_ context.Context, m billing.Request, permit func() error) bi
 	}
 	a.requests[m.InvoiceID]++
 	a.keys[m.IdempotencyKey] = m.InvoiceID
+	if a.answer != nil {
+		return a.answer(m.InvoiceID, a.requests[m.InvoiceID])
+	}
 	if a.reply != nil {
 		return a.reply()
 	}
@@ -243,7 +247,7 @@ func newRunner(t *testing.T, cfg *pgx.ConnConfig, a *api, idempotent bool) *runn
 			RunID: id, LedgerID: ledger, Claims: pgstore.Claims, MostClaims: pgstore.MostClaims, ClaimSize: 100, Concurrency: 16,
 			Idempotent: idempotent, Timeout: time.Second, MaxAttempts: 5, Breaker: 20, KeyTTL: 24 * time.Hour, Drain: time.Second, Linger: 5 * time.Second,
 		},
-		ports: engine.Ports{Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Renderer: a, Sender: a, LookUp: a},
+		ports: engine.Ports{Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Unmarked: store, Renderer: a, Sender: a, LookUp: a},
 		log:   zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"billonce/internal/billing"
 	"billonce/internal/desk"
 )
 
@@ -28,5 +29,28 @@ func TestPruneInterrupted(t *testing.T) {
 	pruned, err = d.Prune(t.Context(), 400*24*time.Hour, func(desk.Pruned) {})
 	if pruned.Removed != 1000 || err != nil {
 		t.Errorf("again: %+v, %v", pruned, err)
+	}
+}
+
+// P2: what could be sent again stays. A predicate may depend on the time: what is not
+// pending today may be tomorrow, if nobody marked it.
+func TestP2PruneKeepsWhatCouldBeSentAgain(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 4)
+	s, run := settledAs(t, cfg, billing.InDoubt, "1", "2", "3", "4")
+	settle(t, s, sent(run, "1"))
+	execute(t, cfg, "update invoices set pending = false where id in (2, 3, 4)")
+	d := openDesk(t, cfg)
+	execute(t, cfg, deadlinePasses)
+	for id, to := range map[billing.InvoiceID]billing.State{"2": billing.Cancelled, "3": billing.Sent} {
+		resolve(t, d, read(t, d, id), to)
+	}
+	settle(t, s, sent(run, "4"))
+	execute(t, cfg, "update billonce.deliveries set updated_at = now() - interval '401 days'")
+	if _, err := d.Prune(t.Context(), 400*24*time.Hour, func(desk.Pruned) {}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := ledger(t, cfg), "2:cancelled 3:sent 4:sent"; got != want {
+		t.Errorf("%s are left, want %s", got, want)
 	}
 }

@@ -55,14 +55,18 @@ func (d *Desk) decide(ctx context.Context, tx pgx.Tx, seen desk.Delivery, r bill
 	if err != nil {
 		return billing.NotResolved, err
 	}
+	key, version, err := d.raise(ctx, tx, seen.InvoiceID, ruling.KeyVersion)
+	if err != nil || version == nil && ruling.KeyVersion > 0 {
+		return billing.ResolvedByAnother, err
+	}
 	written, err := tx.Exec(ctx, query, string(seen.InvoiceID), string(seen.State), seen.Attempt, seen.UpdatedAt,
-		string(r.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason))
+		string(ruling.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason), d.after.Seconds(), key, version)
 	switch {
 	case err != nil:
 		return billing.NotResolved, err
 	case written.RowsAffected() == 0:
 		return billing.ResolvedByAnother, nil
-	case r.To != billing.Sent:
+	case ruling.To != billing.Sent:
 		return billing.ResolvedFully, nil
 	}
 	if query, err = d.query("mark"); err != nil {
@@ -81,7 +85,17 @@ func (d *Desk) decide(ctx context.Context, tx pgx.Tx, seen desk.Delivery, r bill
 	case err != nil:
 		return billing.NotResolved, err
 	case marked.RowsAffected() == 0:
-		return billing.ResolvedInvoiceGone, nil
+		return billing.ResolvedInvoiceGone, d.noteGone(ctx, tx, id)
 	}
 	return billing.ResolvedFully, nil
+}
+
+// noteGone keeps in mind that an invoice was not marked: prune then keeps its delivery.
+func (d *Desk) noteGone(ctx context.Context, tx pgx.Tx, id string) error {
+	query, err := d.query("gone")
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, query, id)
+	return err
 }

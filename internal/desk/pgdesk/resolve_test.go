@@ -1,9 +1,12 @@
 package pgdesk_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -33,7 +36,7 @@ func decision(to billing.State) billing.Resolution {
 // rules by itself.
 func resolve(t *testing.T, d *pgdesk.Desk, seen desk.Delivery, to billing.State) billing.Resolved {
 	t.Helper()
-	came, err := d.Resolve(t.Context(), seen, decision(to), billing.Ruling{ClearsDoubt: seen.State == billing.InDoubt && to == billing.Retry})
+	came, err := d.Resolve(t.Context(), seen, decision(to), billing.Ruling{To: to, ClearsDoubt: seen.State == billing.InDoubt && to == billing.Retry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +59,7 @@ func TestResolveDecides(t *testing.T) {
 		"in_doubt_to_retry":  {billing.InDoubt, billing.Retry, "retry 1 false true", "true"},
 		"in_doubt_to_cancel": {billing.InDoubt, billing.Cancelled, "cancelled 1 true false", "true"},
 		"failed_to_retry":    {billing.Failed, billing.Retry, "retry 1 false true", "true"},
+		"failed_to_sent":     {billing.Failed, billing.Sent, "sent 1 false false", "false"},
 		"failed_to_cancel":   {billing.Failed, billing.Cancelled, "cancelled 1 false false", "true"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,8 +111,11 @@ func TestResolveRefusesInTheStatement(t *testing.T) {
 	var tries []try
 	for _, from := range []billing.State{billing.Sending, billing.Sent, billing.Failed, billing.Retry, billing.InDoubt, billing.Cancelled} {
 		for _, to := range []billing.State{billing.Sent, billing.Retry, billing.Cancelled, billing.Failed, billing.Sending} {
-			if from != billing.Failed || to != billing.Retry && to != billing.Cancelled {
-				tries = append(tries, try{from, to})
+			// A failed one may become anything, and what was sent may be marked again.
+			if from != billing.Failed || to == billing.Failed || to == billing.Sending {
+				if from != billing.Sent || to != billing.Sent {
+					tries = append(tries, try{from, to})
+				}
 			}
 		}
 	}
@@ -139,6 +146,32 @@ func TestResolveRefusesInTheStatement(t *testing.T) {
 	}
 	if got := query[string](t, cfg, decisions); got != "" || query[int](t, cfg, "select count(*) from invoices where not pending") > 0 {
 		t.Errorf("history %q, or an invoice was marked", got)
+	}
+}
+
+// P10: a request may arrive for a while past its deadline. Until then the statement refuses by
+// itself, and the rule says why, and from when on.
+func TestP10NobodyDecidesBeforeItCantArrive(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1)
+	inDoubt(t, cfg, "1")
+	execute(t, cfg, deadlinePasses)
+	book := demoBook()
+	book.After = time.Hour
+	s, err := pgdesk.Open(t.Context(), cfg, book)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	seen := read(t, s, "1")
+	for _, to := range []billing.State{billing.Sent, billing.Retry, billing.Cancelled} {
+		if came := resolve(t, s, seen, to); came != billing.ResolvedByAnother {
+			t.Errorf("%s: decided all the same: %v", to, came)
+		}
+		ruling := billing.Resolve(seen.Resolvable(), decision(to))
+		if !strings.Contains(ruling.Refusal, "resolve in 59m") || seen.DecideAt.Sub(seen.DeadlineAt) != time.Hour {
+			t.Errorf("%s: %q, %s", to, ruling.Refusal, seen.DecideAt)
+		}
 	}
 }
 
@@ -265,7 +298,7 @@ func TestResolveWaitsForALateReply(t *testing.T) {
 	}
 	came := make(chan billing.Resolved, 1)
 	go func() {
-		c, err := s.Resolve(t.Context(), d, decision(billing.Retry), billing.Ruling{ClearsDoubt: true})
+		c, err := s.Resolve(t.Context(), d, decision(billing.Retry), billing.Ruling{To: billing.Retry, ClearsDoubt: true})
 		if err != nil {
 			t.Error(err)
 		}

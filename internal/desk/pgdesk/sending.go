@@ -129,7 +129,7 @@ func (r *statusReader) orphaned(ctx context.Context, suspects []underWay) (n int
 
 // readConnected reads who is connected to this database.
 func (r *statusReader) readConnected(ctx context.Context) error {
-	rows, err := r.conn.Query(ctx, "select distinct application_name from pg_stat_activity where datname = current_database()")
+	rows, err := r.conn.Query(ctx, advisory.OnPrimary+"select distinct application_name from pg_stat_activity where datname = current_database()")
 	if err != nil {
 		return fmt.Errorf("read who is connected: %w", err)
 	}

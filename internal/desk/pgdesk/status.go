@@ -64,7 +64,7 @@ func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error)
 	}
 	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
-		r.readNow, r.readPause, r.readConnected, r.readPending, r.readOpen, r.readReasons, r.readSending, r.readDone, r.readRuns,
+		r.readNow, r.readPause, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled,
 	} {
 		if err := read(ctx); err != nil {
 			return st, err
@@ -95,7 +95,7 @@ func (r *statusReader) each(ctx context.Context, name string, dest []any, f func
 func keep() error { return nil }
 
 func (r *statusReader) readNow(ctx context.Context) error {
-	return r.conn.QueryRow(ctx, "select now(), current_setting('TimeZone')").Scan(&r.st.At, &r.st.TimeZone)
+	return r.conn.QueryRow(ctx, advisory.OnPrimary+"select now(), current_setting('TimeZone')").Scan(&r.st.At, &r.st.TimeZone)
 }
 
 func (r *statusReader) readPause(ctx context.Context) (err error) {
@@ -179,8 +179,8 @@ func (r *statusReader) readRuns(ctx context.Context) error {
 		r.st.Runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (desk.Run, error) {
 			var run desk.Run
 			err := row.Scan(&run.ID, &run.Name, &run.Strategy, &run.RunLock, &run.Application, &run.Version,
-				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary)
-			run.Alive = run.FinishedAt == nil && r.connected[run.Application]
+				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary, &run.WrittenOffAt)
+			run.Alive = run.FinishedAt == nil && run.WrittenOffAt == nil && r.connected[run.Application]
 			return run, err
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,8 +32,8 @@ max_client_conn = 200
 
 // PgBouncer starts a real one before the server of url, in the pool mode
 // session, transaction or statement, and returns the same database's URL
-// through it.
-func PgBouncer(t testing.TB, database, mode string) string {
+// through it. Settings, name = value, come last.
+func PgBouncer(t testing.TB, database, mode string, settings ...string) string {
 	t.Helper()
 	program := Program(t, "pgbouncer", "pgbouncer")
 	u, err := url.Parse(database)
@@ -43,6 +44,7 @@ func PgBouncer(t testing.TB, database, mode string) string {
 	password, _ := u.User.Password()
 	file := filepath.Join(t.TempDir(), "pgbouncer.ini")
 	text := fmt.Sprintf(poolerConfig, u.Hostname(), u.Port(), u.User.Username(), password, port, mode)
+	text += strings.Join(settings, "\n") + "\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Ruling is what rules make of a reply.
@@ -10,6 +11,7 @@ type Ruling struct {
 	Word   Word   // empty: no rule decides, and the built-in meaning stands
 	Line   int    // of the rule that decides; 0: none
 	Reason string // why it is unknown though no rule says so
+	Judged bool   // the rules have seen all that they ask for: unknown is what they say
 }
 
 // NeedsBody says whether a rule for this status has a condition.
@@ -43,7 +45,7 @@ func (s *Set) Judge(ctx context.Context, reply Reply) Ruling {
 		case !r.names(reply.Status):
 			continue
 		case r.condition == nil:
-			return Ruling{Word: r.word, Line: r.line}
+			return Ruling{Word: r.word, Line: r.line, Judged: true}
 		case reply.Unread != nil:
 			return Ruling{Word: Unknown, Reason: fmt.Sprintf("its body can't be read to its end for the rule in line %d: %s", r.line, reply.Unread)}
 		}
@@ -55,11 +57,11 @@ func (s *Set) Judge(ctx context.Context, reply Reply) Ruling {
 			return Ruling{Word: Unknown, Reason: fmt.Sprintf("the condition in line %d has no end: %s", r.line, err)}
 		}
 		if holds {
-			return Ruling{Word: r.word, Line: r.line}
+			return Ruling{Word: r.word, Line: r.line, Judged: true}
 		}
 	}
 	if s.replaced(reply.Status) {
-		return Ruling{Word: Unknown, Reason: "no rule for this status matches"}
+		return Ruling{Word: Unknown, Reason: "no rule for this status matches", Judged: true}
 	}
 	return Ruling{}
 }
@@ -72,6 +74,18 @@ func (s *Set) Source(line int) string {
 		}
 	}
 	return ""
+}
+
+// String is the rules, one a line.
+func (s *Set) String() string {
+	if s == nil {
+		return ""
+	}
+	lines := make([]string, len(s.rules))
+	for i, r := range s.rules {
+		lines[i] = r.String()
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (r rule) String() string {

@@ -1,0 +1,37 @@
+package billinghttp
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// LookUpSettings is a fingerprint of the settings that a look-up is made by and judged
+// by, without secrets; empty where there is no look-up.
+func (c *Client) LookUpSettings() string {
+	if c.lookup == nil {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "billonce look-up settings 1\n%q\n%q\n", newRedactor(c.common, c.config, c.url, c.lookup).redact(c.lookup.String()), c.findings.String())
+	for _, h := range c.made {
+		fmt.Fprintf(&b, "%q", h.name)
+		for _, p := range h.value.places {
+			fmt.Fprintf(&b, " %q", p.name)
+		}
+		b.WriteByte('\n')
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:])
+}
+
+// String is the template as it was written, but for its escapes.
+func (t rowTemplate) String() string {
+	var b strings.Builder
+	for i, p := range t.places {
+		b.WriteString(t.literals[i] + "{" + p.name + "}")
+	}
+	b.WriteString(t.literals[len(t.literals)-1])
+	return b.String()
+}

@@ -1,0 +1,350 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"billonce/internal/billing"
+)
+
+const (
+	// testPage is how many candidates are read at each place of the book to find an
+	// untried one.
+	testPage = 100
+	// controlLife is how long a control that has held opens further questions.
+	controlLife = billing.ControlsWindow / 4
+	// controlsRead is of how many controls the rows are read: some have changed since.
+	controlsRead = 8
+	// keepControlsEvery is how often a run writes its controls down, besides at its end.
+	keepControlsEvery = time.Minute
+)
+
+// proof is what the run knows of whether the look-up tells the truth: it is tested
+// before it is believed. What the answers prove, package billing says.
+type proof struct {
+	lookUp   LookUp
+	tests    Tests
+	scanner  Scanner
+	ledger   Ledger
+	planner  planner
+	pace     *pace
+	settings string
+	after    time.Duration // BILLING_LOOKUP_AFTER
+	timeout  time.Duration
+	log      zerolog.Logger
+
+	test    billing.LookUpTest
+	earlier []billing.Control // of earlier runs
+	own     controls
+
+	asking sync.Mutex // one control at a time: who waits for it gets the same answer
+	last   control
+}
+
+// control is what asking about controls came to.
+type control struct {
+	asked time.Time     // before the first byte
+	why   string        // the look-up is not believed; empty: it is
+	seen  []string      // for people
+	soon  time.Duration // until it may be; 0: not in this run, as far as it is known
+}
+
+// begin tests the look-up, before the run's first request.
+func (p *proof) begin(ctx context.Context) error {
+	last, earlier, err := p.tests.EarlierTests(ctx, p.settings)
+	if err != nil {
+		return fmt.Errorf("read how the look-up was tested: %w", err)
+	}
+	p.earlier = earlier
+	answers, err := p.askUntried(ctx)
+	if err != nil {
+		return fmt.Errorf("test the look-up: %w", err)
+	}
+	test, told := billing.JudgeTest(p.settings, answers)
+	switch {
+	case told:
+		p.test = test
+		if err := p.tests.KeepTest(ctx, test); err != nil {
+			p.log.Warn().Err(err).Msg("can't record how the look-up was tested")
+		}
+	case last != nil:
+		p.test = *last
+	default:
+		p.test = billing.LookUpTest{Why: billing.NoTest}
+	}
+	if !p.test.Held {
+		p.log.Warn().Str("event", "look_up_not_believed").Str("reason", p.test.Why).Strs("asked", p.test.Asked).
+			Msg("what is in doubt stays in doubt: the look-up's test does not hold")
+	}
+	return nil
+}
+
+// askUntried asks about untried invoices from all over the book, until enough of them
+// were still untried as the answer was read.
+func (p *proof) askUntried(ctx context.Context) (answers []billing.TestAnswer, err error) {
+	asking, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	met := map[billing.InvoiceID]bool{}
+	for good := 0; good < billing.TestedAtMost && asking.Err() == nil; {
+		ids, err := p.untried(ctx, billing.TestedAtMost-good, met)
+		if err != nil || len(ids) == 0 {
+			return answers, err
+		}
+		invoices, err := p.ledger.Look(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		round := p.askAbout(asking, invoices, good == 0)
+		seen, err := p.ledger.Look(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		untouched := map[billing.InvoiceID]bool{}
+		for _, inv := range seen {
+			untouched[inv.ID] = inv.Delivery == nil
+		}
+		for _, a := range round {
+			a.Begun = !untouched[a.InvoiceID]
+			if !a.Begun && !a.MadeUpKey {
+				good++
+			}
+			answers = append(answers, a)
+		}
+	}
+	return answers, nil
+}
+
+// askAbout asks about invoices, all at once; about the first also under a made-up key.
+func (p *proof) askAbout(ctx context.Context, invoices []billing.Invoice, madeUp bool) []billing.TestAnswer {
+	type question struct {
+		about   billing.TestAnswer
+		request billing.Request
+	}
+	var questions []question
+	for _, inv := range invoices {
+		request, err := p.render(inv, "")
+		if err != nil || inv.Delivery != nil {
+			continue // the run names it
+		}
+		questions = append(questions, question{billing.TestAnswer{InvoiceID: inv.ID}, request})
+		if !madeUp {
+			continue
+		}
+		madeUp = false
+		other, err := p.render(inv, uuid.NewString())
+		if err == nil && other.LookupURL != request.LookupURL {
+			questions = append(questions, question{billing.TestAnswer{InvoiceID: inv.ID, MadeUpKey: true}, other})
+		}
+	}
+	answers := make([]billing.TestAnswer, len(questions))
+	var g errgroup.Group
+	for i, q := range questions {
+		g.Go(func() error {
+			answers[i] = q.about
+			answers[i].Found = p.ask(ctx, q.request)
+			return nil
+		})
+	}
+	_ = g.Wait() // no look-up is an error
+	return answers
+}
+
+// render makes the request of an invoice; under its own key, or another one.
+func (p *proof) render(inv billing.Invoice, key string) (billing.Request, error) {
+	inv.Key = billing.KeyOf(p.planner.ledgerID, inv).Text
+	if key != "" {
+		inv.Key = key
+	}
+	request, err := p.planner.renderer.Render(inv)
+	request.InvoiceID, request.IdempotencyKey = inv.ID, inv.Key
+	return request, err
+}
+
+// ask makes one look-up, when the pace lets it.
+func (p *proof) ask(ctx context.Context, r billing.Request) billing.Found {
+	if err := p.pace.waitForLookUp(ctx); err != nil {
+		return billing.Found{Reason: "it was not asked: " + err.Error()}
+	}
+	found := p.lookUp.LookUp(ctx, r)
+	if found.Throttled {
+		p.pace.slowLookUps(found.RetryAfter)
+	}
+	return found
+}
+
+// untried finds up to n untried invoices that were not met yet, from all over the book.
+func (p *proof) untried(ctx context.Context, n int, met map[billing.InvoiceID]bool) ([]billing.InvoiceID, error) {
+	var all []billing.InvoiceID
+	here := map[billing.InvoiceID]bool{}
+	for place := range billing.TestedAtMost {
+		start, err := p.scanner.Start(ctx, float64(place)/billing.TestedAtMost)
+		if err != nil {
+			return nil, err
+		}
+		page, err := p.scanner.Scan(ctx, start, nil, testPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range page {
+			if c.State == "" && !met[c.ID] && !here[c.ID] {
+				here[c.ID] = true
+				all = append(all, c.ID)
+			}
+		}
+	}
+	n = min(n, len(all))
+	ids := make([]billing.InvoiceID, n)
+	for i := range ids {
+		ids[i] = all[i*len(all)/n]
+		met[ids[i]] = true
+	}
+	return ids, nil
+}
+
+// believes says whether the look-up is believed, by the run's test and by a control that
+// was asked about after since.
+func (p *proof) believes(ctx context.Context, since time.Time) control {
+	if !p.test.Held {
+		return control{why: p.test.Why}
+	}
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	if p.last.asked.After(since) {
+		return p.last
+	}
+	c, err := p.askControl(ctx)
+	if err != nil {
+		return control{why: "the look-up is not believed: " + err.Error()}
+	}
+	if c.soon == 0 {
+		p.last = c
+	}
+	return c
+}
+
+// askControl asks about the youngest control that is old enough and whose look-up is
+// still the same; where that one does not tell, about further ones.
+func (p *proof) askControl(ctx context.Context) (c control, err error) {
+	c.asked = time.Now()
+	ripe, soon := billing.RipeControls(append(p.own.all(), p.earlier...), p.after, c.asked)
+	ripe = ripe[:min(len(ripe), controlsRead)]
+	ids := make([]billing.InvoiceID, len(ripe))
+	for i := range ripe {
+		ids[i] = ripe[i].InvoiceID
+	}
+	invoices, err := p.tests.LookAny(ctx, ids)
+	if err != nil {
+		return c, fmt.Errorf("read invoices that the API has accepted: %w", err)
+	}
+	rows := map[billing.InvoiceID]billing.Invoice{}
+	for _, inv := range invoices {
+		rows[inv.ID] = inv
+	}
+	var answers []billing.ControlAnswer
+	for _, r := range ripe {
+		inv, there := rows[r.InvoiceID]
+		if !there || !inv.Delivery.StandsAccepted() {
+			continue
+		}
+		request, err := p.render(inv, "")
+		if err != nil || !bytes.Equal(request.LookupSHA256, r.LookupSHA256) {
+			continue
+		}
+		found := p.ask(ctx, request)
+		answers = append(answers, billing.ControlAnswer{InvoiceID: r.InvoiceID, Found: found})
+		c.seen = append(c.seen, fmt.Sprintf("invoice %s, which the API has accepted: %s", r.InvoiceID, found.Finding))
+		var more bool
+		if more, c.why = billing.JudgeControls(answers); !more {
+			break
+		}
+	}
+	switch n := len(answers); {
+	case n == 0:
+		c.why, c.soon = billing.NoControl, soon
+	case answers[n-1].Found.Throttled:
+		c.soon = max(answers[n-1].Found.RetryAfter, lingerPoll)
+	}
+	return c, nil
+}
+
+// keep writes the controls down as the first ones come, then now and then, and at the
+// run's end.
+func (p *proof) keep(ctx context.Context, finished <-chan struct{}) {
+	for {
+		select {
+		case <-p.own.news:
+		case <-finished:
+			select {
+			case <-p.own.news:
+				p.keepNow(ctx)
+			default:
+			}
+			return
+		}
+		p.keepNow(ctx)
+		pause := time.NewTimer(keepControlsEvery)
+		select {
+		case <-pause.C:
+		case <-finished:
+		}
+		pause.Stop()
+	}
+}
+
+func (p *proof) keepNow(ctx context.Context) {
+	if err := p.tests.KeepControls(ctx, p.own.latest()); err != nil {
+		p.log.Debug().Err(err).Msg("can't record what later runs test their look-up by")
+	}
+}
+
+// controls are deliveries of this run that a reply has accepted: the last ones, and some
+// older ones, so that there is one that is old enough.
+type controls struct {
+	spacing time.Duration
+	news    chan struct{}
+
+	mu     sync.Mutex
+	recent []billing.Control
+	older  []billing.Control
+}
+
+func newControls(after time.Duration) controls {
+	return controls{spacing: after / (billing.ControlsKept / 2), news: make(chan struct{}, 1)}
+}
+
+// add takes in a delivery that a reply has accepted.
+func (c *controls) add(id billing.InvoiceID, lookUp []byte) {
+	c.mu.Lock()
+	if len(c.recent) == billing.ControlsKept {
+		oldest := c.recent[0]
+		c.recent = append(c.recent[:0], c.recent[1:]...)
+		if n := len(c.older); n == 0 || oldest.At.Sub(c.older[n-1].At) >= c.spacing {
+			c.older = append(c.older[max(0, n+1-billing.ControlsKept):], oldest)
+		}
+	}
+	c.recent = append(c.recent, billing.Control{InvoiceID: id, LookupSHA256: lookUp, At: time.Now()})
+	c.mu.Unlock()
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+func (c *controls) all() []billing.Control {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append(append([]billing.Control{}, c.older...), c.recent...)
+}
+
+func (c *controls) latest() []billing.Control {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]billing.Control{}, c.recent...)
+}

@@ -1,0 +1,48 @@
+package pgstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/advisory"
+)
+
+// WriteOff writes off the runs that were killed, and brings into doubt what they left
+// and no run will meet again. exclusive: this run holds the run lock of its name, and
+// shares it with nobody. Whatever goes wrong, the next run does it.
+func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	var killed, doubts []string
+	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		killed, doubts = nil, nil
+		w := newWriting()
+		w.query(func(rows pgx.Rows) error {
+			var run, application string
+			_, err := pgx.ForEachRow(rows, []any{&run, &application}, func() error {
+				killed = append(killed, application+" ("+run+")")
+				return nil
+			})
+			return err
+		}, s.sql.writeOff, s.runID(), name, exclusive)
+		w.query(eachID(func(id string) { doubts = append(doubts, id) }), s.sql.leftOver, s.runID())
+		return w.commit(ctx, conn)
+	})
+	switch {
+	case err != nil:
+		s.cfg.Log.Warn().Err(err).Msg("can't look for what killed runs left; the next run tries again")
+		return
+	case len(killed) > 0:
+		s.cfg.Log.Info().Int("runs", len(killed)).Strs("killed", killed[:min(len(killed), namedAtMost)]).Msg("earlier runs were killed, or cut off: written off")
+	}
+	if len(doubts) > 0 {
+		s.cfg.Log.Warn().Int("in_doubt", len(doubts)).Strs("invoice_ids", doubts[:min(len(doubts), namedAtMost)]).
+			Msg("in doubt: earlier runs left requests of unknown effect, and their invoices are not pending any more; see `batch status --in-doubt`")
+	}
+}
+
+// writeOff is WriteOff for a run lock that is held again.
+func (l *KeptRunLock) writeOff(ctx context.Context) {
+	l.store.WriteOff(ctx, l.name, l.mode == advisory.Exclusive)
+}

@@ -1,0 +1,175 @@
+package desk
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"billonce/internal/billing"
+	"billonce/internal/words"
+)
+
+// OpenItem is one invoice that waits for a person.
+type OpenItem struct {
+	InvoiceID billing.InvoiceID `json:"invoice_id"`
+	Kind      billing.OpenKind  `json:"kind"`
+	State     *billing.State    `json:"state"`   // null: it has no delivery
+	Attempt   *int              `json:"attempt"` // likewise
+	Reason    string            `json:"reason"`
+	Since     time.Time         `json:"since"`
+	Amount    *string           `json:"amount,omitempty"`
+	Currency  *string           `json:"currency,omitempty"`
+}
+
+// OpenCount is what was open as the last run ended, less what was decided since.
+type OpenCount struct {
+	Count   int64               `json:"count"`
+	At      time.Time           `json:"at"`
+	RunID   string              `json:"run_id"`
+	Decided int64               `json:"decided_since"`
+	Groups  []billing.OpenGroup `json:"groups"` // as the run ended
+}
+
+// NewOpenCount takes off what was decided. What is in doubt or unmarked now is known
+// without a join, and never left out.
+func NewOpenCount(counted, decided, atLeast int64) int64 {
+	return max(counted-decided, atLeast, 0)
+}
+
+// openGroup is what is open for one reason.
+type openGroup struct {
+	kind   billing.OpenKind
+	reason string
+	since  time.Time
+	ids    []billing.InvoiceID
+	sums   sums
+}
+
+// groupOpen groups by kind and reason, the most money first, then the most invoices.
+func groupOpen(items []OpenItem) []*openGroup {
+	var groups []*openGroup
+	known := make(map[string]*openGroup)
+	numbers := regexp.MustCompile("[0-9]+")
+	for _, item := range items {
+		alike := string(item.Kind) + " " + numbers.ReplaceAllString(item.Reason, "#")
+		g := known[alike]
+		if g == nil {
+			g = &openGroup{kind: item.Kind, reason: item.Reason, since: item.Since, sums: sums{}}
+			known[alike], groups = g, append(groups, g)
+		}
+		g.ids = append(g.ids, item.InvoiceID)
+		if item.Since.Before(g.since) {
+			g.since = item.Since
+		}
+		g.sums.add(text(item.Amount), text(item.Currency))
+	}
+	slices.SortStableFunc(groups, func(a, b *openGroup) int {
+		return cmp.Or(b.sums.most().Cmp(a.sums.most()), cmp.Compare(len(b.ids), len(a.ids)))
+	})
+	return groups
+}
+
+// idsShown is how many invoices of a group are named to people; --json and --csv name all.
+const idsShown = 20
+
+// PrintOpen writes what is open for people, by reasons, and what to do.
+func PrintOpen(out io.Writer, items []OpenItem) error { return printGroups(out, items, true) }
+
+// PrintGroups writes deliveries of one state for people, by reasons.
+func PrintGroups(out io.Writer, deliveries []Delivery) error {
+	items := make([]OpenItem, len(deliveries))
+	for i, d := range deliveries {
+		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt}
+	}
+	return printGroups(out, items, false)
+}
+
+func printGroups(out io.Writer, items []OpenItem, withCommand bool) error {
+	var b strings.Builder
+	for _, g := range groupOpen(items) {
+		fmt.Fprintf(&b, "%s %s: %s\n", words.Count(len(g.ids)), openWords(g.kind), words.OneLine(g.reason))
+		if text := g.sums.String(); text != "" {
+			fmt.Fprintf(&b, "  together %s\n", text)
+		}
+		fmt.Fprintf(&b, "  the oldest since %s\n", words.Stamp(g.since))
+		named := make([]string, 0, idsShown)
+		for _, id := range g.ids[:min(len(g.ids), idsShown)] {
+			named = append(named, words.ShellWord(string(id)))
+		}
+		rest := ""
+		if n := len(g.ids) - idsShown; n > 0 {
+			rest = fmt.Sprintf(" and %s more", words.Count(n))
+		}
+		fmt.Fprintf(&b, "  invoices %s%s\n", strings.Join(named, " "), rest)
+		if withCommand {
+			fmt.Fprintf(&b, "  %s\n", whatToDo(g.kind))
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func openWords(kind billing.OpenKind) string {
+	switch kind {
+	case billing.OpenInDoubt:
+		return "in doubt"
+	case billing.OpenUnmarked:
+		return "accepted, but not marked"
+	case billing.OpenPendingAgain:
+		return "pending again"
+	case billing.OpenSetAside:
+		return "set aside"
+	case billing.OpenRetry:
+		return "to be tried again for two days"
+	case billing.OpenFailed:
+	}
+	return string(kind)
+}
+
+func whatToDo(kind billing.OpenKind) string {
+	switch kind {
+	case billing.OpenInDoubt:
+		return "look into the API's books, then: batch resolve --sent|--retry|--cancel --reason '…' -- ID…"
+	case billing.OpenFailed:
+		return "mend what the API refused, then: batch resolve --retry|--sent|--cancel --reason '…' -- ID…"
+	case billing.OpenRetry:
+		return "look into the API's books, then: batch resolve --sent|--cancel --reason '…' -- ID…, or mend what keeps it from being sent"
+	case billing.OpenPendingAgain:
+		return "is it rightly pending once more? batch resolve --again --reason '…' -- ID…; else mark its row sent, or take it out of INVOICES_PENDING"
+	case billing.OpenUnmarked, billing.OpenSetAside:
+	}
+	return "mend the row, or take it out of INVOICES_PENDING; the next batch run goes on with it"
+}
+
+// WriteOpenCSV writes what is open, with an empty column for decisions.
+func WriteOpenCSV(out io.Writer, items []OpenItem) error {
+	t, err := newTable(out, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "decision")
+	if err != nil {
+		return err
+	}
+	for _, i := range items {
+		attempt, state := "", ""
+		if i.Attempt != nil {
+			attempt = strconv.Itoa(*i.Attempt)
+		}
+		if i.State != nil {
+			state = string(*i.State)
+		}
+		if err := t.row(string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), ""); err != nil {
+			return err
+		}
+	}
+	return t.end()
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

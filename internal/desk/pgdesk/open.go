@@ -1,0 +1,84 @@
+package pgdesk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+	"billonce/internal/desk"
+	"billonce/internal/pgerr"
+)
+
+// OpenItems lists all that waits for a person.
+func (d *Desk) OpenItems(ctx context.Context) ([]desk.OpenItem, error) {
+	items, err := d.openItems(ctx)
+	if pgerr.InClass(err, pgerrcode.DataException) || pgerr.Is(err, pgerrcode.RaiseException) {
+		// INVOICES_PENDING fails on a row: what failed is listed, pending or not.
+		items, err = d.openItems(ctx, "failing")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list what is open: %w", err)
+	}
+	return items, nil
+}
+
+func (d *Desk) openItems(ctx context.Context, flags ...string) ([]desk.OpenItem, error) {
+	query, err := d.query("open", flags...)
+	if err != nil {
+		return nil, err
+	}
+	items := []desk.OpenItem{}
+	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query)
+		if err != nil {
+			return err
+		}
+		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i desk.OpenItem, err error) {
+			err = row.Scan(&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency)
+			return i, err
+		})
+		return err
+	})
+	return items, err
+}
+
+// Sent shows what a run has sent, or, with an empty run, what was sent since a time. It
+// reads the whole ledger, and shows as it reads.
+func (d *Desk) Sent(ctx context.Context, run string, since time.Time, show func(desk.SentItem) error) error {
+	arg, flags := any(since), []string(nil)
+	if run != "" {
+		arg, flags = run, []string{"run"}
+	}
+	query, err := d.query("sent", flags...)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rows, err := d.conn.Query(ctx, query, arg) // the reader may leave
+	if err == nil {
+		var s desk.SentItem
+		_, err = pgx.ForEachRow(rows, []any{&s.InvoiceID, &s.Attempt, &s.SentAt, &s.HTTPStatus, &s.ReplyID, &s.Amount, &s.Currency}, func() error {
+			return show(s)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("list what was sent: %w", err)
+	}
+	return nil
+}
+
+// readOpenCount reads what the last run has counted, and what was decided since.
+func (r *statusReader) readOpenCount(ctx context.Context) error {
+	var o desk.OpenCount
+	var count int64
+	return r.each(ctx, "open_before", []any{&o.RunID, &o.At, &count, &o.Groups, &o.Decided}, func() error {
+		o.Count = desk.NewOpenCount(count, o.Decided, r.st.Deliveries[billing.InDoubt]+r.st.Deliveries["unmarked"])
+		r.st.Open = &o
+		return nil
+	})
+}

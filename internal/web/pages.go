@@ -1,0 +1,145 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"billonce/internal/billing"
+	"billonce/internal/desk"
+	"billonce/internal/words"
+)
+
+//go:embed style.css live.js *.gohtml
+var assets embed.FS
+
+// site answers requests that the guard let in.
+type site struct {
+	Page
+	views *template.Template
+	live  *live
+}
+
+// frame is what every page has around it.
+type frame struct {
+	Title, Book, Here string
+	Who               reader
+	Body              any
+}
+
+func parseViews() (*template.Template, error) {
+	t, err := template.New("").Funcs(template.FuncMap{
+		"count": words.Count[int64], "stamp": stamp, "clock": clock, "oneline": words.OneLine,
+	}).ParseFS(assets, "*.gohtml")
+	if err != nil {
+		return nil, fmt.Errorf("read the page's templates: %w", err)
+	}
+	return t, nil
+}
+
+func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05 MST") }
+func clock(t time.Time) string { return t.Format("15:04:05") }
+
+func asset(name, kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		content, err := assets.ReadFile(name)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(content)
+	}
+}
+
+// show writes a page whole, or an error: never half of a page.
+func (s *site) show(w http.ResponseWriter, r *http.Request, view, title, here string, body any) {
+	var b bytes.Buffer
+	err := s.views.ExecuteTemplate(&b, view, frame{title, s.Book, here, whoAsks(r.Context()), body})
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = b.WriteTo(w)
+}
+
+// fail says that the database can't be read; why stands in the log, since an error may
+// name hosts and roles.
+func (s *site) fail(w http.ResponseWriter, err error) {
+	if errors.Is(err, desk.ErrID) {
+		http.Error(w, "That is not an id of this book's invoices.", http.StatusNotFound)
+		return
+	}
+	s.Log.Error().Err(err).Msg("can't show a page")
+	http.Error(w, "The ledger can't be read now. The log of `batch serve` says why. Try again in a minute.", http.StatusServiceUnavailable)
+}
+
+func (s *site) tonight(w http.ResponseWriter, r *http.Request) {
+	st, err := s.Desk.Status(r.Context())
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	nights, err := s.Desk.Nights(r.Context())
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.show(w, r, "tonight", "Tonight", "tonight", struct {
+		Now    now
+		Nights nightsPicture
+	}{newNow(st, nil), drawNights(nights, st.At)})
+}
+
+func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
+	h, err := s.Desk.History(r.Context(), billing.InvoiceID(r.FormValue("id")))
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", h)
+}
+
+// watch sends the part of the page that changes, as server-sent events (HTML, 9.2).
+func (s *site) watch(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if err := control.SetWriteDeadline(time.Time{}); err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	news, leave := s.live.watch()
+	defer leave()
+	var p pace
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-s.live.ctx.Done():
+			return
+		case st := <-news:
+			if s.send(w, newNow(st, p.add(st))) != nil || control.Flush() != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *site) send(w http.ResponseWriter, n now) error {
+	var b bytes.Buffer
+	if err := s.views.ExecuteTemplate(&b, "now", n); err != nil {
+		return err
+	}
+	for line := range bytes.Lines(b.Bytes()) {
+		if _, err := fmt.Fprintf(w, "data: %s\n", bytes.TrimRight(line, "\n")); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprint(w, "\n")
+	return err
+}

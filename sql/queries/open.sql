@@ -1,0 +1,60 @@
+-- Purpose: what waits for a person: in doubt; unmarked; failed and its invoice still
+--   pending; for two days in retry; pending again though sent; set aside.
+-- Locks: none.
+-- Shape: deliveries_open_idx finds what is in the ledger, and the invoices' key which of
+--   the failed are still pending; the other two were found by runs, in tables of their
+--   own. A status asks for the list of it, a run for its groups as it ends: nobody else
+--   counts it anew.
+-- Flags: groups (by kind and reason, the most frequent twenty of each kind, with the
+--   number of all of the kind; numbers are left out of the comparison, since they are
+--   mostly ids), else one row each; failing (INVOICES_PENDING fails on one of the failed:
+--   all of them count as pending).
+with ledger as materialized (
+    select invoice_id, open_state as kind, state, attempt, amount, currency,
+           coalesce(error, 'HTTP ' || http_status, 'no reply') as reason,
+           case open_state when 'retry' then retry_since else updated_at end as since
+    from {{.Schema}}.deliveries
+    where open_state in ('in_doubt', 'unmarked', 'failed')
+       or (open_state = 'retry' and retry_since < now() - interval '2 days')
+), open as (
+    select * from ledger
+{{- if not .Has.failing}}
+    where kind <> 'failed'
+       or invoice_id in (
+           select {{.ID}} from {{.Invoices}}
+           where {{.ID}} = any (array(select ledger.invoice_id from ledger where ledger.kind = 'failed'))
+             and ({{.Pending}}
+             )
+       )
+{{- end}}
+    union all
+    select p.invoice_id, 'pending_again', d.state, d.attempt, d.amount, d.currency, p.reason, p.since
+    from {{.Schema}}.pending_again p
+    left join {{.Schema}}.deliveries d on d.invoice_id = p.invoice_id
+    union all
+    select s.invoice_id, 'set_aside', d.state, d.attempt, d.amount, d.currency, s.reason, s.since
+    from {{.Schema}}.set_aside s
+    left join {{.Schema}}.deliveries d on d.invoice_id = s.invoice_id
+)
+{{- if .Has.groups}}, sums as (
+    select kind, regexp_replace(reason, '[0-9]+', '#', 'g') as alike, min(reason) as reason,
+           count(*) as n, min(since) as since, min(invoice_id::text) as example, currency, sum(amount) as amount
+    from open
+    group by kind, alike, currency
+), groups as (
+    select kind, min(reason) as reason, sum(n)::bigint as n, min(since) as since, min(example) as example,
+           jsonb_object_agg(coalesce(currency, ''), amount::text) filter (where amount is not null) as sums,
+           row_number() over (partition by kind order by sum(n) desc) as nth,
+           sum(sum(n)) over (partition by kind)::bigint as of_kind
+    from sums
+    group by kind, alike
+)
+select kind, reason, n, since, example, coalesce(sums, '{}'), of_kind
+from groups
+where nth <= 20
+order by n desc, kind, reason
+{{- else}}
+select invoice_id::text, kind, state, attempt, reason, since, amount::text, currency
+from open
+order by kind, since, invoice_id
+{{- end}}

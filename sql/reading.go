@@ -1,0 +1,16 @@
+package sql
+
+// BeginLooking begins the second look's transaction: its statements have one snapshot,
+// which is younger than the invoices' locks.
+const BeginLooking = "begin isolation level repeatable read"
+
+// ValueSettings are what values.sql is read under, whatever the role, the database or
+// the environment has set: the same values make the same request. Local: through a
+// transaction pooler a plain SET would stay behind for the next client. A view's
+// expressions would change their meaning with the time zone: it keeps the role's.
+const ValueSettings = `select set_config('TimeZone', 'UTC', true),
+       set_config('DateStyle', 'ISO', true),
+       set_config('IntervalStyle', 'postgres', true),
+       set_config('extra_float_digits', '1', true),
+       set_config('bytea_output', 'hex', true),
+       set_config('client_encoding', 'UTF8', true)`
