@@ -84,14 +84,14 @@ func TestP8OneAtATimeForEachValue(t *testing.T) {
 		for _, idempotent := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/idempotent_%t", strategy, idempotent), func(t *testing.T) {
 				t.Parallel()
-				cfg, b := customers(t, 240, 12)
+				cfg, b := customers(t, 60, 12)
 				o := newOneAPI(t, 12)
 				o.pause = func(int) { time.Sleep(5 * time.Millisecond) }
 				var g errgroup.Group
 				var sent [3]int64
 				for n := range sent {
 					g.Go(func() error {
-						s := onePerRunner(t, cfg, b, o, strategy, func(c *engine.Config) { c.Idempotent, c.Spread = idempotent, true }).Run(t.Context(), nil)
+						s := onePerRunner(t, cfg, b, o, strategy, func(c *engine.Config) { c.Idempotent, c.Spread, c.Linger = idempotent, true, time.Minute }).Run(t.Context(), nil)
 						sent[n] = s.Sent
 						if s.ExitCode() != billing.ExitDone {
 							t.Errorf("%+v, exit %d", s, s.ExitCode())
@@ -102,7 +102,7 @@ func TestP8OneAtATimeForEachValue(t *testing.T) {
 				if err := g.Wait(); err != nil {
 					t.Fatal(err)
 				}
-				if all := sent[0] + sent[1] + sent[2]; all != 240 || o.most < 8 {
+				if all := sent[0] + sent[1] + sent[2]; all != 60 || o.most < 8 {
 					t.Errorf("%d sent, %d at once", all, o.most)
 				}
 			})
