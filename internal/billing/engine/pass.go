@@ -188,6 +188,7 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
+		case billing.SubmittedState: // it is asked about beside the passes
 		case billing.Retry:
 			switch {
 			case p.turn == newOnes:
