@@ -46,4 +46,4 @@ where d.invoice_id = any ($1::{{.KeyType}}[])
 {{- end}}
   and d.run_id = $2
   and d.attempt = $3
-  and (d.state = 'sending' or d.state = 'submitted' and $5 not in ('sending', 'retry') or (d.state in ('retry', 'in_doubt') and d.key_use < 2 and $5 <> 'sending'))
+  and (d.state = 'sending' or d.state = 'submitted' and $5 not in ('sending', 'retry') or ((d.state = 'in_doubt' or d.state = 'retry' and (d.doubtful or d.key_use < 2)) and $5 <> 'sending'))
