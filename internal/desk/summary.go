@@ -21,6 +21,7 @@ func InWords(s billing.Summary, code int) string {
 		{s.Submitted, "submitted (the API will say what became of them)"},
 		{s.Retry, "to be tried again"},
 		{s.HeldByOther, "held by others"},
+		{s.Unmarked, "accepted, and not marked yet"},
 		{s.Recovered, "recovered from a runner that died"},
 		{int64(s.EarlierCancelled), "cancelled by a person"},
 		{int64(s.AlreadySent), "pending again though sent: not sent twice"},

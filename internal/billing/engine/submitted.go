@@ -47,7 +47,7 @@ func (s *submitted) work(ctx context.Context, until time.Time) error {
 		}
 		st, err := s.port.SubmittedStanding(ctx)
 		if err != nil {
-			return err
+			return unlessOver(ctx, err)
 		}
 		wait := submittedPoll
 		if st.Count > 0 {
@@ -70,7 +70,7 @@ func (s *submitted) work(ctx context.Context, until time.Time) error {
 func (s *submitted) askDue(ctx context.Context) (n int, err error) {
 	invoices, err := s.port.SubmittedDue(ctx, submittedPage)
 	if err != nil {
-		return 0, err
+		return 0, unlessOver(ctx, err)
 	}
 	came := make([]*billing.Settlement, len(invoices))
 	var g errgroup.Group
@@ -93,6 +93,14 @@ func (s *submitted) askDue(ctx context.Context) (n int, err error) {
 	}
 	// What was found out is written down even as the run is stopped.
 	return len(invoices), s.settler.write(context.WithoutCancel(ctx), s.settler.commit, group)
+}
+
+// unlessOver: what was cut off by the end is no error.
+func unlessOver(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // ask asks about one; nil: the stop cut it off.

@@ -185,7 +185,7 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strat
 	return &runner{
 		Config: c,
 		Ports: engine.Ports{
-			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store,
+			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Unmarked: store,
 			Renderer: a, Sender: a, LookUp: a, Tests: store, Submitted: store, LookUps: a,
 		},
 		Log: log,

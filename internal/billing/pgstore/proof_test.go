@@ -233,7 +233,7 @@ func TestThrottledLookUpsDecideNothing(t *testing.T) {
 		if m.InvoiceID == "1" {
 			return billing.Found{Throttled: true, Reason: "429", RetryAfter: time.Millisecond}
 		}
-		return truth(m)
+		return told(billing.Acted) // 2 and 3 are sent first
 	}}
 	s := newRunner(t, cfg, &a, "advisory", withLookUp).Run(t.Context(), nil)
 	if got := ledger(t, cfg); got != "1:sending 2:sent 3:sent" || s.ExitCode() != billing.ExitStopped {
