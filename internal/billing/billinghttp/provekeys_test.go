@@ -57,7 +57,7 @@ func TestP10ProveKeysTellsHonestKeysFromIgnoredOnes(t *testing.T) {
 				if id > 0 {
 					fmt.Fprintf(w, `{"id":"ch_%d"}`, id)
 				} else {
-					io.WriteString(w, "{}")
+					_, _ = io.WriteString(w, "{}")
 				}
 			}))
 			defer server.Close()
