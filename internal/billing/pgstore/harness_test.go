@@ -56,7 +56,7 @@ type api struct {
 	mu       sync.Mutex
 	requests map[billing.InvoiceID]int
 	keys     map[string]billing.InvoiceID
-	acted    map[billing.InvoiceID]bool // accepted, as finding says of itself
+	acted    map[billing.InvoiceID]bool                   // accepted, as finding says of itself
 	reply    func(m billing.Request, n int) billing.Reply // n: the nth request for this invoice
 	finding  map[billing.InvoiceID]billing.Finding
 	look     func(m billing.Request) billing.Found // instead of finding
