@@ -3,21 +3,29 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billinghttp"
+	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
 	"billonce/internal/doctor"
+	"billonce/internal/words"
 )
 
 type doctorFlags struct {
 	json, strict bool
 	runners      int
+	proveKeys    string // an invoice's id; empty: keys are believed
+	yes          bool
 	reply        string // a file; empty: the environment is examined
 }
 
@@ -38,6 +46,14 @@ warnings.`,
 			if f.runners < 1 {
 				return usage(fmt.Errorf("doctor: --runners is at least 1; see `batch doctor --help`"))
 			}
+			if f.yes && f.proveKeys == "" {
+				return usage(errors.New("doctor: --yes goes with --prove-keys"))
+			}
+			if f.proveKeys != "" {
+				return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
+					return a.proveKeys(ctx, c, d, f)
+				})
+			}
 			if f.reply != "" {
 				return a.explainReply(cmd.Context(), f.reply, cmd.InOrStdin())
 			}
@@ -49,8 +65,44 @@ warnings.`,
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit code 1 where there are warnings")
 	cmd.Flags().StringVar(&f.reply, "reply", "", "say instead what a reply means, which rule says so, and what would follow: a file as curl -i prints it, - for standard input")
+	cmd.Flags().StringVar(&f.proveKeys, "prove-keys", "", "for a sandbox: send this invoice's request four times under one idempotency key, and say what the API did; it bills")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "with --prove-keys: don't ask")
 	cmd.Flags().IntVar(&f.runners, "runners", 1, "how many runners are to work side by side")
 	return cmd
+}
+
+// proveKeys tries what BILLING_IDEMPOTENT claims. Nothing is recorded.
+func (a app) proveKeys(ctx context.Context, c settings, d *database, f doctorFlags) error {
+	client, err := billinghttp.New(c.api)
+	if err != nil {
+		return usage(err)
+	}
+	defer client.Close()
+	store, err := pgstore.Open(ctx, pgstore.Config{
+		Conn: d.main, Book: c.book, RunID: uuid.New(), Strategy: c.LockStrategy, LongestRequest: c.BillingTimeout,
+		Row: client.NeedsRow(), Columns: client.Columns(), Log: zerolog.Nop(),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close(context.WithoutCancel(ctx)) }() // it has only read
+	seen, err := store.LookAny(ctx, []billing.InvoiceID{billing.InvoiceID(f.proveKeys)})
+	switch {
+	case err != nil:
+		return err
+	case len(seen) == 0:
+		return usage(fmt.Errorf("doctor --prove-keys: there is no invoice %s", words.OneLine(f.proveKeys)))
+	}
+	if !f.yes {
+		if !term.IsTerminal(int(os.Stdin.Fd())) {
+			return usage(errors.New("doctor --prove-keys: it asks on a terminal before it sends anything, and there is none: add --yes if this is a sandbox"))
+		}
+		fmt.Fprintf(a.stderr, "This sends invoice %s to the billing API up to four times: at least once it is billed, and a run will bill it again. It is for a sandbox. Type yes: ", words.OneLine(f.proveKeys))
+		if err := confirm(ctx, os.Stdin); err != nil {
+			return err
+		}
+	}
+	return client.ProveKeys(ctx, a.stdout, seen[0])
 }
 
 // explainReply says what a reply means that somebody has kept. It needs no database.

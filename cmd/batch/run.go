@@ -253,6 +253,11 @@ func (e *execution) keepSetAside(ctx context.Context, found billing.FoundSetAsid
 // countOpen has what waits for a person counted. Where that can't be done, the run is no
 // success.
 func (e *execution) countOpen(ctx context.Context, s *billing.Summary) {
+	if st, err := e.store.SubmittedStanding(context.WithoutCancel(ctx)); err == nil {
+		s.Submitted = st.Count
+	} else {
+		e.log.Warn().Err(err).Msg("what is submitted was not counted")
+	}
 	open, err := e.store.CountOpen(ctx, s.OpenFound)
 	switch {
 	case err == nil:
@@ -325,7 +330,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
 		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
-		Standing: e.store,
+		Standing: e.store, Submitted: e.store, LookUps: e.client,
 	}
 	if lock != nil {
 		ports.RunLock = lock
@@ -374,6 +379,7 @@ func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "", LookUpAfter: c.BillingLookupAfter, LookUpBy: e.client.LookUpSettings(),
+		LookUpByReply: e.client.LooksUpByReply(), SubmittedFor: c.BillingSubmittedFor,
 		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate.PerSecond, Breaker: c.BillingBreaker,
 		Deadline: c.RunDeadline, Limit: c.RunLimit, Linger: c.Linger, Drain: c.DrainTimeout,
 	}, nil

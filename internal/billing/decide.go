@@ -17,6 +17,8 @@ type Known struct {
 	DeadlinePassed bool          // no request of the last attempt can still be on its way
 	MayLookUp      bool          // BILLING_LOOKUP_AFTER past that: what the kernel or a proxy held has arrived
 	Doubtful       bool          // an earlier attempt may have had its effect
+	Overdue        bool          // the API took its last attempt with a 202, longer ago than BILLING_SUBMITTED_FOR
+	Submitted      bool          // it took it so
 	Recovered      bool          // the attempt's sender is gone: found as `sending` with its locks free
 }
 
@@ -57,15 +59,25 @@ func Decide(k Known) Decision {
 		return Decision{Next: Failed}
 	case NotSent:
 		return Decision{Next: Retry, Final: !k.AttemptsLeft}
+	case Submitted:
+		return Decision{Next: SubmittedState}
 	case Throttled:
 		return Decision{Next: Retry}
 	case Unknown:
 	}
 	if k.LookedUp {
 		switch k.Finding {
+		case SubmittedFinding:
+			if k.Overdue {
+				return Decision{Next: InDoubt, Reason: "the look-up says that the API has not decided about it yet, though BILLING_SUBMITTED_FOR is over"}
+			}
+			return Decision{Next: SubmittedState, Reason: "the look-up says that the API has it, and has not decided about it yet"}
 		case Acted:
 			return Decision{Next: Sent, Reason: "the look-up says that the API has acted"}
 		case Absent:
+			if k.Submitted {
+				return Decision{Next: InDoubt, Reason: "the look-up says that the API has not acted, though it has taken the request"}
+			}
 			return Decision{Next: Retry, Final: !k.AttemptsLeft, Reason: "the look-up says that the API has not acted"}
 		case RefusedFinding:
 			return Decision{Next: Failed, Reason: "the look-up says that the API has refused it"}

@@ -18,6 +18,8 @@ const (
 	Retry     State = "retry"
 	InDoubt   State = "in_doubt"
 	Cancelled State = "cancelled"
+	// SubmittedState: the API has taken the request, and has not yet said what became of it.
+	SubmittedState State = "submitted"
 )
 
 // Delivery is an invoice's row in the ledger. Ages and due times were
@@ -37,6 +39,8 @@ type Delivery struct {
 	Again         bool          // a person said that the invoice, which was sent, is rightly pending once more
 	DueIn         time.Duration // until a `retry` may be tried; ≤ 0: now
 	Doubtful      bool          // an earlier attempt may have had its effect
+	SubmittedFor  time.Duration // since the API took its last attempt with a 202; 0: it did not
+	ReplyID       string        // what BILLING_REPLY_ID names; empty: none
 	DeadlineIn    time.Duration // until no request of the last attempt can be on its way; ≤ 0: none can
 }
 
@@ -51,5 +55,5 @@ func (d *Delivery) MayHaveActed() bool {
 
 // StandsAccepted says that the API has acted on it, as far as the ledger knows today.
 func (d *Delivery) StandsAccepted() bool {
-	return d != nil && (d.State == Sent || d.State == Unmarked)
+	return d != nil && (d.State == Sent || d.State == Unmarked || d.State == SubmittedState)
 }

@@ -18,7 +18,12 @@ const (
 	// Throttled: the API has not acted, since it was asked too often. That is a pace, and
 	// no fault: it spends no attempt.
 	Throttled
+	// Submitted: the API has taken the request, and will say later what became of it.
+	Submitted
 )
+
+// IsGood says that the API has taken the request: it works, and so do our settings.
+func (o Outcome) IsGood() bool { return o == Accepted || o == Submitted }
 
 func (o Outcome) String() string {
 	switch o {
@@ -30,6 +35,8 @@ func (o Outcome) String() string {
 		return "not_sent"
 	case Throttled:
 		return "throttled"
+	case Submitted:
+		return "submitted"
 	case Unknown:
 	}
 	return "unknown"
@@ -61,7 +68,8 @@ const (
 	OddHTML
 )
 
-// Answer is what is kept of the body of an accepted reply.
+// Answer is what is kept of the body of an accepted or submitted reply, or of a look-up
+// about what was submitted.
 type Answer struct {
 	ID     string    // for the ledger; empty: the reply has none
 	Values []*string // for the invoice, in the order in which they are asked for; nil: the reply lacks it
@@ -79,6 +87,8 @@ const (
 	Absent
 	// RefusedFinding: the API has refused the request, and will not act.
 	RefusedFinding
+	// SubmittedFinding: the API has the request, and has not yet decided about it.
+	SubmittedFinding
 )
 
 func (f Finding) String() string {
@@ -89,6 +99,8 @@ func (f Finding) String() string {
 		return "absent"
 	case RefusedFinding:
 		return "refused"
+	case SubmittedFinding:
+		return "submitted"
 	case UnknownFinding:
 	}
 	return "unknown"
@@ -101,4 +113,5 @@ type Found struct {
 	Throttled  bool          // 429: the whole runner slows down
 	RetryAfter time.Duration // what the API asked for; 0: nothing
 	Reason     string        // for people; holds no secret
+	Answer     *Answer       // of what the API has acted on; nil: nothing of it is kept
 }

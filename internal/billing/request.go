@@ -7,6 +7,7 @@ type Request struct {
 	URL            string
 	Headers        []Header // that are made for the invoice
 	LookupURL      string   // empty where no look-up is configured
+	LookupByReply  bool     // it asks about the id that the API gave in its reply: about what is submitted, and no doubt
 	LookupByKey    bool     // it asks for what was done under the key, and nothing else
 	Body           []byte
 	SHA256         []byte // which request it is ([RequestHash])

@@ -96,6 +96,8 @@ func outOfReach(d Resolvable, r Resolution) string {
 	case InDoubt, Failed:
 	case Sending:
 		return "it is sending: its request may be on its way, or its runner has died; the next `batch run` finds out"
+	case SubmittedState:
+		return "it is submitted: the API has taken it, and each `batch run` asks what became of it, until BILLING_SUBMITTED_FOR is over; then it is in doubt"
 	case Sent:
 		switch {
 		case !d.Pending:

@@ -73,6 +73,7 @@ type Summary struct {
 	Unmarked    int64 `json:"unmarked"`                // accepted, and not marked as the run ended, whoever left it
 	NotSettled  int64 `json:"not_settled,omitempty"`   // replied to, and not written down
 	LookedUp    int64 `json:"looked_up"`               // decided by look-up
+	Submitted   int64 `json:"submitted"`               // taken by the API, which has still to say what became of it; whoever sent it
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run

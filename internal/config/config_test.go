@@ -73,7 +73,7 @@ func TestLoadConfigDefaults(t *testing.T) {
 		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
 		InvoicesPending: "pending", InvoicesMarkSent: "pending = false, sent_at = now()",
 		BillingURL: working()["BILLING_URL"], BillingMethod: "POST", BillingBody: "row",
-		BillingIdempotencyTTL: 24 * time.Hour, BillingTimeout: 30 * time.Second, BillingLookupAfter: 30 * time.Second,
+		BillingIdempotencyTTL: 24 * time.Hour, BillingTimeout: 30 * time.Second, BillingLookupAfter: 30 * time.Second, BillingSubmittedFor: 72 * time.Hour,
 		BillingMaxAttempts: 5, BillingBreaker: 20, ServeAddr: "127.0.0.1:8321", LogLevel: "info", LogFormat: "auto",
 	}
 	if diff := cmp.Diff(want, c, cmp.AllowUnexported(Config{})); diff != "" {

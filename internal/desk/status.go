@@ -9,24 +9,27 @@ import (
 
 // Status is what an operator sees of a book of invoices.
 type Status struct {
-	At           time.Time               `json:"at"`
-	TimeZone     string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
-	Paused       *billing.Pause          `json:"paused,omitempty"`
-	Pending      int64                   `json:"pending"`
-	Deliveries   map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
-	Estimated    bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
-	SentToday    int64                   `json:"sent_today"`
-	Sending      Sending                 `json:"sending"`
-	RetryDueAt   *time.Time              `json:"retry_due_at,omitempty"` // the next one
-	RetryDueIn   time.Duration           `json:"-"`
-	Failed       []FailedReason          `json:"failed"`
-	InDoubtSince *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
-	InDoubtFor   time.Duration           `json:"-"`
-	Runs         []Run                   `json:"runs"`                 // the last ones, youngest first
-	Reconciled   *Reconciled             `json:"reconciled,omitempty"` // the last time
-	Open         *OpenCount              `json:"open,omitempty"`       // nil: no run has counted it yet
-	RunLock      RunLock                 `json:"run_lock"`
-	InvoiceLocks int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
+	At             time.Time               `json:"at"`
+	TimeZone       string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
+	Paused         *billing.Pause          `json:"paused,omitempty"`
+	Pending        int64                   `json:"pending"`
+	Deliveries     map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
+	Estimated      bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
+	SentToday      int64                   `json:"sent_today"`
+	Sending        Sending                 `json:"sending"`
+	RetryDueAt     *time.Time              `json:"retry_due_at,omitempty"` // the next one
+	RetryDueIn     time.Duration           `json:"-"`
+	Failed         []FailedReason          `json:"failed"`
+	InDoubtSince   *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
+	InDoubtFor     time.Duration           `json:"-"`
+	SubmittedSince *time.Time              `json:"submitted_since,omitempty"`  // since when the API has the oldest
+	SubmittedDueAt *time.Time              `json:"submitted_due_at,omitempty"` // when the next is looked up, if a run is there
+	SubmittedDueIn time.Duration           `json:"-"`
+	Runs           []Run                   `json:"runs"`                 // the last ones, youngest first
+	Reconciled     *Reconciled             `json:"reconciled,omitempty"` // the last time
+	Open           *OpenCount              `json:"open,omitempty"`       // nil: no run has counted it yet
+	RunLock        RunLock                 `json:"run_lock"`
+	InvoiceLocks   int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
 }
 
 // FailedReason is why deliveries failed.

@@ -53,6 +53,16 @@ func printDeliveries(w io.Writer, st Status) {
 		retry += "  next due " + dueText(st.RetryDueIn)
 	}
 	fmt.Fprintf(w, "\tretry\t%s\n", retry)
+	if n := d[billing.SubmittedState]; n > 0 {
+		text := fmt.Sprint(n)
+		if st.SubmittedSince != nil {
+			text += "  the oldest since " + words.Stamp(*st.SubmittedSince)
+		}
+		if st.SubmittedDueAt != nil {
+			text += ", looked up next " + dueText(st.SubmittedDueIn)
+		}
+		fmt.Fprintf(w, "\tsubmitted\t%s\n", text)
+	}
 	doubt := fmt.Sprint(d[billing.InDoubt])
 	if st.InDoubtSince != nil {
 		doubt += fmt.Sprintf("  the oldest for %s: see `batch status --in-doubt`", st.InDoubtFor.Truncate(time.Second))

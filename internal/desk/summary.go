@@ -18,6 +18,7 @@ func InWords(s billing.Summary, code int) string {
 	}{
 		{s.Failed, "failed (the API refused them)"},
 		{s.InDoubt, "in doubt"},
+		{s.Submitted, "submitted (the API will say what became of them)"},
 		{s.Retry, "to be tried again"},
 		{s.HeldByOther, "held by others"},
 		{s.Unmarked, "accepted, and not marked yet"},

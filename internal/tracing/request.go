@@ -95,7 +95,7 @@ func noteReply(span trace.Span, reply billing.Reply) {
 	if reply.Status >= 400 {
 		fault = strconv.Itoa(reply.Status)
 	}
-	if reply.Outcome != billing.Accepted {
+	if !reply.Outcome.IsGood() {
 		span.SetAttributes(semconv.ErrorTypeKey.String(fault))
 		span.SetStatus(codes.Error, reply.Reason)
 	}

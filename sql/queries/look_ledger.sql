@@ -25,7 +25,9 @@ select d.invoice_id::text,
        extract(epoch from now() - d.first_sent_at)::float8,
        extract(epoch from d.due_at - now())::float8,
        d.doubtful,
-       extract(epoch from d.deadline_at - now())::float8
+       extract(epoch from d.deadline_at - now())::float8,
+       case when d.submitted_at is not null then greatest(0.001, extract(epoch from now() - d.submitted_at)) end::float8,
+       d.reply_id
 from unnest($1::{{.KeyType}}[]) as k (id)
 cross join lateral (
     select *

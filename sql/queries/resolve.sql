@@ -28,7 +28,7 @@ with was as (
         idempotency_key = coalesce($10, d.idempotency_key),
         key_version = coalesce($11, d.key_version),
         reply_id   = case when $2 <> 'sent' or $5 = 'sent' then d.reply_id end,
-        submitted_at = case when $2 <> 'sent' or $5 = 'sent' then d.submitted_at end,
+        submitted_at = case when $5 <> 'retry' then d.submitted_at end,
         reply      = case when $2 <> 'sent' or $5 = 'sent' then d.reply end
     where d.invoice_id = $1::{{.KeyType}}
       and d.state = $2

@@ -8,6 +8,7 @@
 --   each one costs as much as a column that is written.
 --   Times are the clock's: now() is the transaction's start, and a row claim's began
 --   before its requests.
+--   `submitted` is let through to what a look-up says of its attempt.
 --   What only an open delivery needs, its hashes, goes as it is decided.
 --   It does not tell which were settled: nearly always all are, and their number says
 --   so. If not, settled.sql tells.
@@ -26,12 +27,13 @@ set state       = $5,
     retry_since = case $5 when 'sending' then d.retry_since
                           when 'retry' then case when d.state = 'in_doubt' then clock_timestamp()
                                                  else coalesce(d.retry_since, clock_timestamp()) end end,
+    submitted_at = case when $5 = 'submitted' then coalesce(d.submitted_at, clock_timestamp()) else d.submitted_at end,
     open_state  = case when $5 in ('unmarked', 'failed', 'retry', 'submitted', 'in_doubt') then $5 end,
     body_sha256 = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.body_sha256 end,
     request_sha256 = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.request_sha256 end,
     lookup_sha256  = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.lookup_sha256 end,
 {{- if .Has.each}}
-    due_at      = case when $5 = 'retry' then clock_timestamp() + make_interval(secs => s.retry_in) end,
+    due_at      = case when $5 in ('retry', 'submitted') then clock_timestamp() + make_interval(secs => s.retry_in) end,
     error       = s.error,
     reply_id    = coalesce(s.reply_id, d.reply_id),
     reply       = case when $5 = 'unmarked' then s.reply::jsonb end
@@ -48,4 +50,5 @@ where d.invoice_id = any ($1::{{.KeyType}}[])
   and d.run_id = $2
   and d.attempt = $3
   and (d.state = 'sending' or (d.state = 'in_doubt' or d.state = 'retry' and (d.doubtful or d.key_use < 2)) and $5 <> 'sending'
+       or d.state = 'submitted' and $5 not in ('sending', 'retry')
        or d.state = 'unmarked' and $5 in ('sent', 'unmarked'))

@@ -1,7 +1,8 @@
 -- Purpose: how many deliveries are open, since when, and when the next is due.
 -- Locks: none.
 -- Shape: deliveries_open_idx alone finds them, whatever is done already.
-select open_state, count(*), min(updated_at), min(due_at),
+-- Since when: of what is submitted since the API took it, of the rest since its state.
+select open_state, count(*), min(coalesce(case open_state when 'submitted' then submitted_at end, updated_at)), min(due_at),
        coalesce(extract(epoch from now() - min(updated_at)), 0)::float8,
        coalesce(extract(epoch from min(due_at) - now()), 0)::float8
 from {{.Schema}}.deliveries

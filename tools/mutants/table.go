@@ -101,6 +101,7 @@ func mutants() []mutant {
 				"sql/queries/settle.sql",
 				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
 					"  and (d.state = 'sending' or (d.state = 'in_doubt' or d.state = 'retry' and (d.doubtful or d.key_use < 2)) and $5 <> 'sending'\n" +
+					"       or d.state = 'submitted' and $5 not in ('sending', 'retry')\n" +
 					"       or d.state = 'unmarked' and $5 in ('sent', 'unmarked'))",
 				"\n  and $2::uuid is not null and $3::integer is not null",
 			}},
@@ -172,7 +173,7 @@ func mutants() []mutant {
 		},
 		{
 			"a look-up asks about something else than was sent",
-			[]edit{{"internal/billing/engine/plan.go", "	return seen.LookupSHA256 != nil && slices.Equal(now.LookupSHA256, seen.LookupSHA256)\n", "	return true\n"}},
+			[]edit{{"internal/billing/engine/plan.go", "	return seen.LookupSHA256 != nil && !now.LookupByReply && slices.Equal(now.LookupSHA256, seen.LookupSHA256)\n", "	return true\n"}},
 			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest", `it does`,
 		},
 		{

@@ -74,6 +74,9 @@ func read(c Config) (*Client, []fault.Fault) {
 	var err error
 	if c.URL != "" {
 		client.url, err = parseURLTemplate(c.URL)
+		if err == nil && client.url.has(replyIDName) {
+			err = errors.New("has {reply_id}, which is not known before the API has replied")
+		}
 		add("BILLING_URL", err)
 	}
 	if c.LookupURL != "" {
@@ -81,6 +84,9 @@ func read(c Config) (*Client, []fault.Fault) {
 		if err == nil && len(client.lookup.places) == 0 {
 			// One 200 would mark every invoice sent.
 			err = errors.New("has no {column}: it would ask the same about every invoice")
+		}
+		if err == nil && client.lookup.has(replyIDName) && c.ReplyID == "" {
+			err = errors.New("has {reply_id}, and BILLING_REPLY_ID does not say where in a reply that id is: set it")
 		}
 		add("BILLING_LOOKUP_URL", err)
 	}
@@ -97,6 +103,9 @@ func read(c Config) (*Client, []fault.Fault) {
 	}
 	client.outcomes, err = rules.Parse(c.Outcomes, about)
 	faults = append(faults, each("BILLING_OUTCOMES", err)...)
+	if c.LookupURL == "" && client.outcomes.Says(rules.Submitted) {
+		faults = append(faults, fault.New("BILLING_OUTCOMES", "makes a reply submitted, and BILLING_LOOKUP_URL is not set: nobody would ask what became of it"))
+	}
 	client.findings, err = rules.Parse(c.LookUps, rules.LookUps)
 	faults = append(faults, each("BILLING_LOOKUP_OUTCOMES", err)...)
 	client.signer, err = newSigner(c.Signing)

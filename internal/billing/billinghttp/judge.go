@@ -39,7 +39,10 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 	}
 	ruling := c.outcomes.Judge(ctx, seen)
 	reply := ruled(builtIn, ruling)
-	if reply.Outcome == billing.Accepted {
+	if reply.Outcome.IsGood() {
+		if reply.Outcome == billing.Submitted {
+			reply.RetryAfter = retryAfter(resp.Header, time.Now())
+		}
 		switch {
 		case c.answers.wanted():
 			if !read {
@@ -65,7 +68,7 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		reply.RetryAfter = askedToWait(resp.Header, time.Now())
 	case billing.NotSent, billing.Unknown:
 		reply.RetryAfter = retryAfter(resp.Header, time.Now())
-	case billing.Accepted, billing.Refused:
+	case billing.Accepted, billing.Submitted, billing.Refused:
 	}
 	if !read {
 		seen.Body = skim(resp.Body, cancel, skimMax)
@@ -116,6 +119,8 @@ func ruled(builtIn billing.Reply, ruling rules.Ruling) billing.Reply {
 		return builtIn
 	case rules.Accepted:
 		reply.Outcome = billing.Accepted
+	case rules.Submitted:
+		reply.Outcome = billing.Submitted
 	case rules.Refused:
 		reply.Outcome = billing.Refused
 	case rules.NotSent:

@@ -41,7 +41,7 @@ func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billin
 	}
 	defer resp.Body.Close()
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
-	if c.findings.NeedsBody(resp.StatusCode) {
+	if c.findings.NeedsBody(resp.StatusCode) || c.answers.wanted() {
 		seen.Body, seen.Unread = c.readBody(ctx, resp)
 	} else {
 		seen.Body = skim(resp.Body, cancel, skimMax)
@@ -60,10 +60,10 @@ func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billin
 	if said := c.redactor().with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reason += ": " + said
 	}
-	found := billing.Found{Reason: reason, Told: ruling.Judged, Throttled: resp.StatusCode == http.StatusTooManyRequests && !ruling.Judged}
-	if found.Throttled {
-		found.RetryAfter = retryAfter(resp.Header, time.Now())
+	if seen.Unread != nil {
+		seen.Body = nil
 	}
+	found := billing.Found{Reason: reason, RetryAfter: retryAfter(resp.Header, time.Now()), Told: ruling.Judged, Throttled: resp.StatusCode == http.StatusTooManyRequests && !ruling.Judged}
 	word := ruling.Word
 	if word == "" {
 		word = builtInFinding(resp.StatusCode)
@@ -71,6 +71,11 @@ func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billin
 	switch word {
 	case rules.Acted:
 		found.Finding, found.Told = billing.Acted, true
+		if c.answers.wanted() {
+			found.Answer = c.answers.read(seen.Body)
+		}
+	case rules.Submitted:
+		found.Finding, found.Told = billing.SubmittedFinding, true
 	case rules.Absent:
 		found.Finding, found.Told = billing.Absent, true
 	case rules.Refused:

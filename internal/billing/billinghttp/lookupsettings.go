@@ -26,6 +26,9 @@ func (c *Client) LookUpSettings() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// LooksUpByReply says that the look-up asks about the id that the API gives in its reply.
+func (c *Client) LooksUpByReply() bool { return c.lookup != nil && c.lookup.has(replyIDName) }
+
 // String is the template as it was written, but for its escapes.
 func (t rowTemplate) String() string {
 	var b strings.Builder

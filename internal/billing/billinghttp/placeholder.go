@@ -35,6 +35,7 @@ func isOurs(name string) bool {
 type values struct {
 	columns []*string // in the client's order; nil: NULL
 	key     string
+	replyID string
 }
 
 // at is what stands at a place.
@@ -48,6 +49,8 @@ func (v values) at(p place) (string, error) {
 			return hexKey(v.key), nil
 		}
 		return v.key, nil
+	case p.name == replyIDName:
+		return v.replyID, nil
 	case p.index < 0 || v.columns[p.index] == nil:
 		return "", fmt.Errorf("column %q is NULL", p.name)
 	}

@@ -45,22 +45,15 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 		return m, fmt.Errorf("render invoice %s: it has %d of %d columns", inv.ID, len(inv.Columns), len(c.columns))
 	}
 	v := values{columns: inv.Columns, key: inv.Key}
-	for _, h := range c.made {
-		value, err := h.render(v)
-		if err != nil {
-			return m, fmt.Errorf("render BILLING_HEADERS for invoice %s: %w", inv.ID, err)
-		}
-		m.Headers = append(m.Headers, billing.Header{Name: h.name, Value: value, Secret: h.secret, OfKey: h.value.has(keyName, hexKeyName)})
+	if err := c.renderHeaders(&m, inv, v); err != nil {
+		return m, err
 	}
 	var err error
 	if m.URL, err = c.url.render(v); err != nil {
 		return m, fmt.Errorf("render BILLING_URL for invoice %s: %w", inv.ID, err)
 	}
-	if c.lookup != nil {
-		if m.LookupURL, err = c.lookup.render(v); err != nil {
-			return m, fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
-		}
-		m.LookupByKey = c.lookup.has(keyName, hexKeyName)
+	if err := c.renderLookUp(&m, inv, v); err != nil {
+		return m, err
 	}
 	if c.body != nil {
 		if m.Body, m.Warning, err = c.body.render(inv, inv.Key); err != nil {
@@ -71,15 +64,57 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 	return m, nil
 }
 
-// identify says which request and which look-up these are. The key's own header is
+// RenderLookUp makes what of an invoice's request its look-up needs: less of the row than
+// the request, so that it can be had of an invoice that is gone.
+func (c *Client) RenderLookUp(inv billing.Invoice) (billing.Request, error) {
+	m := billing.Request{InvoiceID: inv.ID, IdempotencyKey: inv.Key}
+	if len(inv.Columns) != len(c.columns) {
+		return m, fmt.Errorf("render invoice %s: it has %d of %d columns", inv.ID, len(inv.Columns), len(c.columns))
+	}
+	v := values{columns: inv.Columns, key: inv.Key}
+	if err := c.renderHeaders(&m, inv, v); err != nil {
+		return m, err
+	}
+	return m, c.renderLookUp(&m, inv, v)
+}
+
+func (c *Client) renderHeaders(m *billing.Request, inv billing.Invoice, v values) error {
+	for _, h := range c.made {
+		value, err := h.render(v)
+		if err != nil {
+			return fmt.Errorf("render BILLING_HEADERS for invoice %s: %w", inv.ID, err)
+		}
+		m.Headers = append(m.Headers, billing.Header{Name: h.name, Value: value, Secret: h.secret, OfKey: h.value.has(keyName, hexKeyName)})
+	}
+	return nil
+}
+
+// renderLookUp comes behind the headers, which are part of what is hashed. It leaves the place of an id that the API has not given yet as it is written.
+func (c *Client) renderLookUp(m *billing.Request, inv billing.Invoice, v values) (err error) {
+	if c.lookup == nil {
+		return nil
+	}
+	v.replyID = "{" + replyIDName + "}"
+	if m.LookupURL, err = c.lookup.render(v); err != nil {
+		return fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
+	}
+	ofRow := slices.DeleteFunc(slices.Clone(m.Headers), func(h billing.Header) bool { return h.OfKey })
+	sum := billing.LookUpHash(m.LookupURL, ofRow)
+	m.LookupSHA256 = sum[:]
+	m.LookupByKey, m.LookupByReply = c.lookup.has(keyName, hexKeyName), c.lookup.has(replyIDName)
+	if m.LookupByReply && inv.Delivery != nil && inv.Delivery.ReplyID != "" {
+		v.replyID = inv.Delivery.ReplyID
+		if m.LookupURL, err = c.lookup.render(v); err != nil {
+			return fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
+		}
+	}
+	return nil
+}
+
+// identify says which request it is. The key's own header is
 // made of the invoice, too.
 func (c *Client) identify(m *billing.Request, key string) {
 	made := append(slices.Clip(m.Headers), billing.Header{Name: "Idempotency-Key", Value: key, OfKey: true})
 	sum := billing.RequestHash(c.method, m.URL, made, m.Body)
 	m.SHA256 = sum[:]
-	if c.lookup != nil {
-		ofRow := slices.DeleteFunc(slices.Clone(m.Headers), func(h billing.Header) bool { return h.OfKey })
-		sum := billing.LookUpHash(m.LookupURL, ofRow)
-		m.LookupSHA256 = sum[:]
-	}
 }

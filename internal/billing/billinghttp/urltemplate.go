@@ -44,8 +44,6 @@ func (t *urlTemplate) check() error {
 		return errors.New("is not a URL of the form https://host/path/{id}")
 	case u.Fragment != "" || strings.Contains(strings.Join(t.literals, ""), "#"):
 		return errors.New("has a #fragment, which is never sent; write %23 where a # is meant")
-	case t.has(replyIDName):
-		return errors.New("has {reply_id}, which is not supported yet; leave it out")
 	}
 	if u.User != nil {
 		t.user = u.User

@@ -15,6 +15,7 @@ type asker struct {
 	most    int    // at the same time
 	settler *settler
 	tally   *billing.Tally
+	overdue time.Duration // BILLING_SUBMITTED_FOR
 }
 
 // asked is what came of a claim's look-ups.
@@ -61,6 +62,9 @@ func (a asker) between(ctx context.Context, c *claim, steps []step, before contr
 			// The stop cut the look-up off, or its control: the next run asks again.
 		case f.Throttled:
 			a.doubt(c, s, control{why: f.Reason, soon: max(f.RetryAfter, lingerPoll)}, came)
+		case f.Finding == billing.Absent && s.intent.Seen.SubmittedFor > 0,
+			f.Finding == billing.SubmittedFinding && s.intent.Seen.SubmittedFor >= a.overdue:
+			a.doubt(c, s, control{why: f.Reason}, came) // what the API has taken is never sent again by itself
 		case f.Finding == billing.Absent && s.request.HasRowHeaders():
 			a.doubt(c, s, control{why: billing.AbsentByRow}, came)
 		case f.Finding == billing.Absent && after.why != "":

@@ -31,7 +31,7 @@ func newBreaker(limit int, stop *stopper, log zerolog.Logger) *breaker {
 func (b *breaker) note(reply billing.Reply, untried bool) (why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if reply.Outcome == billing.Accepted {
+	if reply.Outcome.IsGood() {
 		b.faults, b.misplaced, b.refusals = 0, 0, nil
 		return ""
 	}

@@ -20,15 +20,17 @@ type Config struct {
 	Spread      bool    // other runners share the run: start at a place of our own
 	Place       float64 // where among the ids the first pass of such a run starts, from 0 to below 1
 
-	Idempotent  bool          // the API honours idempotency keys
-	KeyTTL      time.Duration // how long it remembers one
-	HasLookup   bool          // it can be asked whether it acted
-	LookUpAfter time.Duration // how long past its deadline a request may still arrive: no look-up before
-	LookUpBy    string        // a fingerprint of the settings that a look-up is made by
-	Timeout     time.Duration // hard deadline of one request
-	MaxAttempts int           // of one invoice in this run
-	Rate        float64       // requests a second
-	Breaker     int           // consecutive outcomes neither accepted nor refused that stop the run
+	Idempotent    bool          // the API honours idempotency keys
+	KeyTTL        time.Duration // how long it remembers one
+	HasLookup     bool          // it can be asked whether it acted
+	LookUpByReply bool          // only about what it has given an id in its reply: what is submitted
+	SubmittedFor  time.Duration // how long it may take to say what became of what it has taken
+	LookUpAfter   time.Duration // how long past its deadline a request may still arrive: no look-up before
+	LookUpBy      string        // a fingerprint of the settings that a look-up is made by
+	Timeout       time.Duration // hard deadline of one request
+	MaxAttempts   int           // of one invoice in this run
+	Rate          float64       // requests a second
+	Breaker       int           // consecutive outcomes neither accepted nor refused that stop the run
 
 	Deadline  time.Duration // stop claiming after this
 	Limit     int           // requests in all

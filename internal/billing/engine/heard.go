@@ -23,7 +23,7 @@ func (h *heard) heed(reply billing.Reply) {
 	if reply.Outcome == billing.Throttled {
 		return
 	}
-	if reply.Outcome == billing.Accepted && (!h.wantsID || reply.Answer != nil && reply.Answer.ID != "") {
+	if reply.Outcome.IsGood() && (!h.wantsID || reply.Answer != nil && reply.Answer.ID != "") {
 		h.accepted.Add(1)
 		h.once.Do(func() { close(h.first) })
 	}

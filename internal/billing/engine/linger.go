@@ -50,3 +50,11 @@ func (l *lingering) begin(p *pass) {
 
 // pollPause has jitter: two that poll in step could keep finding each other.
 func pollPause() time.Duration { return lingerPoll/2 + rand.N(lingerPoll) }
+
+// ends is when lingering is over; it begins now at the latest.
+func (l *lingering) ends() time.Time {
+	if l.until.IsZero() {
+		return time.Now().Add(l.most)
+	}
+	return l.until
+}

@@ -194,6 +194,7 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
+		case billing.SubmittedState: // it is asked about beside the passes
 		case billing.Unmarked: // at the run's end
 		case billing.Retry:
 			switch {

@@ -224,14 +224,18 @@ func (s step) isAsSent(seen *billing.Delivery) bool {
 
 // asksAboutIt says whether a look-up that is made now asks about what was sent.
 func asksAboutIt(now billing.Request, seen *billing.Delivery) bool {
-	return seen.LookupSHA256 != nil && slices.Equal(now.LookupSHA256, seen.LookupSHA256)
+	return seen.LookupSHA256 != nil && !now.LookupByReply && slices.Equal(now.LookupSHA256, seen.LookupSHA256)
 }
 
 // settlement settles what an earlier sender left, under that sender's guard.
 func (s step) settlement(d billing.Decision) billing.Settlement {
 	seen := s.intent.Seen
-	return billing.Settlement{
+	came := billing.Settlement{
 		InvoiceID: s.intent.InvoiceID, RunID: seen.RunID, Attempt: seen.Attempt, RunAttempt: seen.RunAttempt,
 		State: d.Next, Doubtful: d.Next == billing.InDoubt, KeyUse: billing.KeyDoubted, Reason: d.Reason,
 	}
+	if d.Next == billing.SubmittedState {
+		came.RetryIn = billing.SubmittedAgain(seen.SubmittedFor, 0)
+	}
+	return came
 }

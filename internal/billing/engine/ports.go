@@ -20,8 +20,18 @@ type Ports struct {
 	RunLock    RunLock // nil: the run holds none
 	Keeper     Keeper  // nil, with Kept: a repeat is made from the row alone
 	Kept       Kept
-	Standing   Standing // nil: nobody keeps it
-	Values     Values   // nil: INVOICES_ONE_PER is not set
+	LookUps    LookUpRenderer // with Submitted
+	Submitted  Submitted      // nil: nothing is asked about that the API has taken and not yet decided
+	Standing   Standing       // nil: nobody keeps it
+	Values     Values         // nil: INVOICES_ONE_PER is not set
+}
+
+// Submitted is what the API has taken with a 202 and not yet decided.
+type Submitted interface {
+	// SubmittedDue returns up to limit invoices of which that is to be asked now, whatever
+	// became of them.
+	SubmittedDue(ctx context.Context, limit int) ([]billing.Invoice, error)
+	SubmittedStanding(ctx context.Context) (billing.SubmittedStanding, error)
 }
 
 // Values says what keeps an invoice back, where one request at a time is in flight for
@@ -88,6 +98,11 @@ type Unmarked interface {
 // bytes.
 type Renderer interface {
 	Render(inv billing.Invoice) (billing.Request, error)
+}
+
+// LookUpRenderer makes what a look-up about an invoice needs: less of its row.
+type LookUpRenderer interface {
+	RenderLookUp(inv billing.Invoice) (billing.Request, error)
 }
 
 // Keeper says what of an invoice is kept for a repeat of its request, and makes the invoice

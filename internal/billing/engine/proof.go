@@ -38,6 +38,7 @@ type proof struct {
 	settings string
 	after    time.Duration // BILLING_LOOKUP_AFTER
 	timeout  time.Duration
+	byReply  bool // it asks about ids that the API has given
 	log      zerolog.Logger
 
 	test    billing.LookUpTest
@@ -139,7 +140,7 @@ func (p *proof) askAbout(ctx context.Context, invoices []billing.Invoice, madeUp
 		}
 		madeUp = false
 		other, err := p.render(inv, uuid.NewString())
-		if err == nil && other.LookupURL != request.LookupURL {
+		if err == nil && other.LookupURL != request.LookupURL && (request.LookupByKey || !request.LookupByReply) {
 			questions = append(questions, question{billing.TestAnswer{InvoiceID: inv.ID, MadeUpKey: true}, other})
 		}
 	}
@@ -161,6 +162,9 @@ func (p *proof) render(inv billing.Invoice, key string) (billing.Request, error)
 	inv.Key = billing.KeyOf(p.planner.ledgerID, inv).Text
 	if key != "" {
 		inv.Key = key
+	}
+	if inv.Delivery == nil {
+		inv.Delivery = &billing.Delivery{ReplyID: uuid.NewString()} // no reply has ever given it
 	}
 	request, err := p.planner.renderer.Render(inv)
 	request.InvoiceID, request.IdempotencyKey = inv.ID, inv.Key
@@ -227,6 +231,17 @@ func (p *proof) believes(ctx context.Context, since time.Time) control {
 		p.last = c
 	}
 	return c
+}
+
+// distrusted is why nothing that the look-up says of what is submitted counts; empty: it
+// does. Its answer about an id that the API has given can't be about another request, but
+// one that knows of effects that can't be is a liar; a look-up by anything else has been
+// tested to hold.
+func (p *proof) distrusted() string {
+	if p.test.Held || p.byReply && p.test.Why == billing.NoTest {
+		return ""
+	}
+	return p.test.Why
 }
 
 // askControl asks about the youngest control that is old enough and whose look-up is

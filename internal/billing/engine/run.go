@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/billing"
 )
@@ -26,14 +27,15 @@ type Run struct {
 	budget    *budget
 	lingering lingering
 
-	scan     *scan
-	producer *producer
-	queue    *queue
-	sender   *sender
-	settler  *settler
-	proof    *proof // nil: there is no look-up
-	troubles *troubles
-	unmarked *marker
+	scan      *scan
+	producer  *producer
+	queue     *queue
+	sender    *sender
+	settler   *settler
+	proof     *proof     // nil: there is no look-up
+	submitted *submitted // likewise
+	troubles  *troubles
+	unmarked  *marker
 
 	aside billing.FoundSetAside
 }
@@ -76,13 +78,19 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	if c.HasLookup {
 		r.proof = &proof{
 			lookUp: p.LookUp, tests: p.Tests, scanner: p.Scanner, ledger: p.Ledger, planner: planner, pace: right.pace,
-			settings: c.LookUpBy, after: c.LookUpAfter, timeout: c.Timeout, log: log, own: newControls(c.LookUpAfter),
+			settings: c.LookUpBy, after: c.LookUpAfter, timeout: c.Timeout, byReply: c.LookUpByReply, log: log, own: newControls(c.LookUpAfter),
 		}
 		r.sender.proof = r.proof
+		if p.Submitted != nil {
+			r.submitted = &submitted{
+				port: p.Submitted, renderer: p.LookUps, proof: r.proof, settler: r.settler, tally: tally,
+				most: c.Concurrency, after: c.LookUpAfter, overdue: c.SubmittedFor, log: log,
+			}
+		}
 	}
 	deliverer := &deliverer{
 		hand:   h,
-		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler,
+		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally, c.SubmittedFor}, settler: r.settler,
 		planner: planner, recaller: recaller{p.Keeper, p.Kept, planner, r.troubles},
 		troubles: r.troubles, stop: stop, log: log, pace: right.pace, onePer: values, ahead: t.ahead,
 	}
@@ -132,7 +140,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	if r.proof != nil {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
-	left, earlier, err := r.passes(claiming)
+	left, earlier, err := r.passesBesideSubmitted(claiming)
 	r.troubles.earlier(earlier)
 	switch {
 	case errors.Is(err, billing.ErrPaused):
@@ -159,10 +167,32 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	return s
 }
 
+// passesBesideSubmitted makes the passes, and asks meanwhile, and for as long as the run
+// lingers, what became of what the API has taken.
+func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
+	if r.submitted == nil {
+		return r.passes(ctx, func() {})
+	}
+	beside, end := context.WithCancel(ctx)
+	defer end()
+	var asking errgroup.Group
+	left, earlier, err = r.passes(ctx, func() {
+		asking.Go(func() error { return r.submitted.work(beside, time.Time{}) })
+	})
+	end()
+	if aerr := asking.Wait(); err == nil && aerr != nil {
+		err = r.stop.unlessStopped(ctx, aerr)
+	}
+	if err != nil || r.stop.stopped() {
+		return left, earlier, err
+	}
+	return left, earlier, r.stop.unlessStopped(ctx, r.submitted.work(ctx, r.lingering.ends()))
+}
+
 // passes goes over the table until a whole pass finds nothing more to claim
 // and nothing is worth lingering for: for new invoices first, then for what is to be
 // tried again, then for what is in doubt.
-func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
+func (r *Run) passes(ctx context.Context, canarySent func()) (left billing.Left, earlier billing.Earlier, err error) {
 	if r.proof != nil {
 		if err := r.proof.begin(ctx); err != nil {
 			return left, earlier, r.stop.unlessStopped(ctx, err)
@@ -173,6 +203,9 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 	}
 	if err := r.canary.send(ctx); err != nil {
 		return left, earlier, err
+	}
+	if !r.stop.stopped() {
+		canarySent()
 	}
 	place, cuts, now, asked := r.config.Place, 0, newOnes, false
 	for first := true; ; first = false {
@@ -195,7 +228,7 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 		r.takeAside(p)
 		if p.whole() && !r.stop.stopped() {
 			asked = asked || p.turn == doubtsToo
-			now = p.after(r.config.HasLookup, asked)
+			now = p.after(r.config.HasLookup && !r.config.LookUpByReply, asked)
 			if now != p.turn && (p.later > 0 || now == doubtsToo) {
 				cuts = 0
 				continue

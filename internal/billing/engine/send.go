@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -85,7 +86,7 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 		return s.unasked(a)
 	}
 	s.tally.Requests.Add(1)
-	if s.proof != nil && reply.Outcome == billing.Accepted {
+	if s.proof != nil && reply.Outcome.IsGood() {
 		s.proof.own.add(a.intent.InvoiceID, a.intent.LookupSHA256)
 	}
 	s.heard.heed(reply)
@@ -139,6 +140,8 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	switch {
 	case came.State == billing.Retry && reply.Replaced:
 		came.RunAttempt-- // the next one has another credential
+	case came.State == billing.SubmittedState:
+		came.RetryIn = cmp.Or(reply.RetryAfter, billing.SubmittedFirst)
 	case came.State == billing.Retry:
 		came.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
 	}

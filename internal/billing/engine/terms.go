@@ -54,7 +54,7 @@ type terms struct {
 
 func newTerms(c Config) terms {
 	t := terms{
-		known:      billing.Known{Idempotent: c.Idempotent, KeyTTL: c.KeyTTL - c.Timeout, HasLookup: c.HasLookup},
+		known:      billing.Known{Idempotent: c.Idempotent, KeyTTL: c.KeyTTL - c.Timeout, HasLookup: c.HasLookup && !c.LookUpByReply},
 		intentLife: intentLifeWithoutKeys, holdsSlots: !c.Idempotent,
 		ahead: aheadFactor * c.Concurrency, queueLow: c.Concurrency,
 		claims: c.Claims, mostClaims: c.MostClaims,

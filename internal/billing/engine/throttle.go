@@ -92,7 +92,7 @@ func (t *throttle) raise(now time.Time, outcome billing.Outcome) {
 	if t.first.IsZero() {
 		t.first = now
 	}
-	if outcome != billing.Accepted {
+	if !outcome.IsGood() {
 		return
 	}
 	t.row = 0

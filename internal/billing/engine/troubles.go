@@ -177,6 +177,8 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 			return
 		}
 		log.Debug().Str("retry_in", s.RetryIn.String()).Msg("to be tried again")
+	case billing.SubmittedState:
+		log.Debug().Str("ask_in", s.RetryIn.String()).Msg("submitted: the API has taken it, and is asked later what became of it")
 	case billing.Sending:
 		log.Info().Msg("effect unknown: waiting until the request can't be on its way any more")
 	case billing.Cancelled:

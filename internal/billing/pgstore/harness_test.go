@@ -121,6 +121,11 @@ func (a *api) Render(inv billing.Invoice) (billing.Request, error) {
 	return billing.Request{Body: inv.Row, SHA256: request[:], LookupSHA256: lookup[:]}, nil
 }
 
+func (a *api) RenderLookUp(inv billing.Invoice) (billing.Request, error) {
+	lookup := billing.LookUpHash("", nil)
+	return billing.Request{InvoiceID: inv.ID, LookupSHA256: lookup[:]}, nil
+}
+
 // runner is a run that can still be changed.
 type runner struct {
 	engine.Config
@@ -188,7 +193,7 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strat
 		Config: c,
 		Ports: engine.Ports{
 			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Unmarked: store,
-			Renderer: a, Sender: a, LookUp: a, Tests: store,
+			Renderer: a, Sender: a, LookUp: a, Tests: store, Submitted: store, LookUps: a,
 		},
 		Log: log,
 	}

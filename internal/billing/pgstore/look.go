@@ -154,13 +154,13 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 	for rows.Next() {
 		var id string
 		var d billing.Delivery
-		var age, due, deadline zeronull.Float8
+		var age, due, deadline, submitted zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
 			&d.KeyVersion, &d.KeyUse, &d.Again,
-			&age, &due, &d.Doubtful, &deadline); err != nil {
+			&age, &due, &d.Doubtful, &deadline, &submitted, (*zeronull.Text)(&d.ReplyID)); err != nil {
 			return nil, err
 		}
-		d.KeyAge, d.DueIn, d.DeadlineIn = seconds(age), seconds(due), seconds(deadline)
+		d.KeyAge, d.DueIn, d.DeadlineIn, d.SubmittedFor = seconds(age), seconds(due), seconds(deadline), seconds(submitted)
 		all[billing.InvoiceID(id)] = &d
 	}
 	return all, rows.Err()

@@ -142,7 +142,7 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 	var retryIn []float64 // seconds
 	for i, g := range part {
 		ids[i] = g.InvoiceID
-		if g.State == billing.Retry {
+		if g.State == billing.Retry || g.State == billing.SubmittedState {
 			retryIn = append(retryIn, g.RetryIn.Seconds())
 		}
 	}

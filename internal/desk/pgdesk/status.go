@@ -129,6 +129,8 @@ func (r *statusReader) readOpen(ctx context.Context) error {
 		switch state {
 		case billing.Retry:
 			r.st.RetryDueAt, r.st.RetryDueIn = due, seconds(dueIn)
+		case billing.SubmittedState:
+			r.st.SubmittedSince, r.st.SubmittedDueAt, r.st.SubmittedDueIn = since, due, seconds(dueIn)
 		case billing.InDoubt:
 			r.st.InDoubtSince, r.st.InDoubtFor = since, seconds(age)
 		}

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -14,6 +15,11 @@ type Set struct {
 	about    About
 	rules    []rule
 	warnings []string
+}
+
+// Says says whether any rule makes a reply this.
+func (s *Set) Says(word Word) bool {
+	return s != nil && slices.ContainsFunc(s.rules, func(r rule) bool { return r.word == word })
 }
 
 type rule struct {

@@ -36,8 +36,6 @@ func TestFaultsNameTheirPlace(t *testing.T) {
 		{Requests, "409 -> acepted", `line 1, column 8: "acepted" is none of accepted, submitted, refused, throttled, not_sent, unknown`},
 		{Requests, "409 -> acted", `"acted" is none of`},
 		{LookUps, "409 -> accepted", `"accepted" is none of acted, submitted, refused, absent, unknown`},
-		{Requests, "202 -> submitted", "line 1, column 8: submitted is not supported yet"},
-		{LookUps, "202 -> submitted", "submitted is not supported yet"},
 		{Requests, "409 when body.ok -> accepted", `line 1, column 5: is no "if"`},
 		{Requests, "409 iffy -> accepted", `line 1, column 5: is no "if"`},
 		{Requests, "409 if -> accepted", "line 1, column 7: has no condition behind its if"},

@@ -1,0 +1,39 @@
+package billing
+
+import "time"
+
+// SubmittedStanding is what the API has taken with a 202, and has not yet decided.
+type SubmittedStanding struct {
+	Count  int64
+	Since  *time.Time    // the oldest; nil: there is none
+	NextIn time.Duration // until the next is due to be looked up; ≤ 0: now
+}
+
+const (
+	// SubmittedFirst is after how long what was submitted is looked up, unless its reply
+	// has asked for another wait.
+	SubmittedFirst = 5 * time.Second
+	// submittedLongest is how long it is left alone, at most.
+	submittedLongest = 15 * time.Minute
+)
+
+// DecideSubmitted says what a look-up makes of a delivery that the API has taken with a
+// 202. It is never sent again. mayLookUp: no request can still be on its way to the API,
+// nor an earlier 404 in a cache; most is BILLING_SUBMITTED_FOR.
+func DecideSubmitted(d *Delivery, f Found, mayLookUp bool, most time.Duration) Decision {
+	overdue := d.SubmittedFor >= most
+	switch {
+	case f.Finding == Acted || f.Finding == RefusedFinding || f.Finding == Absent && mayLookUp,
+		f.Finding == SubmittedFinding && overdue:
+		return Decide(Known{Outcome: Unknown, LookedUp: true, Finding: f.Finding, Submitted: true, Overdue: overdue})
+	case overdue:
+		return Decision{Next: InDoubt, Reason: "the API has taken the request, and its look-up did not tell what became of it, though BILLING_SUBMITTED_FOR is over: " + f.Reason}
+	}
+	return Decision{Next: SubmittedState, Reason: f.Reason}
+}
+
+// SubmittedAgain is how long to wait for the next look-up of what was submitted so long
+// ago: half as long again each time. asked is what the API has asked for.
+func SubmittedAgain(since, asked time.Duration) time.Duration {
+	return max(asked, SubmittedFirst, min(since/2, submittedLongest))
+}
