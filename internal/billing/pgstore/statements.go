@@ -4,30 +4,30 @@ import "billonce/sql"
 
 // statements are the texts of a run's statements, filled for one book.
 type statements struct {
-	scan, scanAfter, scanUpTo, scanAfterUpTo string
-	look, lookLedger, lockRows, bounds       string
-	values, valuesOwn, valuesOlder           string
-	intendNew, intendFenced, intendAgain     string
-	intended, settled, pendingCount          string
-	settle, settleEach, mark, keep, kept     string
-	runStart, runSince, runFinish            string
-	lower                                    string
-	sendableCount, usualPending              string
-	runSettings, runAccepted, runThrottled   string
-	paused                                   string
-	isPending, missingID, markTrial          string
-	pendingAmong, blocking, unmarked         string
-	scanGuarded, scanGuardedAfter            string
-	lookGuarded, lockRowsAny                 string
-	setAside, setAsideOver, markGuarded      string
-	keys, keysAfter, keysUpTo, keysAfterUpTo string
-	runsUnfinished                           string
-	writeOff, leftOver, gone                 string
-	openGroups, openGroupsFailing            string
-	openBefore                               string
-	pendingAgain, pendingAgainOver           string
-	lookAny, earlierTests                    string
-	keepTest, keepControls                   string
+	scan, scanAfter, scanUpTo, scanAfterUpTo           string
+	look, lookLedger, lockRows, bounds                 string
+	values, valuesOwn, valuesOlder                     string
+	intendNew, intendFenced, intendAgain               string
+	intended, settled, pendingCount                    string
+	settle, settleEach, mark, keep, kept               string
+	runStart, runSince, runFinish                      string
+	lower                                              string
+	sendableCount, usualPending                        string
+	runSettings, runAccepted, runSettled, runThrottled string
+	paused                                             string
+	isPending, missingID, markTrial                    string
+	pendingAmong, blocking, unmarked                   string
+	scanGuarded, scanGuardedAfter                      string
+	lookGuarded, lockRowsAny                           string
+	setAside, setAsideOver, markGuarded                string
+	keys, keysAfter, keysUpTo, keysAfterUpTo           string
+	runsUnfinished                                     string
+	writeOff, leftOver, gone                           string
+	openGroups, openGroupsFailing                      string
+	openBefore                                         string
+	pendingAgain, pendingAgainOver                     string
+	lookAny, earlierTests                              string
+	keepTest, keepControls                             string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -68,6 +68,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.sendableCount, "sendable_count", nil},
 		{&s.usualPending, "usual_pending", nil},
 		{&s.runAccepted, "run_accepted", nil},
+		{&s.runSettled, "run_settled", nil},
 		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
 		{&s.writeOff, "write_off", nil},
