@@ -24,6 +24,7 @@ type resolveFlags struct {
 	attempt             int
 	reason, by          string
 	json                bool
+	from                string
 	only                narrowing
 }
 
@@ -52,6 +53,9 @@ of doubt --retry), once its request can't be on its way any more; about what is 
 marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt`" + ` and
 ` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.from != "" {
+				return a.resolveFrom(cmd, args, f)
+			}
 			r, err := f.check(args)
 			if err == nil {
 				err = f.only.check(f.all())
@@ -76,6 +80,7 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 	cmd.Flags().IntVar(&f.attempt, "attempt", 0, "only if this is still the last attempt")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept in the ledger")
 	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: user@host)")
+	cmd.Flags().StringVar(&f.from, "from", "", "CSV of decisions: invoice_id, attempt, decision (sent, retry, cancel, again, reopen) and reason; written only if every row is sound")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON, one object a line")
 	f.only.flags(cmd)
 	return cmd
@@ -130,12 +135,16 @@ func (a app) resolve(ctx context.Context, d *pgdesk.Desk, args []string, f resol
 	if err != nil {
 		return err
 	}
+	return a.decide(ctx, d, deliveries, f, func(int) billing.Resolution { return r })
+}
+
+func (a app) decide(ctx context.Context, d *pgdesk.Desk, deliveries []desk.Delivery, f resolveFlags, resolution func(n int) billing.Resolution) error {
 	refused := 0
 	for i, delivery := range deliveries {
 		if ctx.Err() != nil {
 			return &exitError{billing.ExitStopped, fmt.Errorf("interrupted after %d of %d deliveries; run it again to go on", i, len(deliveries))}
 		}
-		change, err := desk.Decide(ctx, d, delivery, r)
+		change, err := desk.Decide(ctx, d, delivery, resolution(i))
 		if err != nil {
 			return err
 		}

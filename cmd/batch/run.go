@@ -318,7 +318,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
 		Application: e.applicationName(e.config), Version: version(),
-		Settings: settings, Job: c.JobName, CouldSend: could,
+		Settings: settings, Job: c.JobName, CouldSend: could, MarkSent: c.InvoicesMarkSent, Pending: c.InvoicesPending,
 	})
 	if err != nil {
 		return s, nil, err

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -39,6 +40,9 @@ func Decide(ctx context.Context, ledger Resolver, d Delivery, r billing.Resoluti
 		return change, nil
 	}
 	came, err := ledger.Resolve(ctx, d, r, ruling)
+	if errors.Is(err, ErrMarking) {
+		return change, err
+	}
 	if err != nil {
 		return change, fmt.Errorf("%w; run `batch history %s` to see whether it was written", err, words.ShellWord(string(d.InvoiceID)))
 	}

@@ -36,3 +36,11 @@ func (t table) end() error {
 	t.w.Flush()
 	return t.w.Error()
 }
+
+// cellText is what plainCell was given.
+func cellText(cell string) string {
+	if rest, quoted := strings.CutPrefix(cell, "'"); quoted && rest != "" && strings.ContainsRune(spreadsheetsRun, rune(rest[0])) {
+		return rest
+	}
+	return cell
+}

@@ -42,6 +42,9 @@ func (d Delivery) Resolvable() billing.Resolvable {
 // ErrID says that what was given is no id of an invoice.
 var ErrID = errors.New("is not an id of this book's invoices")
 
+// ErrMarking says that the user's SQL has changed: the variable's name stands before it.
+var ErrMarking = errors.New("is not what the last run had: set it as the CronJob does, or let a run settle something with it first")
+
 // What an invoice can be, as its table says.
 const (
 	InvoicePending    = "pending"

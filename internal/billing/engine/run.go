@@ -156,6 +156,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	if ctx.Err() == nil {
 		r.unmarked.mark(detached)
 	}
+	r.troubles.totals()
 
 	reason, cause := r.stop.cause()
 	s := billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,7 +16,46 @@ const (
 	sentSample = 100 // sent invoices for each that a debug log shows
 	// namedAtMost bounds the ids that one warning names.
 	namedAtMost = 20
+	// linesAtMost is how many lines one kind of trouble gets; then its count follows at the end.
+	linesAtMost = 5
 )
+
+// told counts the lines of each kind of trouble: each invoice's own stands in the ledger.
+type told struct {
+	mu     sync.Mutex
+	counts map[string]int64
+}
+
+// more counts one of a kind, and says whether it still gets a line.
+func (t *told) more(kind string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = make(map[string]int64)
+	}
+	t.counts[kind]++
+	return t.counts[kind] <= linesAtMost
+}
+
+// say logs one of a kind: the first few at the level, the others at debug.
+func (t *troubles) say(log *zerolog.Logger, level zerolog.Level, kind string) {
+	if !t.told.more(kind) {
+		level = zerolog.DebugLevel
+	}
+	log.WithLevel(level).Msg(kind)
+}
+
+// totals says how many there were of each kind that has lost lines.
+func (t *troubles) totals() {
+	t.told.mu.Lock()
+	defer t.told.mu.Unlock()
+	for _, kind := range slices.Sorted(maps.Keys(t.told.counts)) {
+		if n := t.told.counts[kind]; n > linesAtMost {
+			t.log.Warn().Str("event", "trouble_count").Int64("count", n).Str("trouble", kind).
+				Msg("as often in this run; each is in the ledger (`batch status --open`, `batch history ID`), and in the log at LOG_LEVEL=debug")
+		}
+	}
+}
 
 // troubles counts what became of invoices, and logs what is unusual.
 type troubles struct {
@@ -25,6 +66,7 @@ type troubles struct {
 	retried kinds          // why attempts were not the last
 	warned  sync.Map       // of what is probably wrong with requests
 	oddMet  atomic.Uint32  // what of accepted replies was odd, of billing.Odd
+	told    told
 }
 
 func newTroubles(runID uuid.UUID, tally *billing.Tally, log zerolog.Logger) *troubles {
@@ -62,18 +104,15 @@ func (t *troubles) earlier(e billing.Earlier) {
 	}
 }
 
-// unrendered names the first few; the others stand in the ledger.
 func (t *troubles) unrendered(id billing.InvoiceID, err error) {
-	level := zerolog.WarnLevel
-	if t.tally.Unrendered.Load() > namedAtMost {
-		level = zerolog.DebugLevel
-	}
-	t.log.WithLevel(level).Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: set aside, and left pending")
+	log := t.log.With().Err(err).Str("invoice_id", string(id)).Logger()
+	t.say(&log, zerolog.WarnLevel, "no request can be made of this invoice: set aside, and left pending")
 }
 
 // recalled: the row makes another request now than the one that may have had its effect.
 func (t *troubles) recalled(id billing.InvoiceID) {
-	t.log.Warn().Str("invoice_id", string(id)).Msg("the invoice has changed since its request was sent: that request is repeated, or asked about, as it was")
+	log := t.log.With().Str("invoice_id", string(id)).Logger()
+	t.say(&log, zerolog.WarnLevel, "the invoice has changed since its request was sent: that request is repeated, or asked about, as it was")
 }
 
 // prepared warns of what is probably wrong with a request, once for each kind.
@@ -88,7 +127,8 @@ func (t *troubles) prepared(r billing.Request) {
 
 // fenced: the fence held, another run is at it, whatever the locks say.
 func (t *troubles) fenced(id billing.InvoiceID) {
-	t.log.Warn().Str("invoice_id", string(id)).Msg("another run has this invoice's delivery: left to it")
+	log := t.log.With().Str("invoice_id", string(id)).Logger()
+	t.say(&log, zerolog.WarnLevel, "another run has this invoice's delivery: left to it")
 }
 
 // begun counts an intent that was committed.
@@ -99,8 +139,8 @@ func (t *troubles) begun(i billing.Intent) {
 		t.tally.Retry.Add(-1)
 	case seen.State == billing.Sending:
 		t.tally.Recovered.Add(1)
-		t.log.Info().Str("invoice_id", string(i.InvoiceID)).Int("attempt", i.Attempt).
-			Msg("recovered: its sender is gone; sending again under the same key")
+		log := t.log.With().Str("invoice_id", string(i.InvoiceID)).Int("attempt", i.Attempt).Logger()
+		t.say(&log, zerolog.InfoLevel, "recovered: its sender is gone; sending again under the same key")
 	}
 }
 
@@ -139,15 +179,17 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 	switch came {
 	case billing.SettledByAnother:
 		t.tally.TakenOver.Add(1)
-		log.Warn().Str("state", string(s.State)).Msg("another run, or a person, has decided about this delivery meanwhile: its record stands")
+		log = log.With().Str("state", string(s.State)).Logger()
+		t.say(&log, zerolog.WarnLevel, "another run, or a person, has decided about this delivery meanwhile: its record stands")
 		return
 	case billing.NotSettled:
 		t.tally.NotSettled.Add(1)
-		log.Error().Str("state", string(s.State)).Msg("the database refuses to settle this delivery")
+		log = log.With().Str("state", string(s.State)).Logger()
+		t.say(&log, zerolog.ErrorLevel, "the database refuses to settle this delivery")
 		return
 	case billing.SettledInvoiceGone:
 		t.tally.InvoiceGone.Add(1)
-		log.Warn().Msg("sent, but the invoice was deleted or taken back meanwhile: only the ledger is settled")
+		t.say(&log, zerolog.WarnLevel, "sent, but the invoice was deleted or taken back meanwhile: only the ledger is settled")
 	case billing.SettledFully:
 	}
 	switch s.State {
@@ -155,19 +197,19 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 		t.tally.Sent.Add(1)
 	case billing.Unmarked:
 		t.tally.Unmarked.Add(1)
-		log.Warn().Msg("accepted, and can't be marked sent yet: no run sends it again, and each marks it as soon as it can")
+		t.say(&log, zerolog.WarnLevel, "accepted, and can't be marked sent yet: no run sends it again, and each marks it as soon as it can")
 	case billing.Failed:
 		t.tally.Failed.Add(1)
-		log.Warn().Msg("failed: the API refused it")
+		t.say(&log, zerolog.WarnLevel, "failed: the API refused it")
 	case billing.InDoubt:
 		t.tally.InDoubt.Add(1)
-		log.Warn().Msg("in doubt: it is not known whether the API acted; see `batch status --in-doubt`")
+		t.say(&log, zerolog.WarnLevel, "in doubt: it is not known whether the API acted; see `batch status --in-doubt`")
 	case billing.Retry:
 		if s.RunID == t.runID { // another's, given back by a look-up, is not this run's to count down
 			t.tally.Retry.Add(1)
 		}
 		if s.Final {
-			log.Warn().Msg("not sent: BILLING_MAX_ATTEMPTS of this run are used up; the next run tries it again")
+			t.say(&log, zerolog.WarnLevel, "not sent: BILLING_MAX_ATTEMPTS of this run are used up; the next run tries it again")
 			return
 		}
 		// The first of a kind is news: else an API that is away would be found out
@@ -180,7 +222,7 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 	case billing.SubmittedState:
 		log.Debug().Str("ask_in", s.RetryIn.String()).Msg("submitted: the API has taken it, and is asked later what became of it")
 	case billing.Sending:
-		log.Info().Msg("effect unknown: waiting until the request can't be on its way any more")
+		t.say(&log, zerolog.InfoLevel, "effect unknown: waiting until the request can't be on its way any more")
 	case billing.Cancelled:
 	}
 }

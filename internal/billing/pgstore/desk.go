@@ -47,6 +47,9 @@ func (b DeskBook) Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
 // ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.
 func (b DeskBook) ReplyPaths() []string { return b.MarkSent.Paths }
 
+// Marking is INVOICES_MARK_SENT and INVOICES_PENDING, as they were written.
+func (b DeskBook) Marking() (markSent, pending string) { return b.MarkSent.Text, b.Pending }
+
 // PendingFault blames INVOICES_PENDING for the error of a statement that holds it, if
 // PostgreSQL refused the statement for good.
 func (b DeskBook) PendingFault(statement string, err error) error {

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -19,15 +20,18 @@ type RunRecord struct {
 	Settings  map[string]string // fingerprints, by variable
 	Job       string            // JOB_NAME
 	CouldSend *int64            // invoices; nil: not counted
+
+	MarkSent, Pending string // INVOICES_MARK_SENT and INVOICES_PENDING, as they were written
 }
 
 // StartRun records that the run began.
 func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
+	mark, pending := sha256.Sum256([]byte(r.MarkSent)), sha256.Sum256([]byte(r.Pending))
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
-		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, r.Settings, r.Job, r.CouldSend)
+		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, r.Settings, r.Job, r.CouldSend, mark[:], pending[:])
 		return w.commit(ctx, conn)
 	})
 	if err != nil {

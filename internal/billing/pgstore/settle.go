@@ -74,7 +74,21 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 		came[i] = became[g.InvoiceID]
 	}
 	s.noteGone(ctx, conn, group, came)
+	s.noteSettled(ctx, conn)
 	return nil
+}
+
+// noteSettled records once that this run has settled something. It is tried again with
+// the next settlement where it fails.
+func (s *Store) noteSettled(ctx context.Context, conn *pgx.Conn) {
+	if s.hasSettled.Load() {
+		return
+	}
+	if _, err := conn.Exec(ctx, s.sql.runSettled, s.runID()); err != nil {
+		s.cfg.Log.Warn().Err(err).Msg("can't note that this run has settled deliveries: `batch resolve --sent`, `prune` and `reconcile` will compare their SQL with an older run's")
+		return
+	}
+	s.hasSettled.Store(true)
 }
 
 // noteGone keeps in mind which invoices were not marked. Everything is settled already:

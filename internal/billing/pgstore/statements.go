@@ -14,6 +14,7 @@ type statements struct {
 	lower                                    string
 	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
+	runSettled                               string
 	paused                                   string
 	identity, acceptIdentity, foundIdentity  string
 	isPending, missingID, markTrial          string
@@ -70,6 +71,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.sendableCount, "sendable_count", nil},
 		{&s.usualPending, "usual_pending", nil},
 		{&s.runAccepted, "run_accepted", nil},
+		{&s.runSettled, "run_settled", nil},
 		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
 		{&s.writeOff, "write_off", nil},

@@ -60,6 +60,8 @@ type Store struct {
 	spare    []*pgx.Conn // for claims
 	claimers int         // that are in use
 
+	hasSettled atomic.Bool // and the run's row says so
+
 	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
 }
 

@@ -29,6 +29,8 @@ type Book interface {
 	Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error)
 	// ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.
 	ReplyPaths() []string
+	// Marking is INVOICES_MARK_SENT and INVOICES_PENDING, as they were written.
+	Marking() (markSent, pending string)
 	// LookUpAfter is how long past its deadline a request may still arrive.
 	LookUpAfter() time.Duration
 }
@@ -40,6 +42,8 @@ type Desk struct {
 	replies int           // places that a reply would fill
 	after   time.Duration // past its deadline a request may still arrive
 
+	markSent, pending string // the user's SQL, as it was written
+
 	mu   sync.Mutex
 	conn *pgx.Conn
 }
@@ -47,6 +51,7 @@ type Desk struct {
 // Open connects, and refuses a database that does not fit the book.
 func Open(ctx context.Context, cfg *pgx.ConnConfig, book Book) (*Desk, error) {
 	d := &Desk{replies: len(book.ReplyPaths()), after: book.LookUpAfter()}
+	d.markSent, d.pending = book.Marking()
 	var err error
 	if d.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)

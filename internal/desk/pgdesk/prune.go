@@ -21,6 +21,9 @@ func (d *Desk) Prune(ctx context.Context, age time.Duration, progress func(desk.
 	if err != nil {
 		return desk.Pruned{}, err
 	}
+	if err := d.use(ctx, d.sameMarking); err != nil {
+		return desk.Pruned{}, fmt.Errorf("prune the ledger: %w", err)
+	}
 	var total desk.Pruned
 	var last *string
 	for ctx.Err() == nil {

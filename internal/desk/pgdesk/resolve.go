@@ -27,6 +27,11 @@ import (
 func (d *Desk) Resolve(ctx context.Context, seen desk.Delivery, r billing.Resolution, ruling billing.Ruling) (came billing.Resolved, err error) {
 	came = billing.NotResolved
 	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		if ruling.To == billing.Sent {
+			if err := d.sameMarking(ctx, conn); err != nil {
+				return err
+			}
+		}
 		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 		if err != nil {
 			return fmt.Errorf("begin: %w", err)

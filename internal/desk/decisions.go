@@ -1,0 +1,109 @@
+package desk
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"billonce/internal/billing"
+)
+
+// FileDecision is a person's decision about one invoice, as a row of CSV has it.
+type FileDecision struct {
+	InvoiceID  billing.InvoiceID
+	Resolution billing.Resolution // without By
+}
+
+// faultsAtMost is how many rows that are not sound one error names.
+const faultsAtMost = 10
+
+// ReadDecisions reads CSV with the columns invoice_id, attempt, decision and reason;
+// further columns are ignored, and rows without a decision. A row without a reason has
+// the given one. Unless every row is sound there is an error, which names the rows.
+func ReadDecisions(in io.Reader, reason string) ([]FileDecision, error) {
+	r := csv.NewReader(in)
+	header, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty: it begins with the line invoice_id,attempt,decision,reason")
+	}
+	if err != nil {
+		return nil, err
+	}
+	header[0] = strings.TrimPrefix(header[0], "\ufeff") // as spreadsheets write it
+	column := make(map[string]int)
+	for _, name := range []string{"invoice_id", "attempt", "decision", "reason"} {
+		at := slices.Index(header, name)
+		if at < 0 {
+			return nil, fmt.Errorf("the first line names no column %s: it is, for example, invoice_id,attempt,decision,reason", name)
+		}
+		if slices.Contains(header[at+1:], name) {
+			return nil, fmt.Errorf("the first line names the column %s twice", name)
+		}
+		column[name] = at
+	}
+	var all []FileDecision
+	var faults []error
+	lines := make(map[billing.InvoiceID]int)
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		cell := func(name string) string { return cellText(row[column[name]]) }
+		if strings.TrimSpace(cell("decision")) == "" {
+			continue
+		}
+		line, _ := r.FieldPos(0)
+		d, err := newFileDecision(cell("invoice_id"), cell("attempt"), cell("decision"), cell("reason"), reason)
+		if before := lines[d.InvoiceID]; err == nil && before > 0 {
+			err = fmt.Errorf("invoice %s is in line %d already", d.InvoiceID, before)
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("line %d: %w", line, err))
+			continue
+		}
+		lines[d.InvoiceID] = line
+		all = append(all, d)
+	}
+	if n := len(faults) - faultsAtMost; n > 0 {
+		faults = append(faults[:faultsAtMost], fmt.Errorf("and %d more", n))
+	}
+	return all, errors.Join(faults...)
+}
+
+func newFileDecision(id, attempt, decision, reason, otherwise string) (d FileDecision, err error) {
+	d.InvoiceID = billing.InvoiceID(id)
+	switch strings.ToLower(strings.TrimSpace(decision)) {
+	case "sent":
+		d.Resolution.To = billing.Sent
+	case "retry":
+		d.Resolution.To = billing.Retry
+	case "cancel":
+		d.Resolution.To = billing.Cancelled
+	case "again":
+		d.Resolution = billing.Resolution{To: billing.Retry, Again: true}
+	case "reopen":
+	default:
+		return d, fmt.Errorf("%q is no decision: sent, retry, cancel, again or reopen", decision)
+	}
+	if d.Resolution.Reason = reason; strings.TrimSpace(reason) == "" {
+		d.Resolution.Reason = otherwise
+	}
+	d.Resolution.Attempt, err = strconv.Atoi(strings.TrimSpace(attempt))
+	switch {
+	case id == "":
+		return d, errors.New("no invoice_id")
+	case err != nil || d.Resolution.Attempt < 1:
+		return d, fmt.Errorf("%q is no attempt: it counts from 1, and `batch status --open --csv` has it", attempt)
+	case strings.TrimSpace(d.Resolution.Reason) == "":
+		return d, errors.New("no reason: write one, or give --reason for all")
+	}
+	return d, nil
+}
