@@ -37,6 +37,7 @@ type Names struct {
 	ID       string   // its key
 	KeyType  string   // the key's type in the ledger: bigint, integer, uuid or text
 	IDType   string   // the type that a value has to have to be looked for in the user's index; empty: KeyType
+	OnePer   string   // INVOICES_ONE_PER, a column; empty: none
 	Pending  string   // predicate
 	MarkSent string   // assignments
 	Amount   string   // the column of what is billed; empty: not wanted

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,33 +40,131 @@ func TestCanaryThenTheRest(t *testing.T) {
 	})
 }
 
-// One of the five is not accepted at once: the rest is not sent.
+// None of the five is accepted: the rest is not sent, whatever became of the five.
 func TestCanaryStopsTheRun(t *testing.T) {
 	t.Parallel()
-	for name, status := range map[string]int{"refused": 402, "throttled": 429, "error": 500, "unavailable": 503} {
+	for name, status := range map[string]int{"refused": 402, "error": 500, "unavailable": 503} {
 		for _, idempotent := range []string{"true", "false"} {
 			t.Run(name+"/idempotent_"+idempotent, func(t *testing.T) {
 				t.Parallel()
-				api := newServer(t, func(w http.ResponseWriter, a asked, n int) {
-					if a.uri == "/3" && n <= 5 {
-						w.WriteHeader(status) // a repeat would be accepted
-					}
-				})
+				api := newServer(t, func(w http.ResponseWriter, _ asked, _ int) { w.WriteHeader(status) })
 				s := newShop(t, twenty, "RUN_CANARY=5", "LINGER=60s", "BILLING_IDEMPOTENT="+idempotent, "BILLING_URL="+api.URL+"/{id}")
 				s.batch(0, "migrate")
 				_, said := s.batch(4, "run")
 				if n := len(api.asked()); n != 5 {
 					t.Errorf("%d requests, want the canary's 5", n)
 				}
-				for _, want := range []string{"of the invoices that RUN_CANARY sent first, not all were accepted", "accepted=4", "not all invoices of RUN_CANARY were accepted, and the rest was not sent: 4 sent"} {
+				for _, want := range []string{"of the invoices that were sent first none was accepted", "none of the invoices that were sent first was accepted, and the rest was not sent: 0 sent"} {
 					if !strings.Contains(said, want) {
 						t.Errorf("it does not say %q:\n%s", want, said)
 					}
 				}
-				s.wants("select count(*)::text from invoices where pending", "16")
+				s.wants("select count(*)::text from invoices where pending", "20")
 				s.wants("select exit_code || ' ' || (summary ->> 'stopped') from billonce.runs", "4 canary")
 			})
 		}
+	}
+}
+
+// Throttled ones are waited for, and count for nothing; one that is accepted is enough.
+func TestCanaryWaitsForThrottled(t *testing.T) {
+	t.Parallel()
+	api := newServer(t, func(w http.ResponseWriter, _ asked, n int) {
+		switch {
+		case n <= 3:
+			w.WriteHeader(429)
+		case n <= 6:
+			w.WriteHeader(402)
+		}
+	})
+	s := newShop(t, twenty, "RUN_CANARY=5", "LINGER=30s", "BILLING_URL="+api.URL+"/{id}")
+	s.batch(0, "migrate")
+	_, said := s.batch(3, "run")
+	if n := len(api.asked()); n != 23 || !strings.Contains(said, "sending the rest") {
+		t.Errorf("%d requests, and it says:\n%s", n, said)
+	}
+}
+
+// Settings are new until a request was accepted under them: a few invoices from all over
+// the book go first, and the changed variables are named.
+func TestAFewGoFirstAfterAChange(t *testing.T) {
+	t.Parallel()
+	var refuse atomic.Bool
+	api := newServer(t, func(w http.ResponseWriter, _ asked, _ int) {
+		if refuse.Load() {
+			w.WriteHeader(402)
+		}
+	})
+	s := newShop(t, twenty, "LINGER=30s", "BILLING_URL="+api.URL+"/{id}", "BILLING_HEADERS=X-Key: one, X-Of: {id}")
+	delete(s.env, "RUN_CANARY")
+	s.batch(0, "migrate")
+	_, said := s.batch(0, "run")
+	if n := len(api.asked()); n != 20 || !strings.Contains(said, "a few invoices go first") {
+		t.Errorf("%d requests, and it says:\n%s", n, said)
+	}
+	head := 0
+	for _, a := range api.asked()[:5] {
+		if len(a.uri) == len("/7") {
+			head++
+		}
+	}
+	if head == 5 {
+		t.Error("the first five are the head of the book")
+	}
+	s.env["BILLING_HEADERS"] = "X-Key: another secret, X-Of: {id}"
+	s.sql("update invoices set id = id + 100, pending = true")
+	if _, said = s.batch(0, "run"); strings.Contains(said, "go first") {
+		t.Errorf("a new secret is no change:\n%s", said)
+	}
+	s.env["BILLING_URL"], s.env["BILLING_METHOD"] = api.URL+"/v2/{id}", "PUT"
+	s.sql("update invoices set id = id + 100, pending = true")
+	refuse.Store(true)
+	for range 2 {
+		before := len(api.asked())
+		_, said = s.batch(4, "run")
+		if n := len(api.asked()) - before; n != 5 || !strings.Contains(said, "BILLING_METHOD") || !strings.Contains(said, "BILLING_URL") || strings.Contains(said, "secret") {
+			t.Errorf("%d requests, and it says:\n%s", n, said)
+		}
+	}
+	refuse.Store(false)
+	_, said = s.batch(3, "run")
+	if !strings.Contains(said, "sending the rest") {
+		t.Errorf("it says:\n%s", said)
+	}
+	s.wants("select count(*)::text from invoices where pending", "10")
+}
+
+// A predicate that lost its WHERE: far more than usual is refused before the first request.
+func TestMaxPending(t *testing.T) {
+	t.Parallel()
+	api := newServer(t, nil)
+	s := newShop(t, twenty, "RUN_MAX_PENDING=19", "BILLING_URL="+api.URL+"/{id}")
+	s.batch(0, "migrate")
+	_, said := s.batch(5, "run")
+	if n := len(api.asked()); n != 0 || !strings.Contains(said, "this run could send 20 invoices, and the limit is 19") || !strings.Contains(said, "--max-pending 20") {
+		t.Errorf("%d requests, and it says:\n%s", n, said)
+	}
+	s.batch(5, "run", "--max-pending", "18")
+	s.batch(0, "run", "--only", "7")
+	s.env["RUN_MAX_PENDING"] = "3x"
+	for night := range 3 {
+		s.env["JOB_NAME"] = "night-" + strconv.Itoa(night)
+		s.sql("update invoices set pending = false")
+		s.sql("insert into invoices select g from generate_series(" + strconv.Itoa(100*night+100) + ", " + strconv.Itoa(100*night+103) + ") g")
+		if _, said := s.batch(0, "run"); strings.Contains(said, "can't tell yet") != (night < 2) {
+			t.Errorf("night %d: %s", night, said)
+		}
+		s.batch(0, "run") // the Job's second pod finds nothing
+	}
+	s.env["JOB_NAME"] = "night-3"
+	s.sql("insert into invoices select g from generate_series(1001, 1013) g")
+	before := len(api.asked())
+	if _, said = s.batch(5, "run"); !strings.Contains(said, "could send 13 invoices, and the limit is 12 (3x of 4") {
+		t.Errorf("it says:\n%s", said)
+	}
+	s.batch(0, "run", "--max-pending", "13")
+	if n := len(api.asked()) - before; n != 13 {
+		t.Errorf("%d requests", n)
 	}
 }
 

@@ -32,7 +32,7 @@ func proveLookUp(ctx context.Context, c settings, client *billinghttp.Client, st
 		return p, fmt.Errorf("read the ledger's identity: %w", err)
 	}
 	proven, err := engine.ProveLookUp(ctx, engine.Config{
-		LedgerID: ledger, Timeout: c.BillingTimeout, Rate: c.BillingRate, LookUpAfter: c.BillingLookupAfter, LookUpBy: client.LookUpSettings(),
+		LedgerID: ledger, Timeout: c.BillingTimeout, Rate: c.BillingRate.PerSecond, LookUpAfter: c.BillingLookupAfter, LookUpBy: client.LookUpSettings(),
 		Claims: 1, MostClaims: 1, ClaimSize: 1, Concurrency: 1,
 	}, engine.Ports{Scanner: store, Ledger: store, Renderer: client, LookUp: client, Tests: store})
 	if err != nil {

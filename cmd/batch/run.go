@@ -53,13 +53,15 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "send these invoices alone, if they are pending: 42,43")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be sent, and test the look-up; nothing is locked, recorded or sent")
+	cmd.Flags().IntVar(&flags.maxPending, "max-pending", 0, "let this run send up to so many, whatever RUN_MAX_PENDING says")
 	return cmd
 }
 
 // runFlags are what a person may want of one run; a CronJob wants none of it.
 type runFlags struct {
-	dryRun bool
-	only   []billing.InvoiceID // none: all that are pending
+	dryRun     bool
+	maxPending int                 // ≤ 0: RUN_MAX_PENDING stands
+	only       []billing.InvoiceID // none: all that are pending
 }
 
 // execution is one run on its way from configuration to exit code.
@@ -272,6 +274,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 			return s, nil, err
 		}
 	}
+	c := e.config
 	cfg, err := e.engineConfig(ctx)
 	if err != nil {
 		return s, nil, err
@@ -282,9 +285,21 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err := e.store.ConnectAll(ctx); err != nil {
 		return s, nil, err
 	}
+	settings := c.Fingerprint()
+	standing, err := e.store.ReadStanding(ctx, settings)
+	if err != nil {
+		return s, nil, err
+	}
+	cfg.NotBefore, cfg.Canary, cfg.WantsID = standing.Wait, e.canary(settings, standing), c.BillingReplyID != ""
+	e.sayWait(standing.Wait)
+	could, err := e.refuseTooMany(ctx)
+	if err != nil {
+		return s, nil, err
+	}
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
 		Application: e.applicationName(e.config), Version: version(),
+		Settings: settings, Job: c.JobName, CouldSend: could,
 	})
 	if err != nil {
 		return s, nil, err
@@ -296,9 +311,13 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
 		Ledger: traced.Ledger(e.store), Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
+		Standing: e.store,
 	}
 	if lock != nil {
 		ports.RunLock = lock
+	}
+	if c.InvoicesOnePer != "" {
+		ports.Values = e.store
 	}
 	return engine.New(cfg, ports, tally, e.log).Do(ctx), m, nil
 }
@@ -341,7 +360,7 @@ func (e *execution) engineConfig(ctx context.Context) (engine.Config, error) {
 		SettlesLate: c.LockStrategy == "row", Concurrency: c.Concurrency,
 		Spread: c.RunLock != "exclusive", Place: e.startingPlace(),
 		Idempotent: c.BillingIdempotent, KeyTTL: c.BillingIdempotencyTTL, HasLookup: c.BillingLookupURL != "", LookUpAfter: c.BillingLookupAfter, LookUpBy: e.client.LookUpSettings(),
-		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate, Breaker: c.BillingBreaker,
-		Deadline: c.RunDeadline, Limit: c.RunLimit, Canary: c.RunCanary, Linger: c.Linger, Drain: c.DrainTimeout,
+		Timeout: c.BillingTimeout, MaxAttempts: c.BillingMaxAttempts, Rate: c.BillingRate.PerSecond, Breaker: c.BillingBreaker,
+		Deadline: c.RunDeadline, Limit: c.RunLimit, Linger: c.Linger, Drain: c.DrainTimeout,
 	}, nil
 }

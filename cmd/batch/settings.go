@@ -28,7 +28,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 	s.book, ofBook = books.Parse(books.Settings{
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
 		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
-		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency,
+		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency, OnePer: c.InvoicesOnePer,
 	})
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,

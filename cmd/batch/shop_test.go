@@ -73,6 +73,7 @@ func newShop(t testing.TB, setUp string, env ...string) *shop {
 	t.Helper()
 	s := &shop{t: t, url: pgtest.DB(t, "empty", nil), env: map[string]string{}}
 	s.env["DATABASE_URL"], s.env["LINGER"], s.env["LOG_FORMAT"] = s.url, "0s", "console"
+	s.env["RUN_CANARY"] = "0"
 	s.set(env...)
 	s.sql(setUp)
 	return s

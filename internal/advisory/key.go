@@ -45,6 +45,29 @@ const runClass = 0x62696c6c
 // and objid, with objsubid 2 (manual, System Views, pg_locks).
 type RunKey struct{ Class, Object int32 }
 
+// rateClass and valueClass are "bilr" and "bils": the first halves of the rate's keys
+// and of the values'.
+const (
+	rateClass  = 0x62696c72
+	valueClass = 0x62696c73
+)
+
+// NewRateKey forms the key that the runners of a ledger share while they divide its rate:
+// a constant, and the first four bytes of the SHA-256 of the ledger's id as text.
+func NewRateKey(ledger string) RunKey {
+	sum := sha256.Sum256([]byte(ledger))
+	return RunKey{Class: rateClass, Object: int32(binary.BigEndian.Uint32(sum[:4]))}
+}
+
+// NewValueKey forms the key of a value of which a ledger has one request in flight at a
+// time. A DBA computes the same, as pg_locks shows it, by
+//
+//	select x'62696c73'::int as classid, ('x' || encode(substr(sha256(convert_to($ledger, 'UTF8') || '\x00'::bytea || convert_to($value, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint as objid
+func NewValueKey(ledger, value string) RunKey {
+	sum := sha256.Sum256([]byte(ledger + "\x00" + value))
+	return RunKey{Class: valueClass, Object: int32(binary.BigEndian.Uint32(sum[:4]))}
+}
+
 // NewRunKey forms the key of the runs of one name: a constant, and the first
 // four bytes of the name's SHA-256. A DBA computes the same, as pg_locks shows
 // it, by

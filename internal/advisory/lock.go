@@ -16,6 +16,8 @@ import (
 // of the only set there is.
 const tryLockKeys = `select pg_try_advisory_xact_lock(key) from unnest('{%s}'::bigint[]) with ordinality as k (key, n) order by n`
 
+const tryLockPairs = `select pg_try_advisory_xact_lock(a, b) from unnest('{%s}'::int[], '{%s}'::int[]) with ordinality as k (a, b, n) order by n`
+
 // ErrNoTransaction says that transaction locks were asked for outside of a
 // transaction, or in one that has failed: they would be free again at once.
 var ErrNoTransaction = errors.New("no transaction is open to hold the locks")
@@ -43,12 +45,34 @@ func TryLockAll(ctx context.Context, conn *pgx.Conn, keys []Key) (got []bool, er
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	rows, err := simple(ctx, conn, fmt.Sprintf(tryLockKeys, list(keys)))
+	return tryLock(ctx, conn, fmt.Sprintf(tryLockKeys, list(keys)), len(keys))
+}
+
+// TryLockPairs is TryLockAll for keys of two integers.
+func TryLockPairs(ctx context.Context, conn *pgx.Conn, keys []RunKey) (got []bool, err error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("try advisory locks: %w", context.Cause(ctx))
+	}
+	if conn.PgConn().TxStatus() != 'T' {
+		return nil, fmt.Errorf("try advisory locks: %w", ErrNoTransaction)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	classes, objects := make([]Key, len(keys)), make([]Key, len(keys))
+	for i, key := range keys {
+		classes[i], objects[i] = Key(key.Class), Key(key.Object)
+	}
+	return tryLock(ctx, conn, fmt.Sprintf(tryLockPairs, list(classes), list(objects)), len(keys))
+}
+
+func tryLock(ctx context.Context, conn *pgx.Conn, statement string, keys int) (got []bool, err error) {
+	rows, err := simple(ctx, conn, statement)
 	if err != nil {
 		return nil, fmt.Errorf("try advisory locks: %w", err)
 	}
-	if len(rows) != len(keys) {
-		return nil, fmt.Errorf("try advisory locks: %d answers to %d keys", len(rows), len(keys))
+	if len(rows) != keys {
+		return nil, fmt.Errorf("try advisory locks: %d answers to %d keys", len(rows), keys)
 	}
 	got = make([]bool, len(rows))
 	for i, row := range rows {

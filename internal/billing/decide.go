@@ -57,6 +57,8 @@ func Decide(k Known) Decision {
 		return Decision{Next: Failed}
 	case NotSent:
 		return Decision{Next: Retry, Final: !k.AttemptsLeft}
+	case Throttled:
+		return Decision{Next: Retry}
 	case Unknown:
 	}
 	if k.LookedUp {

@@ -20,6 +20,7 @@ func TestDecide(t *testing.T) {
 		{"accepted", Known{Outcome: Accepted}, Decision{Next: Sent}},
 		{"refused", Known{Outcome: Refused, Idempotent: true}, Decision{Next: Failed}},
 		{"not sent, attempts left", Known{Outcome: NotSent, AttemptsLeft: true}, Decision{Next: Retry}},
+		{"throttled, attempts used up", Known{Outcome: Throttled, Doubtful: true}, Decision{Next: Retry}},
 		{"not sent, attempts used up", Known{Outcome: NotSent}, Decision{Next: Retry, Final: true}},
 		{
 			"refused after an attempt that may have acted",

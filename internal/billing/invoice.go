@@ -33,4 +33,12 @@ type Candidate struct {
 	RunID      uuid.UUID
 	Attempt    int
 	RunAttempt int
+	Value      *string // INVOICES_ONE_PER; nil: it has none
+}
+
+// Lower says of which value an invoice is, and which lower one of that value keeps it back.
+type Lower struct {
+	Value *string
+	ID    InvoiceID // empty: none
+	State State     // its delivery's; empty: it is untried
 }

@@ -15,6 +15,9 @@ const (
 	Refused
 	// NotSent: the API has certainly not acted.
 	NotSent
+	// Throttled: the API has not acted, since it was asked too often. That is a pace, and
+	// no fault: it spends no attempt.
+	Throttled
 )
 
 func (o Outcome) String() string {
@@ -25,6 +28,8 @@ func (o Outcome) String() string {
 		return "refused"
 	case NotSent:
 		return "not_sent"
+	case Throttled:
+		return "throttled"
 	case Unknown:
 	}
 	return "unknown"
@@ -35,7 +40,6 @@ type Reply struct {
 	Outcome    Outcome
 	Status     int           // HTTP status, 0 if none was read
 	RetryAfter time.Duration // what the API asked for; 0: nothing
-	Throttled  bool          // 429: the whole runner slows down
 	Denied     bool          // 401: it is us whom the API refuses, whatever the invoice
 	Replaced   bool          // 401 for a credential that has been replaced since: the next attempt has another one
 	Elsewhere  bool          // 307, 308: the requests belong to another place, which the reason names

@@ -25,6 +25,7 @@ const (
 	StoppedByBreaker  StopReason = "breaker"
 	StoppedByLockLost StopReason = "lock_lost"
 	StoppedByLimit    StopReason = "limit"
+	StoppedByThrottle StopReason = "throttled"
 	StoppedByCanary   StopReason = "canary"
 	StoppedByPause    StopReason = "paused"
 	StoppedByError    StopReason = "error"
@@ -41,9 +42,11 @@ type Tally struct {
 
 // Left is what the last pass over the table found that this run can't finish.
 type Left struct {
-	Held      int // locked by others
-	Waiting   int // due for another attempt later, or waiting for a request's deadline
-	Exhausted int // this run's attempts are used up
+	Held        int // locked by others
+	Waiting     int // due for another attempt later, or waiting for a request's deadline
+	Exhausted   int // this run's attempts are used up
+	HeldByRetry int // a lower one of the same value is to be tried again (INVOICES_ONE_PER)
+	HeldByDoubt int // a lower one of the same value is in doubt (INVOICES_ONE_PER)
 }
 
 // Earlier counts pending invoices whose deliveries earlier runs have ended.
@@ -58,15 +61,16 @@ type Summary struct {
 	Sent        int64 `json:"sent"`
 	Failed      int64 `json:"failed"`
 	InDoubt     int64 `json:"in_doubt"`
-	Retry       int64 `json:"retry"`                 // due for another attempt, by a later run
-	HeldByOther int64 `json:"held"`                  // locked by others as the run ended
-	Requests    int64 `json:"requests"`              // attempts whose request may have left
-	Recovered   int64 `json:"recovered"`             // taken over from a sender that is gone
-	TakenOver   int64 `json:"taken_over"`            // settled by another run before this one could
-	InvoiceGone int64 `json:"invoice_gone"`          // deleted or taken back while the request was in flight
-	Unrendered  int64 `json:"unrendered"`            // no request could be made of the row
-	NotSettled  int64 `json:"not_settled,omitempty"` // replied to, and not written down
-	LookedUp    int64 `json:"looked_up"`             // decided by look-up
+	Retry       int64 `json:"retry"`                   // due for another attempt, by a later run
+	HeldByOther int64 `json:"held"`                    // locked by others as the run ended
+	HeldByDoubt int   `json:"held_by_doubt,omitempty"` // a lower one of the same INVOICES_ONE_PER value is in doubt
+	Requests    int64 `json:"requests"`                // attempts whose request may have left
+	Recovered   int64 `json:"recovered"`               // taken over from a sender that is gone
+	TakenOver   int64 `json:"taken_over"`              // settled by another run before this one could
+	InvoiceGone int64 `json:"invoice_gone"`            // deleted or taken back while the request was in flight
+	Unrendered  int64 `json:"unrendered"`              // no request could be made of the row
+	NotSettled  int64 `json:"not_settled,omitempty"`   // replied to, and not written down
+	LookedUp    int64 `json:"looked_up"`               // decided by look-up
 
 	EarlierFailed    int `json:"earlier_failed"`    // pending, failed before this run
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
@@ -85,6 +89,7 @@ type Summary struct {
 	Candidates int64         `json:"candidates"` // invoices that the run tried to lock
 	Wasted     int64         `json:"wasted"`     // of those, the ones that somebody else held
 	Stopped    StopReason    `json:"stopped,omitempty"`
+	NotBefore  *time.Time    `json:"not_before,omitempty"` // throttled: it makes no sense to run again before
 	Elapsed    time.Duration `json:"-"`
 	ElapsedMS  int64         `json:"elapsed_ms"`
 	Err        error         `json:"-"`
@@ -99,7 +104,7 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.Open+s.Unrendered > 0:
+	case s.HeldByDoubt > 0, s.Open+s.Unrendered > 0:
 		return ExitPerson
 	case s.Counted:
 		return ExitDone
@@ -119,7 +124,7 @@ func (s *Summary) CountOpen(o Open) {
 func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reason StopReason, err error) Summary {
 	// The last pass has seen all that waits; a run that was stopped had none, and
 	// knows what it has put there itself.
-	retry := int64(left.Waiting + left.Exhausted)
+	retry := int64(left.Waiting + left.Exhausted + left.HeldByRetry)
 	if reason != "" {
 		retry = t.Retry.Load()
 	}
@@ -127,6 +132,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		Sent: t.Sent.Load(), Failed: t.Failed.Load(), InDoubt: t.InDoubt.Load(),
 		Retry:       retry,
 		HeldByOther: int64(left.Held),
+		HeldByDoubt: left.HeldByDoubt,
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), LookedUp: t.LookedUp.Load(),
 		NotSettled:    t.NotSettled.Load(),

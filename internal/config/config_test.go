@@ -88,7 +88,7 @@ func TestLoadConfigValues(t *testing.T) {
 	t.Parallel()
 	c, err := load(map[string]string{
 		"DATABASE_URL": "embedded\n", "RUN_NAME": "nightly", "RUN_LOCK": "shared",
-		"RUN_DEADLINE": "2h", "RUN_LIMIT": "7", "LINGER": "0s", "BILLING_RATE": "2.5",
+		"RUN_DEADLINE": "2h", "RUN_LIMIT": "7", "LINGER": "0s", "BILLING_RATE": "150/m", "RUN_CANARY": "0", "RUN_MAX_PENDING": "3x",
 		"BILLING_URL":        "http://localhost:8080/bill?invoice={id}",
 		"BILLING_HEADERS":    "X-Team: billing\nAccept: text/html\n",
 		"BILLING_OUTCOMES":   "409 -> accepted\n2xx if body.ok -> accepted\n",
@@ -104,7 +104,7 @@ func TestLoadConfigValues(t *testing.T) {
 		t.Errorf("BILLING_OUTCOMES is %q", c.BillingOutcomes)
 	}
 	if c.DatabaseURL != Embedded || c.LockDatabaseURL != Embedded || c.RunName != "nightly" ||
-		c.RunDeadline != 2*time.Hour || c.RunLimit != 7 || c.Linger != 0 || c.BillingRate != 2.5 ||
+		c.RunDeadline != 2*time.Hour || c.RunLimit != 7 || c.Linger != 0 || c.BillingRate.PerSecond != 2.5 || c.RunMaxPending.Times != 3 ||
 		!c.BillingIdempotent || c.BillingHeaders != "X-Team: billing\nAccept: text/html" || c.InvoicesPending != "state = '=\xff\"\\'" {
 		t.Errorf("got %+v", c)
 	}

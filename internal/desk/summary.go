@@ -45,7 +45,9 @@ func howItEnded(s billing.Summary, code int) string {
 	case s.Stopped == billing.StoppedByLimit:
 		return "RUN_LIMIT reached"
 	case s.Stopped == billing.StoppedByCanary:
-		return "stopped: not all invoices of RUN_CANARY were accepted, and the rest was not sent"
+		return "stopped: none of the invoices that were sent first was accepted, and the rest was not sent"
+	case s.Stopped == billing.StoppedByThrottle && s.NotBefore != nil:
+		return fmt.Sprintf("stopped early: the billing API takes no more requests before %s, and the next run goes on from then", words.Stamp(*s.NotBefore))
 	case s.Stopped == billing.StoppedByPause:
 		return "stopped: the book was paused (see `batch status`)"
 	case s.Stopped != "":

@@ -91,6 +91,6 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 func stopReasons() []billing.StopReason {
 	return []billing.StopReason{
 		billing.StoppedBySignal, billing.StoppedByDeadline, billing.StoppedByBreaker,
-		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByPause, billing.StoppedByError,
+		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByThrottle, billing.StoppedByPause, billing.StoppedByError,
 	}
 }

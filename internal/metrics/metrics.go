@@ -38,7 +38,7 @@ func New(tally *billing.Tally) *Metrics {
 	}
 	// All outcomes, seen or not: a push replaces only what it names, and the
 	// histogram of an earlier run would stay behind one that sent nothing.
-	for _, o := range []billing.Outcome{billing.Accepted, billing.Refused, billing.NotSent, billing.Unknown} {
+	for _, o := range []billing.Outcome{billing.Accepted, billing.Refused, billing.Throttled, billing.NotSent, billing.Unknown} {
 		m.duration.WithLabelValues(o.String())
 	}
 	m.registry.MustRegister(tallied{tally}, m.duration, m.lockLost, m.end)

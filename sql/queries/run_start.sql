@@ -4,8 +4,9 @@
 --   application is the one that this connection has: the server cuts a name off after
 --   63 bytes and replaces what is not ASCII, and under another one a living run would
 --   look dead; $5 is for a server that does not show it.
+--   settings: a fingerprint of each. could_send: how many invoices it can send; null: not known.
 --   It may be tried again after a commit whose fate is unknown.
-insert into {{.Schema}}.runs (run_id, name, lock_strategy, run_lock, application, version, program)
+insert into {{.Schema}}.runs (run_id, name, lock_strategy, run_lock, application, version, program, settings, job, could_send)
 values ($1, $2, $3, $4,
-    coalesce((select nullif(application_name, '') from pg_stat_activity where pid = pg_backend_pid()), $5), $6, 4)
+    coalesce((select nullif(application_name, '') from pg_stat_activity where pid = pg_backend_pid()), $5), $6, 4, $7, nullif($8, ''), $9)
 on conflict (run_id) do nothing

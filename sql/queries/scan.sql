@@ -6,6 +6,7 @@
 --   costs the same on any table. LATERAL … LIMIT 1 keeps the ledger to one
 --   index look-up a candidate: a merge join would read the ledger from its
 --   beginning.
+-- With INVOICES_ONE_PER it says of which value each is.
 -- Flags: after (greater than this id), upto (up to this id); parameters in this
 --   order, behind the limit. Only: of these ids alone, the last parameter.
 select c.id::text,
@@ -14,8 +15,11 @@ select c.id::text,
        d.run_id,
        d.attempt,
        d.run_attempt
+       {{- if .OnePer}},
+       c.one_per{{end}}
 from (
     select {{.ID}} as id
+           {{- if .OnePer}}, {{.OnePer}}::text as one_per{{end}}
     from {{.Invoices}}
     where ({{.Pending}}
     )

@@ -2,15 +2,9 @@ package billinghttp
 
 import (
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 
 	"billonce/internal/billing"
 )
-
-// maxRetryAfter bounds what an API can ask for: a run must not wait for a typo.
-const maxRetryAfter = 24 * time.Hour
 
 // clientClosed is nginx's word for a connection that its client closed, and other
 // proxies': what lies behind them may have the request.
@@ -29,7 +23,7 @@ func classify(status int, repeat bool) billing.Reply {
 		// The proxy's word (RFC 9110, 15.5.8): it has passed nothing on.
 		reply.Outcome = billing.NotSent
 	case status == http.StatusTooManyRequests:
-		reply.Outcome, reply.Throttled = billing.NotSent, true
+		reply.Outcome = billing.Throttled
 	case status == http.StatusUnprocessableEntity && repeat:
 		// The Idempotency-Key draft, "Error Scenarios": the key was used with another payload. So
 		// an earlier attempt has arrived, and its effect is not known.
@@ -51,28 +45,4 @@ func classify(status int, repeat bool) billing.Reply {
 		reply.Outcome = billing.Unknown
 	}
 	return reply
-}
-
-// retryAfter reads Retry-After: seconds, or a date (RFC 9110, 10.2.3). A date
-// is taken relative to the server's own clock where it sent that.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if value == "" {
-		return 0
-	}
-	if strings.Trim(value, "0123456789") == "" {
-		seconds, err := strconv.Atoi(value)
-		if err != nil || seconds > int(maxRetryAfter/time.Second) {
-			return maxRetryAfter
-		}
-		return time.Duration(seconds) * time.Second
-	}
-	due, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = date
-	}
-	return min(max(0, due.Sub(now)), maxRetryAfter)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 func TestClassify(t *testing.T) {
 	special := map[int]billing.Outcome{
-		407: billing.NotSent, 408: billing.Unknown, 409: billing.Unknown, 425: billing.Unknown, 429: billing.NotSent,
+		407: billing.NotSent, 408: billing.Unknown, 409: billing.Unknown, 425: billing.Unknown, 429: billing.Throttled,
 		401: billing.NotSent, 207: billing.Unknown, 307: billing.NotSent, 308: billing.NotSent, 499: billing.Unknown,
 	}
 	for status := -1; status < 1200; status++ {
@@ -34,7 +35,7 @@ func TestClassify(t *testing.T) {
 				want = billing.Unknown
 			}
 			got := classify(status, repeat)
-			if got.Outcome != want || got.Status != status || got.Throttled != (status == 429) || got.KeyReused != reused ||
+			if got.Outcome != want || got.Status != status || (got.Outcome == billing.Throttled) != (status == 429) || got.KeyReused != reused ||
 				got.Denied != (status == 401) || got.Elsewhere != (status == 307 || status == 308) {
 				t.Errorf("%d, repeat %v: %+v, want %s", status, repeat, got, want)
 			}
@@ -53,13 +54,21 @@ func TestRetryAfter(t *testing.T) {
 		{"0", "", 0},
 		{" 120 ", "", 2 * time.Minute},
 		{"-5", "", 0},
-		{"1.5", "", 0},
+		{"1.5", "", 1500 * time.Millisecond},
+		{"60000", "", time.Minute}, // sixteen hours would be odd
+		{"36000", "", 10 * time.Hour},
+		{"86400", "", 24 * time.Hour},
+		{"NaN", "", 0},
+		{"Inf", "", longestWait},
+		{strconv.FormatInt(now.Add(time.Minute).Unix(), 10), "", time.Minute},
+		{strconv.FormatInt(now.Add(time.Minute).UnixMilli(), 10), "", time.Minute},
+		{strconv.FormatInt(now.Add(-time.Minute).Unix(), 10), "", 0},
 		{"soon", "", 0},
-		{"999999999", "", maxRetryAfter},
-		{"99999999999999999999999", "", maxRetryAfter},
+		{"3000000000", "", longestWait},
+		{"99999999999999999999999", "", longestWait},
 		{at(time.Minute), "", time.Minute},
 		{at(-time.Minute), "", 0},
-		{at(100 * time.Hour), "", maxRetryAfter},
+		{at(1000 * time.Hour), "", longestWait},
 		{at(time.Hour), at(time.Hour - time.Minute), time.Minute}, // the server's clock is ahead
 		{at(time.Minute), "yesterday", time.Minute},
 	} {
@@ -73,7 +82,7 @@ func TestRetryAfter(t *testing.T) {
 func TestRetryAfterReachesTheReply(t *testing.T) {
 	for head, want := range map[string]time.Duration{"429 No": time.Minute, "503 No": time.Minute, "409 No": time.Minute, "400 No": 0, "200 OK": 0} {
 		s := serveRaw(t, answeringOnce("HTTP/1.1 "+head+"\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"))
-		if reply := send(t, newClient(t, s.url, nil)); reply.RetryAfter != want || reply.Throttled != (reply.Status == 429) {
+		if reply := send(t, newClient(t, s.url, nil)); reply.RetryAfter != want || (reply.Outcome == billing.Throttled) != (reply.Status == 429) {
 			t.Errorf("%s: %+v", head, reply)
 		}
 	}
@@ -122,11 +131,41 @@ func FuzzReply(f *testing.F) {
 				t.Errorf("accepted without done: %q", reply)
 			}
 		}
-		if got.Outcome == billing.NotSent && got.Status != 429 {
-			t.Errorf("not sent: %+v", got)
+		if (got.Outcome == billing.Throttled) != (got.Status == 429) {
+			t.Errorf("throttled: %+v", got)
 		}
 		if got.Outcome == billing.Refused && got.Status/100 != 4 {
 			t.Errorf("refused: %+v", got)
 		}
 	})
+}
+
+// Each way in which billingfake tells of a limit is understood.
+func TestEveryNoticeIsUnderstood(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	epoch := strconv.FormatInt(now.Add(7*time.Second).Unix(), 10)
+	for name, c := range map[string]struct {
+		header http.Header
+		want   time.Duration
+	}{
+		"none":                    {http.Header{}, 0},
+		"retry_after":             {http.Header{"Retry-After": {"7"}}, 7 * time.Second},
+		"retry_after first":       {http.Header{"Retry-After": {"7"}, "X-Ratelimit-Reset": {"9"}}, 7 * time.Second},
+		"retry_after is nonsense": {http.Header{"Retry-After": {"soon"}, "X-Ratelimit-Reset": {"9"}}, 9 * time.Second},
+		"ratelimit":               {http.Header{"Ratelimit": {`"default";r=0;t=7`}}, 7 * time.Second},
+		"ratelimit of two":        {http.Header{"Ratelimit": {`"burst";r=4;t=90, "day";r=0;t=7`}}, 7 * time.Second},
+		"ratelimit as it was":     {http.Header{"Ratelimit": {`limit=10, remaining=0, reset=7`}}, 7 * time.Second},
+		"ratelimit is nonsense":   {http.Header{"Ratelimit": {`"`}}, 0},
+		"ratelimit_reset":         {http.Header{"Ratelimit-Reset": {"7"}}, 7 * time.Second},
+		"x_ratelimit_reset":       {http.Header{"X-Ratelimit-Reset": {"7"}}, 7 * time.Second},
+		"its epoch":               {http.Header{"X-Ratelimit-Reset": {epoch}}, 7 * time.Second},
+		"x_rate_limit_reset":      {http.Header{"X-Rate-Limit-Reset": {"7"}}, 7 * time.Second},
+		"its epoch, too":          {http.Header{"X-Rate-Limit-Reset": {epoch}}, 7 * time.Second},
+		"by the server's clock":   {http.Header{"X-Rate-Limit-Reset": {epoch}, "Date": {now.Add(4 * time.Second).Format(http.TimeFormat)}}, 3 * time.Second},
+	} {
+		if got := askedToWait(c.header, now); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
 }

@@ -60,8 +60,12 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		}
 		return reply
 	}
-	if reply.Outcome != billing.Refused {
+	switch reply.Outcome {
+	case billing.Throttled:
+		reply.RetryAfter = askedToWait(resp.Header, time.Now())
+	case billing.NotSent, billing.Unknown:
 		reply.RetryAfter = retryAfter(resp.Header, time.Now())
+	case billing.Accepted, billing.Refused:
 	}
 	if !read {
 		seen.Body = skim(resp.Body, cancel, skimMax)
@@ -117,7 +121,7 @@ func ruled(builtIn billing.Reply, ruling rules.Ruling) billing.Reply {
 	case rules.NotSent:
 		reply.Outcome = billing.NotSent
 	case rules.Throttled:
-		reply.Outcome, reply.Throttled = billing.NotSent, true
+		reply.Outcome = billing.Throttled
 	default:
 		reply.Outcome = billing.Unknown
 	}

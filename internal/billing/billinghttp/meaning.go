@@ -64,7 +64,7 @@ func printTable(w io.Writer, table []rules.Row) {
 // builtInWord is what a status means where no rule says otherwise.
 func builtInWord(status int) rules.Word {
 	switch reply := classify(status, false); {
-	case reply.Throttled:
+	case reply.Outcome == billing.Throttled:
 		return rules.Throttled
 	case reply.Outcome == billing.Accepted:
 		return rules.Accepted

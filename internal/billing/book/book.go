@@ -20,6 +20,7 @@ type Settings struct {
 	Namespace string // LOCK_NAMESPACE
 	Amount    string // INVOICES_AMOUNT; empty: not kept
 	Currency  string // INVOICES_CURRENCY; empty: not kept
+	OnePer    string // INVOICES_ONE_PER; empty: none
 }
 
 // Book is one table of invoices with its ledger. [Parse] makes it.
@@ -32,6 +33,7 @@ type Book struct {
 	Namespace string   // of the invoices' lock keys; empty: the id is the key
 	Amount    Name     // the column of what is billed: one part; nil: not said
 	Currency  Name     // the column of its currency: one part; nil: not said
+	OnePer    Name     // a column: one request at a time for each of its values; empty: none
 }
 
 // longestName is what PostgreSQL allows a name (manual, 4.1.1); it cuts a longer one
@@ -74,6 +76,11 @@ func Parse(s Settings) (Book, []fault.Fault) {
 	}
 	if len(b.Schema) == 1 && len(b.Schema[0]) > longestName {
 		faults = append(faults, fault.New("LEDGER_SCHEMA", "is longer than the %d bytes that PostgreSQL allows a name", longestName))
+	}
+	if s.OnePer != "" {
+		name, err := ParseName(s.OnePer, 1)
+		faults = append(faults, fault.In("INVOICES_ONE_PER", err)...)
+		b.OnePer = name
 	}
 	if strings.TrimSpace(s.Pending) == "" {
 		faults = append(faults, fault.New("INVOICES_PENDING", "is blank"))

@@ -35,7 +35,7 @@ func (b *breaker) note(reply billing.Reply, untried bool) (why string) {
 		b.faults, b.misplaced, b.refusals = 0, 0, nil
 		return ""
 	}
-	if !untried || b.open || reply.Replaced {
+	if !untried || b.open || reply.Replaced || reply.Outcome == billing.Throttled {
 		return ""
 	}
 	if reply.Outcome == billing.Refused {

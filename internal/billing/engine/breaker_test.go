@@ -15,6 +15,8 @@ func reply(status int) billing.Reply {
 		r.Outcome = billing.Accepted
 	case 401:
 		r.Outcome, r.Denied = billing.NotSent, true
+	case 429:
+		r.Outcome = billing.Throttled
 	case 0, 500:
 		r.Outcome = billing.Unknown
 	}
@@ -30,6 +32,7 @@ func TestBreaker(t *testing.T) {
 		want     int // replies after which it is open; 0: never
 	}{
 		"faults":                          {[]int{500, 401, 0, 500}, 3},
+		"throttled":                       {[]int{429, 429, 429, 429}, 0},
 		"a refusal in between":            {[]int{500, 500, 400, 500, 500}, 0},
 		"an acceptance in between":        {[]int{500, 500, 200, 500, 500, 500}, 6},
 		"a wrong path":                    {[]int{404, 404, 404}, 3},

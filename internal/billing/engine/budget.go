@@ -1,33 +1,17 @@
 package engine
 
-import (
-	"sync"
-	"sync/atomic"
+import "sync"
 
-	"billonce/internal/billing"
-)
-
-// budget keeps a run to RUN_LIMIT requests, and at first to those of its canary.
-// What is taken for a claim and not used is given back.
+// budget keeps a run to RUN_LIMIT requests. What is taken for a claim and not used is
+// given back.
 type budget struct {
-	accepted atomic.Int64 // replies
-
 	mu        sync.Mutex
 	unlimited bool
 	left      int
-	limit     int // of the whole run; ≤ 0: none
-	first     int // requests that are sent first; 0: the run is past them
 }
 
-func newBudget(limit, first int) *budget {
-	if limit > 0 {
-		first = min(first, limit)
-	}
-	if first > 0 {
-		return &budget{left: first, limit: limit, first: first}
-	}
-	return &budget{unlimited: limit <= 0, left: limit, limit: limit}
-}
+// newBudget is for so many requests; ≤ 0: for any number.
+func newBudget(limit int) *budget { return &budget{unlimited: limit <= 0, left: limit} }
 
 // take returns how many of n may be had.
 func (b *budget) take(n int) int {
@@ -51,31 +35,4 @@ func (b *budget) spent() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.unlimited && b.left == 0
-}
-
-// heed counts what was accepted: the canary is judged by that.
-func (b *budget) heed(reply billing.Reply) {
-	if reply.Outcome == billing.Accepted {
-		b.accepted.Add(1)
-	}
-}
-
-// ofCanary is how many requests of the canary were begun; false: it is over. It is
-// asked between two passes, when nothing is taken.
-func (b *budget) ofCanary() (begun int, sending bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.first - b.left, b.first > 0
-}
-
-// open lets the rest of the run follow its canary; false: there is none.
-func (b *budget) open() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.first == 0 || b.limit == b.first {
-		return false
-	}
-	b.unlimited, b.left = b.limit <= 0, b.left+b.limit-b.first
-	b.first = 0
-	return true
 }

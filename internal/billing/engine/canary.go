@@ -1,48 +1,111 @@
 package engine
 
 import (
+	"context"
+	"time"
+
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
 )
 
-// canary judges, between two passes, the requests that were sent first.
+// canary sends what goes before everything else: a few untried invoices from all over the
+// book, where the settings are new or RUN_CANARY asks for it, and one where the API has
+// asked earlier runs to wait.
 type canary struct {
-	budget *budget
-	stop   *stopper
-	log    zerolog.Logger
+	first    int // requests; 0: none go first
+	scan     *scan
+	producer *producer
+	budget   *budget
+	heard    *heard
+	pace     *pace
+	stop     *stopper
+	log      zerolog.Logger
 }
 
-// judge stops a run that may send no more: its canary was not accepted, or its limit
-// is reached. It lets the rest of the run follow a canary that was.
-func (c canary) judge() {
-	if c.stop.stopped() || !c.lives() || !c.budget.spent() || c.pass() {
-		return
+// send returns once the rest may follow, or stops the run.
+func (c *canary) send(ctx context.Context) error {
+	if c.first == 0 {
+		return nil
 	}
-	c.stop.stop(billing.StoppedByLimit, nil)
+	met := map[billing.InvoiceID]bool{}
+	var wait time.Duration // until the first that was throttled is due
+	fits := func(i billing.Candidate) bool {
+		throttled := i.State == billing.Retry && i.RunID == c.scan.runID && i.RunAttempt == 0
+		if throttled && i.DueIn > 0 && (wait == 0 || i.DueIn < wait) {
+			wait = i.DueIn
+		}
+		return throttled && i.DueIn <= 0 || i.State == "" && !met[i.ID]
+	}
+	for !c.stop.stopped() && c.heard.accepted.Load() == 0 && int(c.heard.decided.Load()) < c.first {
+		n := c.budget.take(c.first - int(c.heard.decided.Load()))
+		wait = 0
+		begun := 0
+		page, err := c.scan.sample(ctx, n, fits)
+		if err == nil && len(page) > 0 {
+			begun, err = c.producer.sendThese(ctx, page)
+		}
+		for _, i := range page {
+			met[i.ID] = begun == 0 // no request can be made of them, or others hold them
+		}
+		c.budget.give(n - begun)
+		if err != nil {
+			return c.stop.unlessStopped(ctx, err)
+		}
+		switch {
+		case len(page) > 0:
+		case wait > 0 && wait <= c.pace.linger() && n > 0:
+			c.stop.wait(wait)
+		default:
+			return c.judge()
+		}
+	}
+	return c.judge()
 }
 
-// lives says whether the run may go on: all of the requests that were sent first must
-// have been accepted, at their first attempt.
-func (c canary) lives() bool {
-	begun, sending := c.budget.ofCanary()
-	accepted := int(c.budget.accepted.Load())
-	if !sending || accepted == begun {
-		return true
+// judge stops the run where something was sent and nothing of it accepted.
+func (c *canary) judge() error {
+	sent, accepted := c.heard.decided.Load(), c.heard.accepted.Load()
+	switch {
+	case c.stop.stopped() || sent == 0:
+	case accepted == 0:
+		c.log.Error().Int64("canary", sent).Msg("stopping: of the invoices that were sent first none was accepted, and nothing else was sent. " +
+			"Look at them (`batch status`) and at the settings, then run again")
+		c.stop.stop(billing.StoppedByCanary, nil)
+	default:
+		c.log.Info().Int64("canary", sent).Int64("accepted", accepted).Msg("of the invoices that were sent first some were accepted: sending the rest")
 	}
-	c.log.Error().Int("accepted", accepted).Int("canary", begun).
-		Msg("stopping: of the invoices that RUN_CANARY sent first, not all were accepted; the rest was not sent. " +
-			"Look at them (`batch status`), then run again")
-	c.stop.stop(billing.StoppedByCanary, nil)
-	return false
+	return nil
 }
 
-// pass lets the rest follow, once the canary is through; false: there is none.
-func (c canary) pass() bool {
-	begun, sending := c.budget.ofCanary()
-	if !sending || !c.budget.open() {
-		return false
+// probesMost is how many invoices are looked at for one that is not of an account that
+// is held back.
+const probesMost = 20
+
+// probe asks the API whether it takes requests again, with one at a time from elsewhere
+// in the book, for as long as the pace has no other answer.
+func (c *canary) probe(ctx context.Context) error {
+	met := map[billing.InvoiceID]bool{}
+	for c.pace.probing() && !c.stop.stopped() {
+		if len(met) == probesMost {
+			c.pace.endProbe()
+			return nil
+		}
+		n, begun := c.budget.take(1), 0
+		page, err := c.scan.sample(ctx, n, func(i billing.Candidate) bool {
+			return !met[i.ID] && (i.State == "" || i.State == billing.Retry && i.DueIn <= 0 && (i.RunID != c.scan.runID || i.RunAttempt < c.scan.maxAttempts))
+		})
+		if err == nil && len(page) > 0 {
+			met[page[0].ID] = true
+			begun, err = c.producer.sendThese(ctx, page)
+		}
+		c.budget.give(n - begun)
+		if err != nil {
+			return c.stop.unlessStopped(ctx, err)
+		}
+		if len(page) == 0 {
+			c.pace.endProbe()
+		}
 	}
-	c.log.Info().Int("canary", begun).Msg("all invoices of RUN_CANARY were accepted: sending the rest")
-	return true
+	return nil
 }

@@ -21,9 +21,13 @@ const stuckAfter = 250 * time.Millisecond
 // claim is a set of locked invoices, and what of them is on its way.
 type claim struct {
 	*billing.Claimed
-	begun   int          // intents committed
-	fenced  int          // intents that another run was before us with
-	unasked atomic.Int64 // of what was begun, attempts whose request was never started
+	values  map[billing.InvoiceID]*string // of INVOICES_ONE_PER, as their locks were taken
+	begun   int                           // intents committed
+	alone   bool                          // nothing else is claimed before it has ended
+	paced   bool                          // no more than the pace lets begin soon
+	leave   func()                        // lets the next claim begin its requests, where the pace holds them back
+	unasked atomic.Int64                  // of what was begun, attempts whose request was never started
+	fenced  int                           // intents that another run was before us with
 
 	open sync.WaitGroup // deliveries not yet settled (row: not yet replied to)
 

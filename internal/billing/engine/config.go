@@ -29,9 +29,11 @@ type Config struct {
 	Rate        float64       // requests a second
 	Breaker     int           // consecutive outcomes neither accepted nor refused that stop the run
 
-	Deadline time.Duration // stop claiming after this
-	Limit    int           // requests in all
-	Canary   int           // requests to be sent first: the rest follows only if all of them are accepted
-	Linger   time.Duration // how long to wait for what others hold or what is not yet due
-	Drain    time.Duration // how long requests in flight may take once the run is told to stop
+	Deadline  time.Duration // stop claiming after this
+	Limit     int           // requests in all
+	Canary    int           // requests to be sent first: the rest follows once one of them was accepted
+	WantsID   bool          // only a reply that has an id counts for the canary
+	NotBefore time.Duration // the API has asked earlier runs to wait so long, from now: one request goes first
+	Linger    time.Duration // how long to wait for what others hold or what is not yet due
+	Drain     time.Duration // how long requests in flight may take once the run is told to stop
 }

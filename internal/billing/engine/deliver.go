@@ -21,7 +21,9 @@ type deliverer struct {
 	troubles *troubles
 	stop     *stopper
 	log      zerolog.Logger
-	ahead    int // invoices that are looked at again, and begun, at once
+	pace     *pace
+	onePer   *onePer // nil: values are not kept apart
+	ahead    int     // invoices that are looked at again, and begun, at once
 }
 
 // deliver takes one claim of a pass from its second look to its release. stuck is
@@ -39,6 +41,7 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 		p.addProgress(c.begun)
 		p.addHeld(c.fenced)
 	}()
+	defer c.leave()
 	rest := c.IDs
 	for len(rest) > 0 && d.live(c) {
 		n := min(len(rest), d.ahead)
@@ -52,12 +55,21 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 		}
 		rest = append(unsent, rest[n:]...)
 	}
-	// Of a claim whose locks are lost: whoever has them now, a later pass looks.
-	p.addHeld(len(rest))
+	if c.lost() {
+		p.addHeld(len(rest)) // by whoever has the locks now: a later pass looks
+		return nil
+	}
+	for range rest {
+		p.addWaiting(0)
+	}
 	return nil
 }
 
-func (d *deliverer) live(c *claim) bool { return !d.stop.stopped() && !c.lost() }
+// live says whether the claim may begin more. Where that has to wait for the pace, the
+// claim is given back.
+func (d *deliverer) live(c *claim) bool {
+	return !d.stop.stopped() && !c.lost() && d.pace.keeps(c)
+}
 
 // begin does what a look shows is to be done: it settles what needs no request, asks
 // about what is in doubt, and begins the rest, as long as the look is fresh. It returns
@@ -65,6 +77,9 @@ func (d *deliverer) live(c *claim) bool { return !d.stop.stopped() && !c.lost() 
 func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsent []billing.InvoiceID, err error) {
 	steps, questions, err := d.plan(ctx, p, c, l)
 	if err != nil {
+		return nil, err
+	}
+	if steps, err = d.onePer.first(ctx, p, c, steps); err != nil {
 		return nil, err
 	}
 	if len(questions) > 0 {
@@ -77,7 +92,7 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 	}
 	// A look-up takes its time: what was seen before it is stale.
 	for len(questions) == 0 && len(steps) > 0 && d.live(c) {
-		n, err := d.intender.intend(ctx, c, l.at, steps)
+		n, err := d.intender.intend(ctx, c, steps)
 		if err != nil {
 			return nil, err
 		}
@@ -132,6 +147,7 @@ func (d *deliverer) leave(p *pass, s step) {
 	case stillInDoubt:
 		p.addInDoubt(1)
 	case unrendered:
+		d.onePer.setAside(s.intent.InvoiceID)
 		if p.addUnrendered() {
 			d.troubles.unrendered(s.intent.InvoiceID, s.err)
 		}

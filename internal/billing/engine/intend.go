@@ -14,9 +14,8 @@ const deadlineMargin = time.Second
 
 // intender commits the intents of steps, and hands their attempts to the senders.
 type intender interface {
-	// intend takes the first of the steps, which a look at a time has found, and says
-	// how many it took.
-	intend(ctx context.Context, c *claim, at time.Time, steps []step) (int, error)
+	// intend takes the first of the steps, and says how many it took.
+	intend(ctx context.Context, c *claim, steps []step) (int, error)
 }
 
 // intents is what both ways of committing intents have in common.
@@ -24,7 +23,7 @@ type intents struct {
 	ledger   Ledger
 	troubles *troubles
 	queue    *queue
-	life     time.Duration // from the look until a request is begun, at most
+	life     time.Duration // from before the commit until a request is begun, at most
 	deadline time.Duration // from the commit until a request can't be on its way any more
 	turn     sync.Mutex    // held by the claim that hands attempts to the senders
 }
@@ -34,7 +33,7 @@ func newIntents(l Ledger, t *troubles, q *queue, life, timeout time.Duration) *i
 }
 
 // commit commits the intents of steps, and returns the attempts that are ours to make.
-func (i *intents) commit(ctx context.Context, c *claim, at time.Time, steps []step) ([]*attempt, error) {
+func (i *intents) commit(ctx context.Context, c *claim, steps []step) ([]*attempt, error) {
 	if len(steps) == 0 {
 		return nil, nil
 	}
@@ -43,6 +42,7 @@ func (i *intents) commit(ctx context.Context, c *claim, at time.Time, steps []st
 		group[n] = steps[n].intent
 		group[n].DeadlineIn = i.deadline
 	}
+	at := time.Now()
 	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, nil)
 	if err != nil {
 		return nil, fmt.Errorf("record intents: %w", err)
@@ -57,7 +57,7 @@ func (i *intents) commit(ctx context.Context, c *claim, at time.Time, steps []st
 			continue
 		}
 		i.troubles.begun(s.intent)
-		attempts[n] = attempt{step: s, claim: c, sendBy: at.Add(i.life)}
+		attempts[n] = attempt{step: s, claim: c, committed: at, sendBy: at.Add(i.life)}
 		begun = append(begun, &attempts[n])
 	}
 	c.begun += len(begun)
@@ -68,8 +68,8 @@ func (i *intents) commit(ctx context.Context, c *claim, at time.Time, steps []st
 // atOnce commits all intents at once: a repeat is harmless, and commits are what costs.
 type atOnce struct{ *intents }
 
-func (i atOnce) intend(ctx context.Context, c *claim, at time.Time, steps []step) (int, error) {
-	begun, err := i.commit(ctx, c, at, steps)
+func (i atOnce) intend(ctx context.Context, c *claim, steps []step) (int, error) {
+	begun, err := i.commit(ctx, c, steps)
 	// One claim after the other: while this one's are sent, the others are made.
 	// Else all would run out of invoices at the same moment, in step for ever.
 	i.turn.Lock()
@@ -84,15 +84,15 @@ type justAhead struct {
 	slots *slots
 }
 
-func (i justAhead) intend(ctx context.Context, c *claim, at time.Time, steps []step) (int, error) {
+func (i justAhead) intend(ctx context.Context, c *claim, steps []step) (int, error) {
 	// One group at a time: the slots that become free while it is being
 	// committed are the next group. Else each freed slot would make a group,
 	// and a commit, of its own.
 	i.turn.Lock()
 	n := i.slots.reserve(ctx, len(steps))
-	begun, err := i.commit(ctx, c, at, steps[:n])
+	begun, err := i.commit(ctx, c, steps[:n])
 	i.turn.Unlock()
-	i.slots.release(n - len(begun))
+	i.slots.giveBack(n - len(begun))
 	i.queue.put(begun)
 	return n, err
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
 )
@@ -14,6 +14,13 @@ import (
 const (
 	backoffBase = 250 * time.Millisecond
 	backoffCap  = 30 * time.Second
+	// holdMost is how long what is claimed waits for the pace. Who has to wait longer
+	// holds nothing meanwhile.
+	holdMost = time.Second
+	// queuedMost is how old an intent may grow in the queue of a run that is held back.
+	queuedMost = 2 * time.Second
+	// slack is how far a run that was kept from sending may catch up with its rate.
+	slack = 50 * time.Millisecond
 )
 
 // backoff is how long to wait after the n-th attempt of a run (from 1):
@@ -26,106 +33,278 @@ func backoff(n int) time.Duration {
 	return rand.N(ceiling) + time.Millisecond
 }
 
-// pace holds requests back: by BILLING_RATE, and by what the API asked for
-// with a 429, which slows the whole runner and not one invoice alone.
+// pace holds requests back: by BILLING_RATE, and as throttled replies ask for it. What
+// waits for it has no intent yet, and is not even claimed: a claim takes what may be
+// begun soon.
 type pace struct {
-	limiter *rate.Limiter
+	stop *stopper
+	log  zerolog.Logger
+	turn chan struct{} // held by the claim that may begin requests, while they are held back
 
-	mu     sync.Mutex
-	until  time.Time
-	lookUp time.Time // when look-ups took their share last
+	mu       sync.Mutex
+	changed  chan struct{} // closed as a wait may be shorter than it was; nil: nobody waits
+	rate     float64       // requests a second; 0: any
+	runners  int           // that share it
+	next     time.Time     // no request begins before
+	inFlight int
+	throttle throttle
+	wall     wall
+	lookUp   time.Time // when look-ups took their share last
 }
 
-func newPace(perSecond float64) *pace {
-	limit := rate.Inf
-	if perSecond > 0 {
-		limit = rate.Limit(perSecond)
-	}
-	return &pace{limiter: rate.NewLimiter(limit, 1)}
-}
-
-func (p *pace) pause(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if until := time.Now().Add(d); until.After(p.until) {
-		p.until = until
-	}
-}
-
-func (p *pace) pausedFor() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return time.Until(p.until)
-}
-
-// heed slows the whole runner down where a reply to the n-th attempt of a run asks for
-// that.
-func (p *pace) heed(reply billing.Reply, n int) {
-	if reply.Throttled {
-		p.pause(max(reply.RetryAfter, backoff(n)))
+func newPace(c Config, stop *stopper, log zerolog.Logger) *pace {
+	return &pace{
+		stop: stop, log: log, turn: make(chan struct{}, 1), rate: c.Rate, runners: 1,
+		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c),
 	}
 }
 
-// wait returns when one more request may start.
-func (p *pace) wait(ctx context.Context) error {
-	if p.limiter.Limit() != rate.Inf {
-		if err := p.limiter.Wait(ctx); err != nil {
-			return err
-		}
+// interval is between the beginnings of two requests. The caller holds mu, as of what
+// follows.
+func (p *pace) interval() time.Duration {
+	if p.rate == 0 {
+		return p.throttle.gap
 	}
-	// The pause comes last: it may have begun while the rate was waited for.
-	for d := p.pausedFor(); d > 0; d = p.pausedFor() {
-		if err := sleep(ctx, d); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
+	return max(p.throttle.gap, time.Duration(float64(p.runners)/p.rate*float64(time.Second)))
 }
 
-// waitForLookUp returns when one more look-up may start. Look-ups take what requests
-// leave of the rate, and a tenth of it at least.
-func (p *pace) waitForLookUp(ctx context.Context) error {
-	for p.limiter.Limit() != rate.Inf && !p.limiter.Allow() {
-		every := time.Duration(float64(time.Second) / float64(p.limiter.Limit()))
-		if p.takeTenth(10 * every) {
-			return p.wait(ctx)
-		}
-		if err := sleep(ctx, every/2+rand.N(every)+time.Millisecond); err != nil {
-			return err
-		}
-	}
-	for d := p.pausedFor(); d > 0; d = p.pausedFor() {
-		if err := sleep(ctx, d); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
+// untilNext is how long until one more request may begin; room: it waits for one in
+// flight to end.
+func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
+	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most()
 }
 
-// takeTenth takes the look-ups' share, if their last one is so long ago.
-func (p *pace) takeTenth(every time.Duration) bool {
+func (p *pace) begin(now time.Time) {
+	p.inFlight++
+	p.next = later(p.next, now.Add(-slack)).Add(p.interval())
+}
+
+// tell wakes who waits.
+func (p *pace) tell() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// ready takes the right to one more request if it may begin now.
+func (p *pace) ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if now.Sub(p.lookUp) < every {
+	if d, room := p.untilNext(now); d > 0 || room {
 		return false
 	}
-	p.lookUp = now
+	p.begin(now)
 	return true
 }
 
-// ready takes the right to one more request if it may start now.
-func (p *pace) ready() bool {
-	return p.pausedFor() <= 0 && p.limiter.Allow()
+// await takes the right to one more request once it may begin. It returns false where
+// the run is stopping, or where the wait is too long for what is claimed.
+func (p *pace) await(ctx context.Context) bool {
+	return p.wait(ctx, holdMost, p.begin)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// wait returns true once one more request may begin, and has been counted.
+func (p *pace) wait(ctx context.Context, most time.Duration, count func(now time.Time)) bool {
+	for {
+		p.mu.Lock()
+		now := time.Now()
+		d, room := p.untilNext(now)
+		if d <= 0 && !room {
+			count(now)
+			p.mu.Unlock()
+			return true
+		}
+		if p.changed == nil {
+			p.changed = make(chan struct{})
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		if d > most {
+			return false
+		}
+		if d <= 0 {
+			d = holdMost // for one in flight, which tells
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		case <-p.stop.done:
+		}
+		timer.Stop()
+		if ctx.Err() != nil || p.stop.stopped() {
+			return false
+		}
 	}
+}
+
+// enter waits until a claim may begin requests; leave lets the next one do so. While
+// nothing is held back they all may.
+func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
+	if !p.limited() {
+		return func() {}, true
+	}
+	select {
+	case p.turn <- struct{}{}:
+	case <-p.stop.done:
+		return func() {}, false
+	case <-ctx.Done():
+		return func() {}, false
+	}
+	leave = sync.OnceFunc(func() { <-p.turn })
+	return leave, p.wait(ctx, forever, func(time.Time) {})
+}
+
+const forever = 1<<63 - 1
+
+// waitForLookUp returns when one more look-up may begin. Look-ups take what requests leave
+// of the rate, and a tenth of it at least. They count for no request in flight.
+func (p *pace) waitForLookUp(ctx context.Context) error {
+	for ctx.Err() == nil {
+		d := p.untilLookUp(time.Now())
+		if d <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+	return ctx.Err()
+}
+
+// untilLookUp takes the right to one more look-up, or says how long to wait before it is
+// asked for again.
+func (p *pace) untilLookUp(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.throttle.until.Sub(now); d > 0 {
+		return d
+	}
+	every := p.interval()
+	if d := p.next.Sub(now); d > 0 && now.Sub(p.lookUp) < 10*every {
+		return min(d, 10*every-now.Sub(p.lookUp)) + rand.N(every+time.Millisecond)
+	}
+	p.lookUp = now
+	p.next = later(p.next, now.Add(-slack)).Add(every)
+	return 0
+}
+
+// slowLookUps takes in that a look-up was throttled.
+func (p *pace) slowLookUps(asked time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.throttle.until = later(p.throttle.until, time.Now().Add(min(max(asked, backoff(1)), p.throttle.longest)))
+}
+
+// size is how many of n one claim may take: what it can begin soon.
+func (p *pace) size(n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.limits() {
+		return n
+	}
+	n = min(n, p.throttle.most()-p.inFlight)
+	if every := p.interval(); every > 0 {
+		n = min(n, int(claimLife/every))
+	}
+	return max(1, n)
+}
+
+func (p *pace) limits() bool { return p.rate > 0 || p.throttle.slowed() }
+
+func (p *pace) limited() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limits()
+}
+
+// keeps says whether what is claimed may wait for its turn. What was claimed while
+// nothing was held back is given back as that changes.
+func (p *pace) keeps(c *claim) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return (c.paced || !p.limits()) && (c.alone || !p.wall.probing) && time.Until(p.throttle.until) <= holdMost
+}
+
+// giveBack gives back rights of which no request came.
+func (p *pace) giveBack(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inFlight -= n
+	p.tell()
+}
+
+// share divides the rate among so many runners.
+func (p *pace) share(runners int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.runners = max(1, runners)
+	p.tell()
+}
+
+// probing says that the API is to be asked elsewhere in the book before the run goes on.
+func (p *pace) probing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wall.probing
+}
+
+// endProbe is called where there is nothing elsewhere in the book to ask the API by.
+func (p *pace) endProbe() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wall.probing = false
+}
+
+func (p *pace) linger() time.Duration { return p.throttle.longest }
+
+// heldBack is how long requests for an account wait; 0: they don't.
+func (p *pace) heldBack(account string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Until(p.wall.accounts[account])
+}
+
+// notBefore is how long it makes no sense to run again; 0: the API asks nobody to wait.
+func (p *pace) notBefore() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, time.Until(p.wall.over))
+}
+
+// heed takes in the reply to a request, and gives its right back.
+func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if reply.Outcome == billing.Throttled {
+		if !p.limits() {
+			p.log.Warn().Int("http_status", reply.Status).Str("reason", reply.Reason).Msg("the billing API asks for a slower pace: going slower")
+		}
+		p.throttle.lower(now, began, p.inFlight, reply.RetryAfter)
+		p.next = later(p.next, now.Add(p.interval()))
+		if p.wall.throttled(now, began, reply.RetryAfter, account(r)) {
+			p.log.Error().Str("run_again_after", p.wall.over.Format(time.RFC3339)).Str("reason", reply.Reason).
+				Msg("stopping: the billing API takes no more requests for now, whichever invoice they are for")
+			p.stop.stop(billing.StoppedByThrottle, nil)
+		}
+	} else {
+		p.wall.answered()
+		p.throttle.raise(now, reply.Outcome)
+	}
+	p.inFlight--
+	p.tell()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -1,26 +1,113 @@
 package engine
 
 import (
+	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"billonce/internal/billing"
 )
 
-// The API may ask for a pause while a sender waits for its turn by BILLING_RATE.
-func TestPauseHoldsWhoWaitsForTheRate(t *testing.T) {
-	t.Parallel()
-	p := newPace(20)
-	if err := p.wait(t.Context()); err != nil { // the turn that is there at once
-		t.Fatal(err)
-	}
-	paused := make(chan time.Duration)
-	go func() {
-		if err := p.wait(t.Context()); err != nil {
-			t.Error(err)
+// limitedAPI takes so many requests a second, in a bucket of a second's, or so many at
+// once.
+type limitedAPI struct {
+	mu                 sync.Mutex
+	perSecond, tokens  float64
+	atOnce, atWork     int
+	last               time.Time
+	asks               time.Duration
+	accepted, requests int
+}
+
+func (a *limitedAPI) take() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests++
+	if a.atOnce > 0 {
+		if a.atWork >= a.atOnce {
+			return false
 		}
-		paused <- p.pausedFor()
-	}()
-	p.pause(200 * time.Millisecond)
-	if left := <-paused; left > 0 {
-		t.Errorf("its turn came %s before the pause was over", left)
+		a.atWork++
+		return true
+	}
+	now := time.Now()
+	a.tokens = min(a.perSecond, a.tokens+a.perSecond*now.Sub(a.last).Seconds())
+	a.last = now
+	if a.tokens < 1 {
+		return false
+	}
+	a.tokens--
+	return true
+}
+
+func (a *limitedAPI) send(latency time.Duration) billing.Reply {
+	if !a.take() {
+		time.Sleep(latency / 4)
+		return billing.Reply{Outcome: billing.Throttled, RetryAfter: a.asks}
+	}
+	time.Sleep(latency)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.atWork--
+	a.accepted++
+	return billing.Reply{Outcome: billing.Accepted}
+}
+
+// P8: a rate limit slows a run down to what the API takes, and no further.
+func TestP8PaceIsWhatTheAPITakes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		perSecond float64
+		atOnce    int
+		latency   time.Duration
+		asks      time.Duration
+	}{
+		{perSecond: 5, latency: 30 * time.Millisecond},
+		{perSecond: 5, latency: 300 * time.Millisecond, asks: time.Second},
+		{perSecond: 25, latency: 30 * time.Millisecond},
+		{perSecond: 25, latency: 300 * time.Millisecond, asks: time.Second},
+		{perSecond: 200, latency: 100 * time.Millisecond},
+		{perSecond: 200, latency: 30 * time.Millisecond, asks: time.Second},
+		{atOnce: 5, latency: 100 * time.Millisecond},
+		{atOnce: 5, latency: 300 * time.Millisecond, asks: time.Second},
+	} {
+		for _, runners := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%v_a_second,%d_at_once,%s,asks_%s,%d_runners", c.perSecond, c.atOnce, c.latency, c.asks, runners), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := &limitedAPI{perSecond: c.perSecond, tokens: c.perSecond, atOnce: c.atOnce, asks: c.asks, last: time.Now()}
+					end := time.Now().Add(time.Minute)
+					var all sync.WaitGroup
+					for range runners {
+						p := newPace(Config{Concurrency: 32, Linger: 10 * time.Second}, newStopper(zerolog.Nop()), zerolog.Nop())
+						for range 32 {
+							all.Go(func() {
+								for time.Now().Before(end) {
+									if !p.await(t.Context()) {
+										time.Sleep(100 * time.Millisecond)
+										continue
+									}
+									began := time.Now()
+									p.heed(billing.Request{}, a.send(c.latency), began)
+								}
+							})
+						}
+					}
+					all.Wait()
+					best := 60*c.perSecond + c.perSecond
+					if c.atOnce > 0 {
+						best = 60 * float64(c.atOnce) / c.latency.Seconds()
+					}
+					// Nobody knows the limit beforehand: the first burst is what finds it.
+					got, more := float64(a.accepted)/best, float64(a.requests-32*runners)/float64(a.accepted)-1
+					if got < 0.75 || more > 0.2 {
+						t.Errorf("%.0f %% of what the API takes, with %.0f %% more requests than that", 100*got, 100*more)
+					}
+				})
+			})
+		}
 	}
 }

@@ -51,11 +51,13 @@ func (p *pass) after(asks, asked bool) turn {
 type scan struct {
 	scanner     Scanner
 	budget      *budget
+	pace        *pace
 	stop        *stopper
 	tally       *billing.Tally
 	runID       uuid.UUID
 	maxAttempts int
-	shared      bool // with other runners
+	shared      bool    // with other runners
+	onePer      *onePer // nil: values are not kept apart
 }
 
 // pass is one walk over the pending invoices: from a starting place to the
@@ -72,6 +74,7 @@ type pass struct {
 	wrapped  bool
 	done     bool
 	wasCut   bool
+	probes   bool          // it ended early: the API is to be asked elsewhere first
 	progress int           // deliveries begun or settled
 	nextDue  time.Duration // earliest `retry` that is not due yet; 0: none
 
@@ -80,6 +83,7 @@ type pass struct {
 	later      int // invoices that a later turn is for
 	doubts     int // of earlier runs
 	unrendered int64
+	queueing   queueing
 
 	elapsed time.Duration
 }
@@ -87,6 +91,12 @@ type pass struct {
 // newPass begins a pass, at place if runners share the run.
 func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 	p := &pass{scan: s}
+	if s.onePer != nil {
+		// From the beginning: a value's lower invoices come first.
+		p.queueing.freed.L = &p.mu
+		p.queueing.busy, p.queueing.shut = map[string]struct{}{}, map[string]billing.State{}
+		return p, nil
+	}
 	if !s.shared {
 		return p, nil
 	}
@@ -104,7 +114,10 @@ func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.done && !p.stop.stopped() {
+	if p.onePer != nil {
+		return p.nextOfValues(ctx, size)
+	}
+	for !p.done && !p.stop.stopped() && !p.interrupted() {
 		n := p.budget.take(size)
 		if n == 0 {
 			return nil, nil
@@ -126,6 +139,12 @@ func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) 
 		}
 	}
 	return nil, nil
+}
+
+// interrupted: the caller holds mu.
+func (p *pass) interrupted() bool {
+	p.probes = p.probes || p.pace.probing()
+	return p.probes
 }
 
 func (p *pass) advance(page []billing.Candidate, asked int) {
@@ -159,11 +178,13 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		case billing.InDoubt:
 			switch {
 			case ours:
+				p.shutBy(c)
 			case p.turn == doubtsToo:
 				worth = append(worth, c)
 			default:
 				p.doubts++
 				p.earlier.InDoubt++
+				p.shutBy(c)
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
@@ -173,8 +194,10 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 				p.later++
 			case ours && c.RunAttempt >= p.maxAttempts:
 				p.left.Exhausted++
+				p.shutBy(c)
 			case c.DueIn > 0:
 				p.waits(c.DueIn)
+				p.shutBy(c)
 			default:
 				worth = append(worth, c)
 			}
@@ -207,7 +230,7 @@ func (p *pass) cut() {
 func (p *pass) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done || p.stop.stopped()
+	return p.done && len(p.queueing.putOff) == 0 || p.probes || p.stop.stopped()
 }
 
 // waits counts an invoice that is to be looked at again in d; 0: at any time.
@@ -265,7 +288,7 @@ func (p *pass) verdict() verdict {
 	switch {
 	case p.stop.stopped():
 		return over
-	case p.progress > 0:
+	case p.progress > 0 || p.probes:
 		return progress
 	case p.wasCut:
 		return cut

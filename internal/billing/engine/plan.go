@@ -55,6 +55,15 @@ type planner struct {
 	keyTTL      time.Duration // how long the API remembers a key
 	maxAttempts int
 	lookUpAfter time.Duration
+	pace        *pace // nil: nothing is held back
+}
+
+// heldBack is how long the API has asked the request's account to wait.
+func (p planner) heldBack(r billing.Request) time.Duration {
+	if p.pace == nil {
+		return 0
+	}
+	return p.pace.heldBack(account(r))
 }
 
 // mayLookUp says that no request of the delivery can still arrive.
@@ -81,6 +90,9 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 		return step{why: unrendered, err: err, intent: billing.Intent{InvoiceID: inv.ID}}
 	}
 	s := p.prepared(inv, key, request)
+	if wait := p.heldBack(request); wait > 0 && (seen == nil || seen.State == billing.Retry) {
+		return step{why: notDue, dueIn: wait}
+	}
 	changed := err != nil || seen.MayHaveActed() && !s.isAsSent(seen)
 	switch {
 	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:

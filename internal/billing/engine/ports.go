@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"billonce/internal/billing"
 )
@@ -18,6 +19,25 @@ type Ports struct {
 	RunLock    RunLock // nil: the run holds none
 	Keeper     Keeper  // nil, with Kept: a repeat is made from the row alone
 	Kept       Kept
+	Standing   Standing // nil: nobody keeps it
+	Values     Values   // nil: INVOICES_ONE_PER is not set
+}
+
+// Values says what keeps an invoice back, where one request at a time is in flight for
+// each value of INVOICES_ONE_PER.
+type Values interface {
+	// Lower tells of each invoice its value, and the lowest pending one of that value below
+	// it that is not done with; those that are set aside hold nothing back.
+	Lower(ctx context.Context, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error)
+}
+
+// Standing keeps what this run's replies say about runs to come.
+type Standing interface {
+	// Accepted records that a request of this run was accepted: its settings are not new
+	// any more, and the API asks nobody to wait.
+	Accepted(ctx context.Context) error
+	// Throttled records for how long, from now, it makes no sense to run again.
+	Throttled(ctx context.Context, wait time.Duration) error
 }
 
 // Scanner reads candidates, without locks.

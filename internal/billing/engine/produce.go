@@ -16,11 +16,13 @@ import (
 // producer claims what a pass finds, and has it delivered.
 type producer struct {
 	newClaimer func() Claimer
+	scan       *scan
 	deliverer  *deliverer
 	budget     *budget
 	tally      *billing.Tally
 	stop       *stopper
 	log        zerolog.Logger
+	pace       *pace
 	terms      terms
 	shared     bool       // with other runners
 	senders    int        // all of them
@@ -110,15 +112,25 @@ func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error 
 	}()
 	for {
 		began := time.Now()
-		candidates, err := p.pass.next(ctx, size.next)
+		paced := p.pace.limited()
+		candidates, err := p.pass.next(ctx, p.pace.size(size.next))
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
 		}
 		if len(candidates) == 0 {
 			return nil
 		}
+		leave, may := p.pace.enter(ctx)
+		if !may {
+			leave()
+			p.pass.free(candidates, nil)
+			p.budget.give(len(candidates))
+			return nil
+		}
 		claimed, err := claimer.Claim(ctx, candidates)
 		if err != nil {
+			leave()
+			p.pass.free(candidates, nil)
 			p.budget.give(len(candidates))
 			if standsIn {
 				p.noRoom(len(candidates), err)
@@ -128,8 +140,9 @@ func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error 
 		}
 		p.noteHeld(len(candidates), len(candidates)-len(claimed.IDs))
 
-		c := &claim{Claimed: claimed}
+		c := &claim{Claimed: claimed, paced: paced, leave: leave, values: valuesOf(candidates)}
 		err = p.deliverer.deliver(ctx, p.pass, c, func() { p.standIn(ctx) })
+		p.pass.free(candidates, claimed.IDs)
 		p.budget.give(len(candidates) - c.begun + int(c.unasked.Load())) // what was never asked counts for nothing
 		if err != nil {
 			return p.stop.unlessStopped(ctx, err)
@@ -139,6 +152,40 @@ func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error 
 		}
 		size.note(c.begun, time.Since(began))
 	}
+}
+
+// sendThese claims candidates that were chosen one by one, has them delivered, and
+// returns how many were begun once all of those are settled.
+func (p *producer) sendThese(ctx context.Context, candidates []billing.Candidate) (begun int, err error) {
+	leave, may := p.pace.enter(ctx)
+	defer leave()
+	if !may {
+		return 0, nil
+	}
+	claimer := p.newClaimer()
+	defer func() {
+		if err := claimer.Close(context.WithoutCancel(ctx)); err != nil {
+			p.log.Debug().Err(err).Msg("closing a claim's connection")
+		}
+	}()
+	claimed, err := claimer.Claim(ctx, candidates)
+	if err != nil {
+		return 0, fmt.Errorf("claim invoices: %w", err)
+	}
+	c := &claim{Claimed: claimed, paced: true, alone: true, leave: leave, values: valuesOf(candidates)}
+	err = p.deliverer.deliver(ctx, &pass{scan: p.scan}, c, func() {})
+	return c.begun, err
+}
+
+// valuesOf is of which value each candidate was, as it was locked.
+func valuesOf(candidates []billing.Candidate) map[billing.InvoiceID]*string {
+	all := make(map[billing.InvoiceID]*string)
+	for _, c := range candidates {
+		if c.Value != nil {
+			all[c.ID] = c.Value
+		}
+	}
+	return all
 }
 
 // noteHeld takes in how many of a claim's candidates others hold.

@@ -174,7 +174,7 @@ func (p *proof) ask(ctx context.Context, r billing.Request) billing.Found {
 	}
 	found := p.lookUp.LookUp(ctx, r)
 	if found.Throttled {
-		p.pace.pause(max(found.RetryAfter, backoff(1)))
+		p.pace.slowLookUps(found.RetryAfter)
 	}
 	return found
 }

@@ -1,10 +1,11 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
 )
@@ -32,24 +33,23 @@ func TestControlsGrowOld(t *testing.T) {
 // Look-ups count for the rate: they take what requests leave, and a tenth.
 func TestLookUpsCountForTheRate(t *testing.T) {
 	t.Parallel()
-	p := newPace(1.0 / 3600)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if err := p.waitForLookUp(ctx); err != nil {
-		t.Errorf("what requests leave is not taken: %v", err)
+	now := time.Now()
+	p := newPace(Config{Rate: 1, Concurrency: 8, Linger: time.Hour}, newStopper(zerolog.Nop()), zerolog.Nop())
+	if d := p.untilLookUp(now); d > 0 {
+		t.Errorf("what requests leave is not taken: %v", d)
 	}
 	if p.ready() {
 		t.Error("a look-up does not count")
 	}
-	if err := p.waitForLookUp(ctx); err == nil {
+	if d := p.untilLookUp(now); d <= 0 {
 		t.Error("a look-up is made beyond the rate")
 	}
-	if !p.takeTenth(0) || p.takeTenth(time.Hour) {
-		t.Error("the look-ups' share is not a share")
+	if d := p.untilLookUp(now.Add(10 * time.Second)); d > 0 {
+		t.Errorf("the look-ups' share is not a share: %v", d)
 	}
-	free := newPace(0)
-	free.pause(time.Hour)
-	if err := free.waitForLookUp(ctx); err == nil {
+	free := newPace(Config{Concurrency: 8, Linger: time.Hour}, newStopper(zerolog.Nop()), zerolog.Nop())
+	free.slowLookUps(time.Minute)
+	if d := free.untilLookUp(time.Now()); d <= 0 {
 		t.Error("a look-up does not heed a 429")
 	}
 }

@@ -20,7 +20,7 @@ type Rehearsal struct {
 // and shows each to see, in the order of the scan. It takes no lock, writes nothing
 // and asks nobody; whose sender is gone is a matter of locks, so it can't tell.
 func Rehearse(ctx context.Context, c Config, ports Ports, log zerolog.Logger, see func(billing.Invoice, billing.Request)) (Rehearsal, error) {
-	c.Canary, c.Spread = 0, false
+	c.Canary, c.Spread, ports.Values = 0, false, nil
 	r := New(c, ports, &billing.Tally{}, log)
 	p := &pass{scan: r.scan}
 	var total Rehearsal

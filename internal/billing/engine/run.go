@@ -19,7 +19,11 @@ type Run struct {
 
 	stop      *stopper
 	lock      *keeping
-	canary    canary
+	canary    *canary
+	heard     *heard
+	standing  Standing
+	pace      *pace
+	budget    *budget
 	lingering lingering
 
 	scan     *scan
@@ -34,30 +38,34 @@ type Run struct {
 // New makes a run. Its tally may be read while it goes on.
 func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	t := newTerms(c)
-	stop, budget, flight := newStopper(log), newBudget(c.Limit, c.Canary), &inFlight{}
+	stop, budget, flight := newStopper(log), newBudget(c.Limit), &inFlight{}
 	r := &Run{
 		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log),
-		canary:    canary{budget, stop, log},
+		heard: newHeard(c.WantsID), standing: p.Standing,
 		lingering: lingering{most: c.Linger, stop: stop, log: log},
 		queue:     newQueue(t.queueLow, flight),
 		troubles:  newTroubles(c.RunID, tally, log),
 	}
-	right := right{stop, newPace(c.Rate), r.lock}
+	var values *onePer
+	if p.Values != nil {
+		values = newOnePer(p.Values, log)
+	}
+	right := right{stop, newPace(c, stop, log), r.lock}
 	r.settler = &settler{
 		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
 	}
 	r.sender = &sender{
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, pace: right.pace, budget: budget, breaker: newBreaker(c.Breaker, stop, log),
+		stop: stop, lock: r.lock, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
-		scanner: p.Scanner, budget: budget, stop: stop, tally: tally,
+		scanner: p.Scanner, budget: budget, pace: right.pace, onePer: values, stop: stop, tally: tally,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	planner := planner{
-		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter,
+		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
 	}
 	if c.HasLookup {
 		r.proof = &proof{
@@ -69,11 +77,15 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	deliverer := &deliverer{
 		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler,
 		planner: planner, recaller: recaller{p.Keeper, p.Kept, planner, r.troubles},
-		troubles: r.troubles, stop: stop, log: log, ahead: t.ahead,
+		troubles: r.troubles, stop: stop, log: log, pace: right.pace, onePer: values, ahead: t.ahead,
 	}
 	r.producer = &producer{
-		newClaimer: p.NewClaimer, deliverer: deliverer, budget: budget, tally: tally, stop: stop, log: log,
-		terms: t, shared: c.Spread, senders: c.Concurrency,
+		newClaimer: p.NewClaimer, scan: r.scan, deliverer: deliverer, budget: budget, tally: tally, stop: stop, log: log,
+		pace: right.pace, terms: t, shared: c.Spread, senders: c.Concurrency,
+	}
+	r.pace, r.budget = right.pace, budget
+	r.canary = &canary{
+		first: c.Canary, scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
 	}
 	intents := newIntents(p.Ledger, r.troubles, r.queue, t.intentLife, c.Timeout)
 	if t.holdsSlots {
@@ -105,6 +117,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	background.Go(func() { end.watch(ctx, finished) })
 	background.Go(func() { r.lock.keep(claiming) })
 	background.Go(func() { r.settler.run(detached) })
+	background.Go(func() { r.keepStanding(detached, finished) })
 	for range r.config.Concurrency {
 		senders.Go(func() { r.sender.loop(claiming, sending) })
 	}
@@ -127,7 +140,12 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	background.Wait()
 
 	reason, cause := r.stop.cause()
-	return billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)
+	s := billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)
+	if wait := r.pace.notBefore(); wait > 0 {
+		at := time.Now().Add(wait).UTC().Truncate(time.Second)
+		s.NotBefore = &at
+	}
+	return s
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim
@@ -139,8 +157,17 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 			return left, earlier, r.stop.unlessStopped(ctx, err)
 		}
 	}
+	if err := r.canary.probe(ctx); err != nil {
+		return left, earlier, err
+	}
+	if err := r.canary.send(ctx); err != nil {
+		return left, earlier, err
+	}
 	place, cuts, now, asked := r.config.Place, 0, newOnes, false
 	for first := true; ; first = false {
+		if err := r.canary.probe(ctx); err != nil {
+			return left, earlier, err
+		}
 		p, err := r.scan.newPass(ctx, place)
 		if err != nil {
 			return left, earlier, r.stop.unlessStopped(ctx, err)
@@ -150,7 +177,9 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 		if err := r.producer.work(ctx, p, first); err != nil {
 			return left, earlier, err
 		}
-		r.canary.judge()
+		if !r.stop.stopped() && r.budget.spent() {
+			r.stop.stop(billing.StoppedByLimit, nil)
+		}
 		r.takeEarlier(&earlier, p)
 		if p.whole() && !r.stop.stopped() {
 			asked = asked || p.turn == doubtsToo
@@ -174,6 +203,31 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 				return p.left, earlier, nil
 			}
 		}
+	}
+}
+
+// keepStanding records the first request that was accepted, and the wait that has
+// stopped the run.
+func (r *Run) keepStanding(ctx context.Context, finished <-chan struct{}) {
+	if r.standing == nil {
+		return
+	}
+	record := func(err error) {
+		if err != nil {
+			r.troubles.log.Warn().Err(err).Msg("can't record for the next runs what the billing API has said")
+		}
+	}
+	select {
+	case <-r.heard.first:
+		record(r.standing.Accepted(ctx))
+		<-finished
+	case <-finished:
+		if r.heard.accepted.Load() > 0 {
+			record(r.standing.Accepted(ctx))
+		}
+	}
+	if wait := r.pace.notBefore(); wait > 0 {
+		record(r.standing.Throttled(ctx, wait))
 	}
 }
 

@@ -57,7 +57,7 @@ func TestP5SlotsWaitForTheRunLock(t *testing.T) {
 			defer cancel()
 			stop := newStopper(zerolog.Nop())
 			kept := newKeeping(lock, stop, zerolog.Nop())
-			slots := newSlots(right{stop, newPace(0), kept}, 1)
+			slots := newSlots(right{stop, newPace(Config{Concurrency: 1}, stop, zerolog.Nop()), kept}, 1)
 			got := make(chan bool)
 			go func() { got <- slots.reserveOne(ctx) }()
 			go kept.keep(ctx)

@@ -28,7 +28,7 @@ type sender struct {
 	stop    *stopper
 	lock    *keeping
 	pace    *pace
-	budget  *budget
+	heard   *heard
 	breaker *breaker
 	proof   *proof // nil: there is no look-up
 
@@ -55,7 +55,7 @@ func (s *sender) loop(claiming, sending context.Context) {
 // next is the next attempt, nil at the end, and whether it may be made. Where
 // attempts hold no slots, one loop at a time waits for the right to send, and takes
 // its attempt then: so what is not sent yet waits in the queue alone, however slow the
-// pace, and is not older at its turn than was reckoned with as it was queued.
+// pace, and is given back where it has grown old there.
 func (s *sender) next(ctx context.Context) (a *attempt, may bool) {
 	if s.right == nil {
 		return s.queue.take(), true
@@ -63,24 +63,31 @@ func (s *sender) next(ctx context.Context) (a *attempt, may bool) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	may = s.queue.await() && s.right.await(ctx)
-	return s.queue.take(), may
+	a = s.queue.take()
+	if may && s.pace.limited() && time.Since(a.committed) > queuedMost {
+		s.pace.giveBack(1)
+		may = false
+	}
+	return a, may
 }
 
 // send makes the attempt, and says what came of it.
 func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 	failpoint.Hit("before_send")
+	began := time.Now()
 	reply := s.port.Send(ctx, a.request, func() error { return s.permit(a) })
 	failpoint.Hit("after_reply")
 	if reply.NotAsked {
+		s.pace.giveBack(1)
 		return s.unasked(a)
 	}
 	s.tally.Requests.Add(1)
 	if s.proof != nil && reply.Outcome == billing.Accepted {
 		s.proof.own.add(a.intent.InvoiceID, a.intent.LookupSHA256)
 	}
-	s.budget.heed(reply)
+	s.heard.heed(reply)
 	s.troubles.odd(a.intent.InvoiceID, reply.Odd)
-	s.pace.heed(reply, a.intent.RunAttempt)
+	s.pace.heed(a.request, reply, began)
 	return s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
 }
 
@@ -118,9 +125,9 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	decision := billing.Decide(known)
 	came := s.base(a)
 	came.State, came.Final, came.Status, came.Reason, came.Answer = decision.Next, decision.Final, reply.Status, reply.Reason, reply.Answer
-	came.Doubtful = a.request.Repeat || reply.Outcome == billing.Unknown
+	came.Doubtful = a.request.Repeat || mayHaveActed(reply)
 	came.KeyUse = keyUse(reply)
-	if s.keeper != nil && known.Idempotent && reply.Outcome == billing.Unknown {
+	if s.keeper != nil && known.Idempotent && mayHaveActed(reply) {
 		came.Kept = s.keeper.Keep(a.source)
 	}
 	if came.State == billing.InDoubt && came.Reason != "" {
@@ -132,14 +139,24 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	case came.State == billing.Retry:
 		came.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
 	}
+	if reply.Outcome == billing.Throttled {
+		came.RunAttempt-- // it is none
+	}
 	return came
+}
+
+// mayHaveActed says that the request may have had its effect. A rule may say of a 5xx that
+// nothing came of it, where there are keys: a repeat is held to be one all the same.
+func mayHaveActed(reply billing.Reply) bool {
+	return reply.Outcome == billing.Unknown ||
+		reply.Status >= 500 && (reply.Outcome == billing.NotSent || reply.Outcome == billing.Throttled)
 }
 
 // keyUse is what a reply says of the key. A 401 is sure not to have had an effect, but was
 // asked for under it.
 func keyUse(reply billing.Reply) billing.KeyUse {
 	switch {
-	case reply.Outcome == billing.Unknown:
+	case mayHaveActed(reply):
 		return billing.KeyDoubted
 	case reply.Outcome == billing.NotSent && reply.Status == 0:
 		return billing.KeyUnused

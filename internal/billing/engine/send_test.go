@@ -27,12 +27,11 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 		change func(s *sender, a *attempt)
 		want   string
 	}{
-		"all is well":     {func(*sender, *attempt) {}, ""},
-		"run lock lost":   {func(s *sender, _ *attempt) { s.lock.lock = &fakeLock{lost: closed()} }, "request not started: the run lock is lost"},
-		"claim lost":      {func(_ *sender, a *attempt) { a.claim.Lost = closed() }, "request not started: the claim's connection is lost"},
-		"stopping":        {func(s *sender, _ *attempt) { s.stop.stop(billing.StoppedBySignal, nil) }, "request not started: the run is stopping"},
-		"intent too old":  {func(_ *sender, a *attempt) { a.sendBy = time.Now().Add(-time.Second) }, "request not started: its intent has grown too old"},
-		"limit is no end": {func(s *sender, _ *attempt) { s.budget = newBudget(0, 0) }, ""},
+		"all is well":    {func(*sender, *attempt) {}, ""},
+		"run lock lost":  {func(s *sender, _ *attempt) { s.lock.lock = &fakeLock{lost: closed()} }, "request not started: the run lock is lost"},
+		"claim lost":     {func(_ *sender, a *attempt) { a.claim.Lost = closed() }, "request not started: the claim's connection is lost"},
+		"stopping":       {func(s *sender, _ *attempt) { s.stop.stop(billing.StoppedBySignal, nil) }, "request not started: the run is stopping"},
+		"intent too old": {func(_ *sender, a *attempt) { a.sendBy = time.Now().Add(-time.Second) }, "request not started: its intent has grown too old"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,7 +54,8 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 // number: no attempt of the run is used up, and no doubt arises.
 func TestUnaskedAttemptCostsNothing(t *testing.T) {
 	t.Parallel()
-	s := &sender{runID: uuid.New(), tally: &billing.Tally{}, port: answer{NotAsked: true, Outcome: billing.NotSent}}
+	stop := newStopper(zerolog.Nop())
+	s := &sender{runID: uuid.New(), tally: &billing.Tally{}, pace: newPace(Config{}, stop, zerolog.Nop()), port: answer{NotAsked: true, Outcome: billing.NotSent}}
 	a := &attempt{claim: &claim{}, step: &step{intent: billing.Intent{InvoiceID: "7", Attempt: 3, RunAttempt: 2}}}
 	came := s.send(t.Context(), a)
 	if came.State != billing.Retry || came.Attempt != 3 || came.RunAttempt != 1 || came.Doubtful || came.RetryIn != 0 {

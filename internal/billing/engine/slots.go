@@ -15,7 +15,14 @@ type right struct {
 
 // await waits for the right to send once; false: the run is stopping.
 func (r right) await(ctx context.Context) bool {
-	return !r.stop.stopped() && r.pace.wait(ctx) == nil && r.lock.await()
+	if r.stop.stopped() || !r.pace.await(ctx) {
+		return false
+	}
+	if !r.lock.await() {
+		r.pace.giveBack(1)
+		return false
+	}
+	return true
 }
 
 // slots are what attempts hold from before their intent until they are settled: so
@@ -69,6 +76,12 @@ func (s *slots) release(n int) {
 	for range n {
 		s.free <- struct{}{}
 	}
+}
+
+// giveBack gives back reserved slots of which no attempt came, and their rights.
+func (s *slots) giveBack(n int) {
+	s.release(n)
+	s.right.pace.giveBack(n)
 }
 
 func (s *slots) inUse() int { return s.all - len(s.free) }

@@ -29,7 +29,7 @@ type terms struct {
 	// known is what every decision depends on. Its KeyTTL is how old a key may be when
 	// its request is begun, so that it arrives in time.
 	known billing.Known
-	// intentLife is how long after the second look a request may be begun. With keys it
+	// intentLife is how long after its intent was sent to the database a request may be begun. With keys it
 	// is shorter than the margin that a key's age is given ([billing.KeyMargin]), so that
 	// no request under a key that was judged young arrives after the API forgot it.
 	intentLife time.Duration
@@ -68,7 +68,6 @@ func newTerms(c Config) terms {
 		t.groupWait = groupWait
 	}
 	if c.Rate > 0 {
-		t.ahead = min(t.ahead, max(1, int(c.Rate*t.intentLife.Seconds()/4)))
 		t.queueLow = 0
 	}
 	if c.SettlesLate {

@@ -175,12 +175,15 @@ func (c *Claimer) mayPass(err error) bool {
 func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
-	candidates = candidates[:c.store.room.cut(len(candidates))]
+	candidates = candidates[:c.store.roomFor(candidates)]
 	err := c.begin(ctx)
 	failpoint.Fail("before_lock", &err)
 	if err == nil {
 		var claim *billing.Claimed
-		claim, err = c.lock(ctx, candidates)
+		candidates, err = c.lockValues(ctx, candidates)
+		if err == nil {
+			claim, err = c.lock(ctx, candidates)
+		}
 		failpoint.Fail("after_lock", &err)
 		if err == nil {
 			claim.Lost = c.startWatch(ctx)

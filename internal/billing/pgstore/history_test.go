@@ -109,7 +109,7 @@ func TestHistoryKeepsSupersededAttempts(t *testing.T) {
 	cfg := seeded(t, 5)
 	a := api{reply: func(m billing.Request, n int) billing.Reply {
 		if m.InvoiceID == "3" && n < 3 {
-			return billing.Reply{Outcome: billing.NotSent, Status: 429, Reason: "HTTP 429"}
+			return billing.Reply{Outcome: billing.Throttled, Status: 429, Reason: "HTTP 429"}
 		}
 		return billing.Reply{Outcome: billing.Accepted}
 	}}

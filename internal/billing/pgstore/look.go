@@ -45,7 +45,11 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 	var c billing.Candidate
 	var due zeronull.Float8
 	var attempt, runAttempt zeronull.Int4
-	err := row.Scan(&c.ID, (*zeronull.Text)(&c.State), &due, (*zeronull.UUID)(&c.RunID), &attempt, &runAttempt)
+	into := []any{&c.ID, (*zeronull.Text)(&c.State), &due, (*zeronull.UUID)(&c.RunID), &attempt, &runAttempt}
+	if len(row.FieldDescriptions()) > len(into) {
+		into = append(into, &c.Value)
+	}
+	err := row.Scan(into...)
 	c.DueIn, c.Attempt, c.RunAttempt = seconds(due), int(attempt), int(runAttempt)
 	return c, err
 }

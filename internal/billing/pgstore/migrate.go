@@ -276,8 +276,14 @@ func (p Place) checkLedgerType(ctx context.Context, conn *pgx.Conn) error {
 
 // LedgerID is the identity that the ledger was given as it was made.
 func (s *Store) LedgerID(ctx context.Context) (id uuid.UUID, err error) {
+	if known := s.ledger.Load(); known != nil {
+		return *known, nil
+	}
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, advisory.OnPrimary+"select id from "+s.place.book.Own("ledger")).Scan(&id)
 	})
+	if err == nil {
+		s.ledger.Store(&id)
+	}
 	return id, err
 }

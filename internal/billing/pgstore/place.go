@@ -96,6 +96,9 @@ func (p Place) names() sql.Names {
 		Schema: b.Schema.SQL(), Invoices: p.sql(), ID: b.ID.SQL(),
 		KeyType: p.keyType, IDType: p.idType, Pending: b.Pending, MarkSent: b.MarkSent.SQL(),
 	}
+	if len(b.OnePer) > 0 {
+		n.OnePer = b.OnePer.SQL()
+	}
 	if len(b.Amount) > 0 {
 		n.Amount = b.Amount.SQL()
 	}

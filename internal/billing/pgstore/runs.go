@@ -15,6 +15,10 @@ import (
 // RunRecord describes a run in the ledger.
 type RunRecord struct {
 	Name, Strategy, RunLock, Application, Version string
+
+	Settings  map[string]string // fingerprints, by variable
+	Job       string            // JOB_NAME
+	CouldSend *int64            // invoices; nil: not counted
 }
 
 // StartRun records that the run began.
@@ -23,7 +27,7 @@ func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
 	defer cancel()
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
-		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version)
+		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, r.Settings, r.Job, r.CouldSend)
 		return w.commit(ctx, conn)
 	})
 	if err != nil {

@@ -11,6 +11,9 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark, keep, kept     string
 	runStart, runSince, runFinish            string
+	lower                                    string
+	sendableCount, usualPending              string
+	runSettings, runAccepted, runThrottled   string
 	paused                                   string
 	isPending, missingID, markTrial          string
 	runsUnfinished                           string
@@ -39,6 +42,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.valuesOlder, "values", []string{"older"}},
 		{&s.lookAny, "look", []string{"any"}},
 		{&s.lookLedger, "look_ledger", nil},
+		{&s.lower, "lower", nil},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
 		{&s.pendingCount, "pending_count", nil},
@@ -54,6 +58,11 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settled, "settled", nil},
 		{&s.runStart, "run_start", nil},
 		{&s.runSince, "run_since", nil},
+		{&s.runSettings, "run_settings", nil},
+		{&s.sendableCount, "sendable_count", nil},
+		{&s.usualPending, "usual_pending", nil},
+		{&s.runAccepted, "run_accepted", nil},
+		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
 		{&s.writeOff, "write_off", nil},
 		{&s.leftOver, "left_over", nil},
@@ -74,6 +83,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.keepTest, "look_up_test", nil},
 		{&s.keepControls, "look_up_controls", nil},
 	} {
+		if q.name == "lower" && n.OnePer == "" {
+			continue
+		}
 		text, err := sql.Query(q.name, n, q.flags...)
 		if err != nil {
 			return s, err

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,6 +59,8 @@ type Store struct {
 	mu       sync.Mutex
 	spare    []*pgx.Conn // for claims
 	claimers int         // that are in use
+
+	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is

@@ -71,9 +71,13 @@ func (f fitted) checkFragments(ctx context.Context, conn *pgx.Conn) error {
 	for _, part := range []fragment{
 		pendingFragment(b, f.sql.pendingCount),
 		{"BILLING_URL", "its {column} placeholders", "", "", f.sql.values},
+		{"INVOICES_ONE_PER", b.OnePer.SQL(), "", "", f.sql.lower},
 		{"INVOICES_TABLE", b.Invoices.SQL(), "", "", f.sql.lockRows},
 		{"INVOICES_MARK_SENT", b.MarkSent.Text, b.MarkSent.SQL(), "set ", f.sql.mark},
 	} {
+		if part.statement == "" {
+			continue
+		}
 		prepared, err := conn.Prepare(ctx, "", part.statement)
 		at := part.place(err)
 		if part.variable == "INVOICES_MARK_SENT" {

@@ -1,0 +1,42 @@
+package pgstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Sendable is what a run could send.
+type Sendable struct {
+	Invoices int64
+	Sums     []Sum // by currency, where the columns are known
+}
+
+// Sum is an amount in one currency.
+type Sum struct{ Amount, Currency string }
+
+// CountSendable counts what this run could send.
+func (s *Store) CountSendable(ctx context.Context) (all Sendable, err error) {
+	var args []any
+	if len(s.cfg.Only) > 0 {
+		args = append(args, keys(s.cfg.Only))
+	}
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.sendableCount, args...).Scan(&all.Invoices)
+	})
+	return all, err
+}
+
+// Usual is what earlier Jobs could send as they began.
+type Usual struct {
+	Jobs   int // that are known; ten at most
+	Median float64
+}
+
+// UsualPending reads what is usual, for a run of this Job; empty: of none.
+func (s *Store) UsualPending(ctx context.Context, job string) (u Usual, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.usualPending, job).Scan(&u.Jobs, &u.Median)
+	})
+	return u, err
+}

@@ -1,0 +1,148 @@
+package pgstore_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/engine"
+	"billonce/internal/billing/pgstore"
+)
+
+// runStanding is a run that knows what earlier ones have left.
+func runStanding(t *testing.T, cfg *pgx.ConnConfig, a *api, change func(*engine.Config)) billing.Summary {
+	t.Helper()
+	r := newRunner(t, cfg, a, "advisory", change)
+	store := r.Ledger.(*pgstore.Store)
+	if err := store.StartRun(t.Context(), pgstore.RunRecord{Name: "invoices", Strategy: "advisory", RunLock: "exclusive", Application: "test", Version: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.ReadStanding(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.NotBefore, r.Standing = st.Wait, store
+	s := r.Run(t.Context(), nil)
+	if err := store.FinishRun(t.Context(), s.ExitCode(), s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func throttledFor(d time.Duration) billing.Reply {
+	return billing.Reply{Outcome: billing.Throttled, Status: 429, RetryAfter: d, Reason: "HTTP 429"}
+}
+
+// P8: a quota that is used up ends the run at once and says when to run again. The next
+// run asks with one request; once that is accepted, all is as ever.
+func TestP8QuotaEndsTheRun(t *testing.T) {
+	t.Parallel()
+	for _, idempotent := range []bool{true, false} {
+		t.Run(fmt.Sprintf("idempotent_%t", idempotent), func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 200)
+			var mu sync.Mutex
+			left := 30
+			a := &api{reply: func(billing.Request, int) billing.Reply {
+				mu.Lock()
+				defer mu.Unlock()
+				if left == 0 {
+					return throttledFor(time.Hour)
+				}
+				left--
+				return billing.Reply{Outcome: billing.Accepted, Status: 200}
+			}}
+			settings := func(c *engine.Config) { c.Idempotent = idempotent }
+			s := runStanding(t, cfg, a, settings)
+			if s.Stopped != billing.StoppedByThrottle || s.ExitCode() != billing.ExitStopped || s.Sent != 30 || s.Requests > 30+16+2 || s.NotBefore == nil {
+				t.Errorf("%+v, exit %d", s, s.ExitCode())
+			}
+			if n := query[int](t, cfg, "select count(*) from billonce.ledger where not_before between now() + interval '50 min' and now() + interval '61 min'"); n != 1 {
+				t.Error("the ledger does not say when to run again")
+			}
+			if n := query[int](t, cfg, "select count(*) from billonce.deliveries where state = 'sending'"); n != 0 {
+				t.Errorf("%d are left sending", n)
+			}
+			s = runStanding(t, cfg, a, settings)
+			if s.Stopped != billing.StoppedByThrottle || s.Requests != 1 {
+				t.Errorf("the next run: %+v", s)
+			}
+			mu.Lock()
+			left = 1000
+			mu.Unlock()
+			execute(t, cfg, "update billonce.deliveries set due_at = now() where state = 'retry'")
+			s = runStanding(t, cfg, a, settings)
+			if s.ExitCode() != billing.ExitDone || s.Sent != 170 {
+				t.Errorf("the quota's next day: %+v, exit %d", s, s.ExitCode())
+			}
+			if n := query[int](t, cfg, "select count(*) from billonce.ledger where not_before is null"); n != 1 {
+				t.Error("the ledger still says to wait")
+			}
+		})
+	}
+}
+
+// P8: one invoice, or one account, that is to wait for long holds back nothing else.
+func TestP8OneLongWaitHoldsBackItsOwn(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 100)
+	a := &api{reply: func(m billing.Request, _ int) billing.Reply {
+		if m.InvoiceID == "7" {
+			return throttledFor(time.Hour)
+		}
+		return billing.Reply{Outcome: billing.Accepted, Status: 200}
+	}}
+	s := runStanding(t, cfg, a, nil)
+	if s.Sent != 99 || s.Stopped != "" || s.Retry != 1 || s.ExitCode() != billing.ExitStopped || a.requests["7"] != 1 {
+		t.Errorf("%+v, exit %d, %d requests for it", s, s.ExitCode(), a.requests["7"])
+	}
+	if n := query[int](t, cfg, "select count(*) from billonce.ledger where not_before is null"); n != 1 {
+		t.Error("the ledger says to wait")
+	}
+}
+
+// accounts renders a header that names the invoice's account: all but every tenth invoice
+// are of one.
+type accounts struct{ *api }
+
+func (a accounts) Render(inv billing.Invoice) (billing.Request, error) {
+	r, err := a.api.Render(inv)
+	name := "large"
+	if inv.ID[len(inv.ID)-1] == '0' {
+		name = "small"
+	}
+	r.Headers = []billing.Header{{Name: "Account", Value: name}}
+	return r, err
+}
+
+func TestP8OneAccountsQuotaHoldsBackItsOwn(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 200)
+	a := &api{reply: func(m billing.Request, _ int) billing.Reply {
+		if m.Headers[0].Value == "large" {
+			return throttledFor(time.Hour)
+		}
+		return billing.Reply{Outcome: billing.Accepted, Status: 200}
+	}}
+	r := newRunner(t, cfg, a, "advisory", nil)
+	r.Renderer = accounts{a}
+	s := r.Run(t.Context(), nil)
+	if s.Sent != 20 || s.Stopped != "" || s.Requests > 20+16 || s.ExitCode() != billing.ExitStopped {
+		t.Errorf("%+v, exit %d", s, s.ExitCode())
+	}
+}
+
+// A run in which all is throttled ends after LINGER.
+func TestP8OnlyThrottledRepliesEndTheRun(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 100)
+	a := &api{reply: func(billing.Request, int) billing.Reply { return throttledFor(0) }}
+	s := runStanding(t, cfg, a, func(c *engine.Config) { c.Linger = time.Second })
+	if s.Stopped != billing.StoppedByThrottle || s.Sent != 0 || s.NotBefore == nil {
+		t.Errorf("%+v, exit %d", s, s.ExitCode())
+	}
+}
