@@ -211,6 +211,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		}
 		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
 			Msg("nothing to do: this book is paused; `batch resume` ends it")
+		e.tellOfPause(ctx)
 		return e.stillOpen(ctx)
 	}
 	e.teller.PingStart(ctx, func(err error) { e.log.Warn().Err(err).Msg("the dead man's switch did not hear of this run's start") })

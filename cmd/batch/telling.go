@@ -45,6 +45,13 @@ func (e *execution) tellOfNoRun(ctx context.Context, code int) {
 	tellers.Wait()
 }
 
+// tellOfPause shows the pause to Prometheus alone: the run did nothing.
+func (e *execution) tellOfPause(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.TellTimeout)
+	defer cancel()
+	e.pushMetrics(ctx, e.log, e.config, metrics.Paused())
+}
+
 // pingEnd says nothing of a run that was stopped: the next one goes on.
 func (e *execution) pingEnd(ctx context.Context, code int, s *billing.Summary) {
 	if code == billing.ExitStopped {

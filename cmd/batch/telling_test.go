@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billingfake"
+	"billonce/internal/notify"
 )
 
 // hears is a server for NOTIFY_URL and PING_URL.
@@ -113,4 +115,27 @@ func TestPingsAreTheExitCode(t *testing.T) {
 	runs(billing.ExitPerson, []string{"/p/start?x=1", "/p/fail?x=1"})
 	b.execute("update invoices set pending = false")
 	runs(billing.ExitDone, []string{"/p/start?x=1", "/p?x=1"})
+}
+
+// A run that is refused tells both; so does none that was told to stop.
+func TestARefusedRunIsTold(t *testing.T) {
+	t.Parallel()
+	r := newHears(t)
+	tell, faults := notify.Parse(notify.Settings{NotifyURL: r.url + "/n", NotifyBody: "{{.event}} {{.exit_code}}", PingURL: r.url + "/p"})
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	e := &execution{config: settings{tell: tell}, teller: notify.New(tell)}
+	for code, want := range map[int][]string{
+		billing.ExitRefused: {"/n refused 5", `/p/fail {"exit_code":5}`},
+		billing.ExitError:   {`/p/fail {"exit_code":1}`},
+		billing.ExitStopped: nil,
+	} {
+		e.tellOfNoRun(t.Context(), code)
+		got := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(r.take(), " ", "_"), "\n", " "))
+		slices.Sort(got)
+		if joined := strings.ReplaceAll(strings.Join(want, " "), " ", "_"); strings.Join(got, "_") != joined {
+			t.Errorf("exit %d: %q, want %q", code, got, want)
+		}
+	}
 }

@@ -82,6 +82,7 @@ func checks() []check {
 		{"row security", examineRowSecurity},
 		{"mark", examineMark},
 		{"index", examineIndex},
+		{"pause", examinePause},
 		{"backlog", examineBacklog},
 		{"under way", examineUnderWay},
 		{"foreign locks", examineForeignLocks},
