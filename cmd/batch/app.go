@@ -82,8 +82,9 @@ func usage(err error) error { return &exitError{billing.ExitUsage, err} }
 func exitCodeOf(err error) int {
 	var exit *exitError
 	var unsafe *advisory.UnsafeError
+	var unmarkable *pgstore.CantMarkError
 	switch err = configurationFault(err); {
-	case errors.As(err, &unsafe):
+	case errors.As(err, &unsafe), errors.As(err, &unmarkable):
 		return billing.ExitRefused
 	case errors.As(err, &exit):
 		return exit.code

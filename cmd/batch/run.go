@@ -222,6 +222,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		traced.End(ctx, exitCodeOf(err), summary)
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
+	e.keepSetAside(ctx, summary.FoundSetAside)
 	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
@@ -238,6 +239,14 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
+}
+
+// keepSetAside writes down what is set aside: a run of given invoices has not seen the others.
+func (e *execution) keepSetAside(ctx context.Context, found billing.FoundSetAside) {
+	found.Whole = found.Whole && len(e.flags.only) == 0
+	if err := e.store.KeepSetAside(ctx, found); err != nil {
+		e.log.Warn().Err(err).Msg("what is set aside stands in this log alone")
+	}
 }
 
 // countOpen has what waits for a person counted. Where that can't be done, the run is no
@@ -286,6 +295,9 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err := e.store.ConnectAll(ctx); err != nil {
 		return s, nil, err
 	}
+	if err := e.store.TryMark(ctx); err != nil {
+		return s, nil, err
+	}
 	settings := c.Fingerprint()
 	standing, err := e.store.ReadStanding(ctx, settings)
 	if err != nil {
@@ -307,11 +319,11 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	e.store.WriteOff(ctx, e.config.RunName, e.config.RunLock == "exclusive")
 	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
-		return s, nil, err
+		e.log.Warn().Err(err).Msg("no progress is shown")
 	}
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
-		Ledger: traced.Ledger(e.store), Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
+		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
 		Standing: e.store,
 	}
 	if lock != nil {

@@ -13,6 +13,7 @@ type State string
 const (
 	Sending   State = "sending"
 	Sent      State = "sent"
+	Unmarked  State = "unmarked" // the API accepted it, and its invoice can't be marked yet
 	Failed    State = "failed"
 	Retry     State = "retry"
 	InDoubt   State = "in_doubt"
@@ -49,4 +50,6 @@ func (d *Delivery) MayHaveActed() bool {
 }
 
 // StandsAccepted says that the API has acted on it, as far as the ledger knows today.
-func (d *Delivery) StandsAccepted() bool { return d != nil && d.State == Sent }
+func (d *Delivery) StandsAccepted() bool {
+	return d != nil && (d.State == Sent || d.State == Unmarked)
+}

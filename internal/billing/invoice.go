@@ -12,6 +12,9 @@ import (
 // with, and one path serves all key types.
 type InvoiceID string
 
+// LookMost is how many bytes of rows one look reads, at most; one row in any case.
+const LookMost = 2 << 20
+
 // Invoice is what the second look saw: the row, still pending, and what the
 // ledger knows about it, in snapshots that are younger than the lock.
 type Invoice struct {
@@ -21,6 +24,8 @@ type Invoice struct {
 	Amount   Amount          // what it bills, where INVOICES_AMOUNT and INVOICES_CURRENCY say so
 	Delivery *Delivery       // nil: never tried
 	Key      string          // its idempotency key
+	Fault    error           // why its row can't be read; nil: it was
+	Unread   bool            // the others of the look have filled [LookMost]: to be looked at again
 }
 
 // Candidate is what the scan found: an invoice that was pending, and the state
@@ -33,6 +38,7 @@ type Candidate struct {
 	RunID      uuid.UUID
 	Attempt    int
 	RunAttempt int
+	Fault      error   // INVOICES_PENDING fails on it, so that it may be pending or not
 	Value      *string // INVOICES_ONE_PER; nil: it has none
 }
 

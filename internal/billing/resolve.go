@@ -103,6 +103,8 @@ func outOfReach(d Resolvable, r Resolution) string {
 		case !r.Again && r.To != Sent:
 			return "it is sent, and its invoice is pending again: take --again if it is owed once more, or --sent to mark it"
 		}
+	case Unmarked:
+		return "it is unmarked: the API accepted it, and each `batch run` marks its invoice as soon as it can; mend the row, or take it out of INVOICES_PENDING"
 	case Retry:
 		if d.RetryFor < RetryIsOpen {
 			return "it is to be tried again by the next `batch run`; to keep it from that, take the invoice out of INVOICES_PENDING"

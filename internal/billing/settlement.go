@@ -52,6 +52,7 @@ const (
 	// SettledByAnother: another run has taken the delivery over; nothing was written.
 	SettledByAnother
 	// NotSettled: the database refuses this settlement; the delivery stays as it was.
+	// An accepted one whose invoice can't be marked is no such: it is settled as Unmarked.
 	NotSettled
 )
 

@@ -37,6 +37,7 @@ type Tally struct {
 	Requests, Sent, Failed, InDoubt, Retry         atomic.Int64
 	Recovered, TakenOver, InvoiceGone, NotAsked    atomic.Int64
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
+	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
 	LookedUp                                       atomic.Int64
 }
 
@@ -69,6 +70,7 @@ type Summary struct {
 	TakenOver   int64 `json:"taken_over"`              // settled by another run before this one could
 	InvoiceGone int64 `json:"invoice_gone"`            // deleted or taken back while the request was in flight
 	Unrendered  int64 `json:"unrendered"`              // no request could be made of the row
+	Unmarked    int64 `json:"unmarked"`                // accepted, and not marked as the run ended, whoever left it
 	NotSettled  int64 `json:"not_settled,omitempty"`   // replied to, and not written down
 	LookedUp    int64 `json:"looked_up"`               // decided by look-up
 
@@ -77,10 +79,11 @@ type Summary struct {
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
 
-	Open         int64 `json:"open"`          // waits for a person, whoever left it
-	PendingAgain int64 `json:"pending_again"` // of those, pending though sent
-	SetAside     int64 `json:"set_aside"`     // of those, no request can be built, or their SQL fails
-	Cancelled    int64 `json:"cancelled"`     // pending, kept back by a person; not open
+	FoundSetAside FoundSetAside `json:"-"`
+	Open          int64         `json:"open"`          // waits for a person, whoever left it
+	PendingAgain  int64         `json:"pending_again"` // of those, pending though sent
+	SetAside      int64         `json:"set_aside"`     // of those, no request can be built, or their SQL fails
+	Cancelled     int64         `json:"cancelled"`     // pending, kept back by a person; not open
 
 	Counted   bool         `json:"-"` // what is open was counted as the run ended
 	OpenFound PendingAgain `json:"-"`
@@ -104,7 +107,7 @@ func (s Summary) ExitCode() int {
 		return ExitStopped
 	case s.Stopped == "" && s.Retry+s.HeldByOther > 0:
 		return ExitStopped
-	case s.HeldByDoubt > 0, s.Open+s.Unrendered > 0:
+	case s.HeldByDoubt > 0, s.Open+s.Unrendered+s.Unmarked > 0:
 		return ExitPerson
 	case s.Counted:
 		return ExitDone
@@ -134,7 +137,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		HeldByOther: int64(left.Held),
 		HeldByDoubt: left.HeldByDoubt,
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
-		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), LookedUp: t.LookedUp.Load(),
+		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), Unmarked: t.Unmarked.Load(), LookedUp: t.LookedUp.Load(),
 		NotSettled:    t.NotSettled.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,

@@ -86,7 +86,7 @@ type Config struct {
 	BillingLookupAfter       time.Duration `envconfig:"BILLING_LOOKUP_AFTER" default:"30s" min:"0s" max:"8760h" desc:"How long past its deadline a request may still arrive, held by the kernel or a proxy: nothing that is in doubt is looked up before, and no person decides about it."`
 	BillingTimeout           time.Duration `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
 	BillingMaxAttempts       int           `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
-	BillingRate              Rate          `envconfig:"BILLING_RATE" unset:"no limit" desc:"Requests at most, of the whole run, whose runners divide it among themselves (with RUN_LOCK=off it is each runner's own): 25 a second, 60/m or 5000/h. 0: no limit."`
+	BillingRate              Rate          `envconfig:"BILLING_RATE" unset:"no limit" desc:"Requests at most, of this runner: 25 a second, 60/m or 5000/h. Where runners share a run, give each its part. 0: no limit."`
 	BillingBreaker           int           `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused, or after so many refusals that are not about one invoice: 403, 404, 405, 406, 410 and 415 with nothing accepted in between, or one status while nothing was accepted at all. Only invoices that no earlier run has tried count."`
 
 	ServeAddr           string `envconfig:"SERVE_ADDR" group:"The page" default:"127.0.0.1:8321" form:"address" desc:"Where batch serve listens. Off loopback it needs SERVE_USERS_FILE or SERVE_PROXY_HEADER."`

@@ -17,14 +17,6 @@ func plainCell(text string) string {
 	return text
 }
 
-// cellText is what plainCell was given.
-func cellText(cell string) string {
-	if rest, quoted := strings.CutPrefix(cell, "'"); quoted && rest != "" && strings.ContainsRune(spreadsheetsRun, rune(rest[0])) {
-		return rest
-	}
-	return cell
-}
-
 // table writes CSV with a header.
 type table struct{ w *csv.Writer }
 

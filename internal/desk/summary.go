@@ -20,6 +20,7 @@ func InWords(s billing.Summary, code int) string {
 		{s.InDoubt, "in doubt"},
 		{s.Retry, "to be tried again"},
 		{s.HeldByOther, "held by others"},
+		{s.Unmarked, "accepted, and not marked yet"},
 		{s.Recovered, "recovered from a runner that died"},
 		{int64(s.EarlierCancelled), "cancelled by a person"},
 		{int64(s.AlreadySent), "pending again though sent: not sent twice"},

@@ -187,8 +187,10 @@ func (r Report) JSON(out io.Writer, each func(Kind, func(Found) error) error) er
 // it comes with a decision, for `batch resolve --from`; incomplete says why it isn't.
 func (r Report) CSV(out io.Writer, incomplete string, each func(Kind, func(Found) error) error) error {
 	w := csv.NewWriter(out)
-	err := w.Write([]string{"kind", "invoice_id", "attempt", "decision", "reason", "state", "line", "lines", "their_id", "reply_id",
-		"our_amount", "our_currency", "amount", "currency", "status", "at"})
+	err := w.Write([]string{
+		"kind", "invoice_id", "attempt", "decision", "reason", "state", "line", "lines", "their_id", "reply_id",
+		"our_amount", "our_currency", "amount", "currency", "status", "at",
+	})
 	for _, kind := range Differences() {
 		if err != nil {
 			return err
@@ -201,9 +203,11 @@ func (r Report) CSV(out io.Writer, incomplete string, each func(Kind, func(Found
 			if f.At != nil {
 				at = words.Stamp(*f.At)
 			}
-			return w.Write([]string{string(kind), guarded(f.InvoiceID), number(int64(f.Attempt)), decision, guarded(reason), f.State,
+			return w.Write([]string{
+				string(kind), guarded(f.InvoiceID), number(int64(f.Attempt)), decision, guarded(reason), f.State,
 				number(f.Line), number(f.Lines), guarded(f.TheirID), guarded(f.ReplyID), guarded(f.OurAmount), guarded(f.OurCurrency),
-				guarded(f.Amount), guarded(f.Currency), guarded(f.Status), at})
+				guarded(f.Amount), guarded(f.Currency), guarded(f.Status), at,
+			})
 		})
 	}
 	w.Flush()

@@ -82,14 +82,23 @@ func TestListsInAnyNotation(t *testing.T) {
 		form          Form
 		want          string
 	}{
-		"a bank's preamble": {"My Bank AG\nAccount;123\n\nDate;Reference;Amount\n31.01.2026;42;-1.234,56\n", "id=Reference,amount=Amount,at=Date",
-			Form{KeyType: "bigint", Comma: true, Zone: time.FixedZone("", 3600)}, "5 42/// -1234.56  true 2026-01-30T23:00:00Z"},
+		"a bank's preamble": {
+			"My Bank AG\nAccount;123\n\nDate;Reference;Amount\n31.01.2026;42;-1.234,56\n", "id=Reference,amount=Amount,at=Date",
+			Form{KeyType: "bigint", Comma: true, Zone: time.FixedZone("", 3600)},
+			"5 42/// -1234.56  true 2026-01-30T23:00:00Z",
+		},
 		"Excel's first line": {"sep=;\nid;x\n7;\n", "", Form{KeyType: "bigint"}, "3 7///   true"},
-		"JSON lines": {"{\"metadata\":{\"invoice\":7},\"net\":1050,\"cur\":\"eur\",\"status\":\"Paid\",\"created\":1769900000}\n\n{\"metadata\":{},\"net\":null,\"cur\":\"jpy\",\"status\":\"void\",\"created\":null}\n",
-			"id=metadata.invoice,amount=net,currency=cur,status=status,at=created", Form{KeyType: "bigint", Minor: true, Acted: []string{"paid"}},
-			"1 7/// 10.50 EUR true 2026-01-31T22:53:20Z|3 ///  JPY false"},
-		"smallest units": {"id,amount,currency\n1,5,EUR\n2,1000,JPY\n3,1234,BHD\n4,-5,EUR\n", "", Form{KeyType: "bigint", Minor: true},
-			"2 1/// 0.05 EUR true|3 2/// 1000 JPY true|4 3/// 1.234 BHD true|5 4/// -0.05 EUR true"},
+		"JSON lines": {
+			"{\"metadata\":{\"invoice\":7},\"net\":1050,\"cur\":\"eur\",\"status\":\"Paid\",\"created\":1769900000}\n\n{\"metadata\":{},\"net\":null,\"cur\":\"jpy\",\"status\":\"void\",\"created\":null}\n",
+			"id=metadata.invoice,amount=net,currency=cur,status=status,at=created",
+			Form{KeyType: "bigint", Minor: true, Acted: []string{"paid"}},
+			"1 7/// 10.50 EUR true 2026-01-31T22:53:20Z|3 ///  JPY false",
+		},
+		"smallest units": {
+			"id,amount,currency\n1,5,EUR\n2,1000,JPY\n3,1234,BHD\n4,-5,EUR\n", "",
+			Form{KeyType: "bigint", Minor: true},
+			"2 1/// 0.05 EUR true|3 2/// 1000 JPY true|4 3/// 1.234 BHD true|5 4/// -0.05 EUR true",
+		},
 		"another's ids":        {"id,x\nSHOP-7,\n00012,\n,\n99999999999999999999,\n", "", Form{KeyType: "bigint"}, "2 /SHOP-7//   true|3 12///   true|4 ///   true|5 /99999999999999999999//   true"},
 		"another's key":        {"id,key\n1,not-ours\n2,9E6D3B38EEAD43AC9DBBA3864FCBFB52\n", "", Form{KeyType: "bigint"}, "2 /1//   true|3 2//9e6d3b38-eead-43ac-9dbb-a3864fcbfb52/   true"},
 		"guarded by a spread…": {"id,x\n'-5,\n'=a,\n", "", Form{KeyType: "text"}, "2 -5///   true|3 =a///   true"},

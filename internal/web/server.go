@@ -75,6 +75,13 @@ func Serve(ctx context.Context, c Config, p Page, ready func(url string)) error 
 	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	err = server.Shutdown(down)
-	<-ended
+	return errors.Join(err, ignoreClosed(<-ended))
+}
+
+// ignoreClosed: a server that is shut down says that it is closed.
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
 	return err
 }

@@ -10,6 +10,7 @@
 --   fragments may name it. The subquery is an array, which is made once, by the ledger's
 --   index, and then leads into the invoices' one: a join may become one of everything
 --   with everything.
+-- Flag: guarded (the predicate is tried on no row but these, whatever the plan).
 -- $2 and on, where INVOICES_MARK_SENT has {reply.…} placeholders: what the replies
 --   said in each one's place, as a JSON object by the invoices' ids.
 update {{.Invoices}}
@@ -20,6 +21,6 @@ where {{.ID}} = any (array(
       where billonce_delivery.invoice_id = any ($1::{{.KeyType}}[])
         and billonce_delivery.state = 'sent' and billonce_delivery.xmin = pg_current_xact_id()::xid
   )::{{.IDType}}[])
-  and ({{.Pending}}
-  )
+  and {{if .Has.guarded}}case when {{.ID}} = any ($1::{{.IDType}}[]) then {{end}}({{.Pending}}
+  ){{if .Has.guarded}} else false end{{end}}
 returning {{.ID}}::text

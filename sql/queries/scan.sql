@@ -8,7 +8,8 @@
 --   beginning.
 -- With INVOICES_ONE_PER it says of which value each is.
 -- Flags: after (greater than this id), upto (up to this id); parameters in this
---   order, behind the limit. Only: of these ids alone, the last parameter.
+--   order, behind the limit. Only: of these ids alone, the last parameter. Guarded, with
+--   both bounds: the predicate is tried on no row outside of them, whatever the plan.
 select c.id::text,
        d.state,
        extract(epoch from d.due_at - now())::float8,
@@ -21,8 +22,8 @@ from (
     select {{.ID}} as id
            {{- if .OnePer}}, {{.OnePer}}::text as one_per{{end}}
     from {{.Invoices}}
-    where ({{.Pending}}
-    )
+    where {{if .Has.guarded}}case when {{if .Has.after}}{{.ID}} > $2::{{.IDType}} and {{end}}{{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}} then {{end}}({{.Pending}}
+    ){{if .Has.guarded}} else false end{{end}}
     {{- if .Has.after}} and {{.ID}} > $2::{{.IDType}}{{end}}
     {{- if .Has.upto}} and {{.ID}} <= {{if .Has.after}}$3{{else}}$2{{end}}::{{.IDType}}{{end}}
     {{- if .Only}} and {{.ID}} = any ({{if and .Has.after .Has.upto}}$4{{else if or .Has.after .Has.upto}}$3{{else}}$2{{end}}::{{.IDType}}[]){{end}}

@@ -3,7 +3,8 @@
 -- Locks: FOR NO KEY UPDATE on each delivery.
 -- Shape: the guard (run, attempt, state) lets nothing through that another run
 --   has taken over, whoever decided about it meanwhile; `in_doubt` and `retry`
---   are let through to their own attempt's late reply, unless their key is another one by now. What is shared is no array:
+--   are let through to their own attempt's late reply, unless their key is another one by
+--   now; `unmarked` to sent alone, or to the newest reason why it can't be. What is shared is no array:
 --   each one costs as much as a column that is written.
 --   Times are the clock's: now() is the transaction's start, and a row claim's began
 --   before its requests.
@@ -13,14 +14,14 @@
 -- Flag: each (they have waits, reasons or replies of their own; the ids are then given
 --   twice, so that whatever the join, the ledger is read by its index alone).
 -- $2, $3: the guard's run and attempt; $4 to $8: what is written.
--- $9, $10, $11: seconds until it is due, what was seen, the ids that the replies gave;
---   null where none has one.
+-- $9 to $12: seconds until it is due, what was seen, the ids that the replies gave, and
+--   what INVOICES_MARK_SENT takes from them later; null where none has one.
 update {{.Schema}}.deliveries as d
 set state       = $5,
     run_attempt = $4,
     key_use     = least(d.key_use, $8, case when d.doubtful then 0 end),
     doubtful    = $6,
-    updated_at  = clock_timestamp(),
+    updated_at  = case when $5 = 'unmarked' and d.state = $5 then d.updated_at else clock_timestamp() end,
     http_status = nullif($7::smallint, 0),
     retry_since = case $5 when 'sending' then d.retry_since
                           when 'retry' then case when d.state = 'in_doubt' then clock_timestamp()
@@ -32,11 +33,13 @@ set state       = $5,
 {{- if .Has.each}}
     due_at      = case when $5 = 'retry' then clock_timestamp() + make_interval(secs => s.retry_in) end,
     error       = s.error,
-    reply_id    = coalesce(s.reply_id, d.reply_id)
-from unnest($1::{{.KeyType}}[], $9::float8[], $10::text[], $11::text[]) as s (id, retry_in, error, reply_id)
+    reply_id    = coalesce(s.reply_id, d.reply_id),
+    reply       = case when $5 = 'unmarked' then s.reply::jsonb end
+from unnest($1::{{.KeyType}}[], $9::float8[], $10::text[], $11::text[], $12::text[]) as s (id, retry_in, error, reply_id, reply)
 {{- else}}
     due_at      = null,
-    error       = null
+    error       = null,
+    reply       = null
 {{- end}}
 where d.invoice_id = any ($1::{{.KeyType}}[])
 {{- if .Has.each}}
@@ -44,4 +47,5 @@ where d.invoice_id = any ($1::{{.KeyType}}[])
 {{- end}}
   and d.run_id = $2
   and d.attempt = $3
-  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and d.key_use < 2 and $5 <> 'sending'))
+  and (d.state = 'sending' or (d.state = 'in_doubt' or d.state = 'retry' and (d.doubtful or d.key_use < 2)) and $5 <> 'sending'
+       or d.state = 'unmarked' and $5 in ('sent', 'unmarked'))

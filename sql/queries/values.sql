@@ -5,7 +5,7 @@
 --   written depends on settings, of which this one has its own (sql.ValueSettings): else
 --   a role's time zone, say, would make another request of the same row.
 -- Flags: own (under the role's settings, of pending rows alone: for an id that several
---   rows have); older (the same in the database's encoding, as older programs read it).
+--   rows have; the predicate is tried on no others); older (the same in the database's encoding, as older programs read it).
 select i.{{.ID}}::text
        {{- if .Has.older}}
        {{- if .Row}}, convert_to(row_to_json(i.*)::text, getdatabaseencoding()){{end}}
@@ -18,9 +18,9 @@ select i.{{.ID}}::text
        {{- if .Currency}}, i.{{.Currency}}::text{{end}}
 from (
     select * from {{.Invoices}}
-    where {{.ID}} = any ($1::{{.KeyType}}[])
+    where {{.ID}} = any ($1::{{.IDType}}[])
 {{- if or .Has.own .Has.older}}
-      and ({{.Pending}}
-    )
+      and case when {{.ID}} = any ($1::{{.IDType}}[]) then ({{.Pending}}
+      ) else false end
 {{- end}}
 ) i

@@ -18,7 +18,7 @@ func mutants() []mutant {
 	return []mutant{
 		{
 			"no second look: what was scanned is taken for pending",
-			[]edit{{"sql/queries/look.sql", "{{- if not .Has.any}}\n      and ({{.Pending}}\n    )\n{{- end}}\n) i", ") i"}},
+			[]edit{{"sql/queries/look.sql", "{{- if not (or .Has.any .Has.guarded)}}\n      and ({{.Pending}}\n    )\n{{- end}}\n) i", ") i"}},
 			"internal/billing/pgstore", "TestClaimersNeverHandOutTwice", `[1-9]\d* of them more than once`,
 		},
 		{
@@ -41,6 +41,16 @@ func mutants() []mutant {
 			"cmd/batch", "TestP1IntentIsCommittedBeforeTheRequest", `[1-9]\d* of them without a committed intent`,
 		},
 		{
+			"what can't be marked is not marked later",
+			[]edit{{"sql/queries/settle.sql", "\n       or d.state = 'unmarked' and $5 in ('sent', 'unmarked'))", ")"}},
+			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing", `the next run: `,
+		},
+		{
+			"a row that raises is passed over in silence",
+			[]edit{{"internal/billing/engine/pass.go", "	case \"\", billing.Retry:\n		p.setAside(c.ID, c.Fault)\n", ""}},
+			"internal/billing/pgstore", "TestP8RowThatRaisesStopsNobody", `set aside`,
+		},
+		{
 			"a new key for each attempt",
 			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
@@ -57,7 +67,7 @@ func mutants() []mutant {
 		},
 		{
 			"a late reply of the first effect settles the second",
-			[]edit{{"sql/queries/settle.sql", "d.state in ('retry', 'in_doubt') and d.key_use < 2 and", "d.state in ('retry', 'in_doubt') and"}},
+			[]edit{{"sql/queries/settle.sql", "d.state = 'retry' and (d.doubtful or d.key_use < 2)", "d.state = 'retry'"}},
 			"internal/desk/pgdesk", "TestP1AgainIsAnotherDelivery", `the first effect's reply counts for the second`,
 		},
 		{
@@ -90,7 +100,8 @@ func mutants() []mutant {
 			[]edit{{
 				"sql/queries/settle.sql",
 				"\n  and d.run_id = $2\n  and d.attempt = $3\n" +
-					"  and (d.state = 'sending' or (d.state in ('retry', 'in_doubt') and d.key_use < 2 and $5 <> 'sending'))",
+					"  and (d.state = 'sending' or (d.state = 'in_doubt' or d.state = 'retry' and (d.doubtful or d.key_use < 2)) and $5 <> 'sending'\n" +
+					"       or d.state = 'unmarked' and $5 in ('sent', 'unmarked'))",
 				"\n  and $2::uuid is not null and $3::integer is not null",
 			}},
 			"internal/billing/pgstore", "TestSettleIsGuarded", `the first sender settled`,
@@ -216,7 +227,7 @@ func mutants() []mutant {
 		},
 		{
 			"look-ups don't count for the rate",
-			[]edit{{"internal/billing/engine/pace.go", "for p.limiter.Limit() != rate.Inf && !p.limiter.Allow() {", "for false {"}},
+			[]edit{{"internal/billing/engine/pace.go", "	p.next = later(p.next, now.Add(-slack)).Add(every)\n", ""}},
 			"internal/billing/engine", "TestLookUpsCountForTheRate", `a look-up does not count`,
 		},
 		{

@@ -85,7 +85,7 @@ func (s Saved) response() *http.Response {
 // ExplainSaved prints what a reply means to a request and to a look-up, which rule says
 // so, and what follows.
 func (c *Client) ExplainSaved(ctx context.Context, out io.Writer, s Saved) error {
-	text := fmt.Sprintf("The reply: %s, %d bytes of body\n", c.statusText(s.response()), len(s.Body))
+	text := fmt.Sprintf("The reply: %s, %d bytes of body\n", c.statusText(s.response()), len(s.Body)) //nolint:bodyclose // it is in memory
 	ruling, word := c.ruling(ctx, c.outcomes, s, builtInWord)
 	text += "\nTo a request it means " + meant(ruling, word, c.outcomes, "BILLING_OUTCOMES")
 	text += fmt.Sprintf("  with idempotency keys:    %s\n", following(word, true, c.lookup != nil))
@@ -104,7 +104,7 @@ func (c *Client) ExplainSaved(ctx context.Context, out io.Writer, s Saved) error
 
 func (c *Client) ruling(ctx context.Context, set *rules.Set, s Saved, builtIn func(int) rules.Word) (rules.Ruling, rules.Word) {
 	seen := rules.Reply{Status: s.Status, Header: s.Header}
-	seen.Body, seen.Unread = c.readBody(ctx, s.response())
+	seen.Body, seen.Unread = c.readBody(ctx, s.response()) //nolint:bodyclose // it is in memory
 	ruling := set.Judge(ctx, seen)
 	if ruling.Word != "" {
 		return ruling, ruling.Word

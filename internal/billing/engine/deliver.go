@@ -21,6 +21,7 @@ type deliverer struct {
 	troubles *troubles
 	stop     *stopper
 	log      zerolog.Logger
+	hand     *hand
 	pace     *pace
 	onePer   *onePer // nil: values are not kept apart
 	ahead    int     // invoices that are looked at again, and begun, at once
@@ -44,9 +45,11 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 	defer c.leave()
 	rest := c.IDs
 	for len(rest) > 0 && d.live(c) {
-		n := min(len(rest), d.ahead)
+		d.hand.takeLook()
+		n := min(len(rest), d.ahead, d.hand.most())
 		l, err := takeLook(ctx, d.ledger, rest[:n])
 		if err != nil {
+			d.hand.give(billing.LookMost)
 			return err
 		}
 		unsent, err := d.begin(ctx, p, c, l)
@@ -75,13 +78,28 @@ func (d *deliverer) live(c *claim) bool {
 // about what is in doubt, and begins the rest, as long as the look is fresh. It returns
 // the invoices that have to be looked at again.
 func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsent []billing.InvoiceID, err error) {
+	all, read := l.invoices, l.invoices[:0:0]
+	for _, inv := range all {
+		if inv.Unread {
+			unsent = append(unsent, inv.ID)
+			continue
+		}
+		read = append(read, inv)
+	}
+	d.hand.note(len(read), len(all), d.ahead)
+	l.invoices = read
 	steps, questions, err := d.plan(ctx, p, c, l)
+	if err == nil {
+		steps, err = d.onePer.first(ctx, p, c, steps)
+	}
 	if err != nil {
+		d.hand.give(billing.LookMost)
 		return nil, err
 	}
-	if steps, err = d.onePer.first(ctx, p, c, steps); err != nil {
-		return nil, err
-	}
+	clear(all) // the rows: the requests are made
+	clear(read)
+	d.hand.give(billing.LookMost - inHand(steps))
+	defer func() { d.hand.give(inHand(steps)) }() // what is not begun
 	if len(questions) > 0 {
 		a := d.asker.ask(ctx, c, questions)
 		p.addProgress(a.decided)
@@ -137,6 +155,14 @@ func (d *deliverer) plan(ctx context.Context, p *pass, c *claim, l look) (steps,
 	return steps, questions, nil
 }
 
+// inHand is what steps keep in memory, in bytes.
+func inHand(steps []step) (bytes int) {
+	for i := range steps {
+		bytes += size(steps[i].request)
+	}
+	return bytes
+}
+
 // leave counts why an invoice is left.
 func (d *deliverer) leave(p *pass, s step) {
 	switch s.why {
@@ -148,9 +174,7 @@ func (d *deliverer) leave(p *pass, s step) {
 		p.addInDoubt(1)
 	case unrendered:
 		d.onePer.setAside(s.intent.InvoiceID)
-		if p.addUnrendered() {
-			d.troubles.unrendered(s.intent.InvoiceID, s.err)
-		}
+		p.addSetAside(s.intent.InvoiceID, s.err)
 	case notOurs:
 	}
 }

@@ -25,11 +25,12 @@ type intents struct {
 	queue    *queue
 	life     time.Duration // from before the commit until a request is begun, at most
 	deadline time.Duration // from the commit until a request can't be on its way any more
-	turn     sync.Mutex    // held by the claim that hands attempts to the senders
+	hand     *hand
+	turn     sync.Mutex // held by the claim that hands attempts to the senders
 }
 
-func newIntents(l Ledger, t *troubles, q *queue, life, timeout time.Duration) *intents {
-	return &intents{ledger: l, troubles: t, queue: q, life: life, deadline: life + timeout + deadlineMargin}
+func newIntents(l Ledger, t *troubles, q *queue, h *hand, life, timeout time.Duration) *intents {
+	return &intents{ledger: l, troubles: t, queue: q, hand: h, life: life, deadline: life + timeout + deadlineMargin}
 }
 
 // commit commits the intents of steps, and returns the attempts that are ours to make.
@@ -54,6 +55,7 @@ func (i *intents) commit(ctx context.Context, c *claim, steps []step) ([]*attemp
 		if _, ours := committed.Begun[s.intent.InvoiceID]; !ours {
 			i.troubles.fenced(s.intent.InvoiceID)
 			c.fenced++
+			i.hand.give(size(s.request))
 			continue
 		}
 		i.troubles.begun(s.intent)

@@ -44,7 +44,6 @@ type pace struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed as a wait may be shorter than it was; nil: nobody waits
 	rate     float64       // requests a second; 0: any
-	runners  int           // that share it
 	next     time.Time     // no request begins before
 	inFlight int
 	throttle throttle
@@ -54,7 +53,7 @@ type pace struct {
 
 func newPace(c Config, stop *stopper, log zerolog.Logger) *pace {
 	return &pace{
-		stop: stop, log: log, turn: make(chan struct{}, 1), rate: c.Rate, runners: 1,
+		stop: stop, log: log, turn: make(chan struct{}, 1), rate: c.Rate,
 		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c),
 	}
 }
@@ -65,7 +64,7 @@ func (p *pace) interval() time.Duration {
 	if p.rate == 0 {
 		return p.throttle.gap
 	}
-	return max(p.throttle.gap, time.Duration(float64(p.runners)/p.rate*float64(time.Second)))
+	return max(p.throttle.gap, time.Duration(float64(time.Second)/p.rate))
 }
 
 // untilNext is how long until one more request may begin; room: it waits for one in
@@ -237,14 +236,6 @@ func (p *pace) giveBack(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight -= n
-	p.tell()
-}
-
-// share divides the rate among so many runners.
-func (p *pace) share(runners int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.runners = max(1, runners)
 	p.tell()
 }
 

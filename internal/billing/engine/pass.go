@@ -54,6 +54,7 @@ type scan struct {
 	pace        *pace
 	stop        *stopper
 	tally       *billing.Tally
+	troubles    *troubles
 	runID       uuid.UUID
 	maxAttempts int
 	shared      bool    // with other runners
@@ -83,6 +84,7 @@ type pass struct {
 	later      int // invoices that a later turn is for
 	doubts     int // of earlier runs
 	unrendered int64
+	aside      []billing.SetAside
 	queueing   queueing
 
 	elapsed time.Duration
@@ -164,6 +166,10 @@ func (p *pass) advance(page []billing.Candidate, asked int) {
 func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 	worth := page[:0:0]
 	for _, c := range page {
+		if c.Fault != nil && c.State != billing.Sending {
+			p.siftFaulty(c)
+			continue
+		}
 		ours := c.RunID == p.runID
 		switch c.State {
 		case billing.Sent:
@@ -188,6 +194,7 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 			}
 		case billing.Cancelled:
 			p.earlier.Cancelled++
+		case billing.Unmarked: // at the run's end
 		case billing.Retry:
 			switch {
 			case p.turn == newOnes:
@@ -212,6 +219,17 @@ func (p *pass) sift(page []billing.Candidate) []billing.Candidate {
 		}
 	}
 	return worth
+}
+
+// siftFaulty names a candidate that can't be told to be pending; what was decided about
+// it stands.
+func (p *pass) siftFaulty(c billing.Candidate) {
+	switch c.State {
+	case billing.InDoubt:
+		p.earlier.InDoubt++
+	case "", billing.Retry:
+		p.setAside(c.ID, c.Fault)
+	}
 }
 
 // cut ends a pass that has come to where another runner is at work: to follow it
@@ -255,18 +273,24 @@ func (p *pass) addInDoubt(n int) {
 	p.earlier.InDoubt += n
 }
 
-// addUnrendered counts an invoice of which no request can be made. Each pass meets it
+// setAside counts an invoice of which no request can be made, and why. Each pass meets it
 // again: the run's count is that of the pass that met most, and only what raises it
-// is news.
-func (p *pass) addUnrendered() (news bool) {
+// is news. The caller holds mu.
+func (p *pass) setAside(id billing.InvoiceID, err error) {
+	p.unrendered++
+	if len(p.aside) < billing.MostSetAside {
+		p.aside = append(p.aside, billing.SetAside{ID: id, Reason: err.Error()})
+	}
+	if p.unrendered > p.tally.Unrendered.Load() {
+		p.tally.Unrendered.Store(p.unrendered)
+		p.troubles.unrendered(id, err)
+	}
+}
+
+func (p *pass) addSetAside(id billing.InvoiceID, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.unrendered++
-	news = p.unrendered > p.tally.Unrendered.Load()
-	if news {
-		p.tally.Unrendered.Store(p.unrendered)
-	}
-	return news
+	p.setAside(id, err)
 }
 
 func (p *pass) addHeld(n int) {

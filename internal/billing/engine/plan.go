@@ -85,7 +85,7 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	}
 	key := billing.KeyOf(p.ledgerID, inv)
 	inv.Key = key.Text
-	request, err := p.renderer.Render(inv)
+	request, err := p.render(inv)
 	if err != nil && !seen.MayHaveActed() {
 		return step{why: unrendered, err: err, intent: billing.Intent{InvoiceID: inv.ID}}
 	}
@@ -111,6 +111,13 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	s = p.recovered(s, v, err)
 	s.changed = changed
 	return s
+}
+
+func (p planner) render(inv billing.Invoice) (billing.Request, error) {
+	if inv.Fault != nil {
+		return billing.Request{}, inv.Fault
+	}
+	return p.renderer.Render(inv)
 }
 
 // mayTry says whether the delivery is this claim's to try, as of the second look: nil,

@@ -12,6 +12,7 @@ type Ports struct {
 	Scanner    Scanner
 	NewClaimer func() Claimer // one for each claim that is open at the same time
 	Ledger     Ledger
+	Unmarked   Unmarked // nil: what could not be marked is left to another run
 	Renderer   Renderer
 	Sender     Sender
 	LookUp     LookUp  // may be nil if HasLookup is false
@@ -69,8 +70,18 @@ type Ledger interface {
 	// Commit writes what begins and what ends, and returns once all of it that can be
 	// is committed. It outlives the database's restarts, and what ends outlives
 	// cancellation. The error says why nothing was begun, or why something is
-	// NotSettled; what ended is told of all the same.
+	// NotSettled; what ended is told of all the same. What is to be sent, and whose
+	// invoice can't be marked, is written as Unmarked: its settlement then says so,
+	// and why.
 	Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (billing.Committed, error)
+}
+
+// Unmarked knows the deliveries that were accepted and whose invoices could not be
+// marked, whichever run they are of.
+type Unmarked interface {
+	// Unmarked returns up to limit of them in the order of their ids, those after
+	// `after`, as settlements that make them sent.
+	Unmarked(ctx context.Context, after *billing.InvoiceID, limit int) ([]billing.Settlement, error)
 }
 
 // Renderer makes the request of an invoice: the same invoice gives the same

@@ -174,7 +174,7 @@ func (p *producer) sendThese(ctx context.Context, candidates []billing.Candidate
 	}
 	c := &claim{Claimed: claimed, paced: true, alone: true, leave: leave, values: valuesOf(candidates)}
 	err = p.deliverer.deliver(ctx, &pass{scan: p.scan}, c, func() {})
-	return c.begun, err
+	return c.begun - int(c.unasked.Load()), err
 }
 
 // valuesOf is of which value each candidate was, as it was locked.

@@ -49,13 +49,27 @@ func rehearse(ctx context.Context, d *deliverer, p *pass, candidates []billing.C
 	for i, c := range candidates {
 		ids[i] = c.ID
 	}
-	l, err := takeLook(ctx, d.ledger, ids)
-	if err != nil {
-		return 0, err
+	for len(ids) > 0 {
+		l, err := takeLook(ctx, d.ledger, ids)
+		if err != nil {
+			return sent, err
+		}
+		n := 0
+		n, ids = rehearseLook(d, p, ids, l, see)
+		sent += n
 	}
+	return sent, nil
+}
+
+// rehearseLook shows the requests of one look, and returns what it did not read.
+func rehearseLook(d *deliverer, p *pass, ids []billing.InvoiceID, l look, see func(billing.Invoice, billing.Request)) (sent int, unread []billing.InvoiceID) {
 	rows := make(map[billing.InvoiceID]billing.Invoice, len(l.invoices))
 	requests := make(map[billing.InvoiceID]billing.Request, len(l.invoices))
 	for _, inv := range l.invoices {
+		if inv.Unread {
+			unread = append(unread, inv.ID)
+			continue
+		}
 		switch s := d.planner.plan(inv, view{at: l.at}); s.do {
 		case toBegin, toRepeat:
 			d.troubles.prepared(s.request)
@@ -70,5 +84,5 @@ func rehearse(ctx context.Context, d *deliverer, p *pass, candidates []billing.C
 			see(rows[id], request)
 		}
 	}
-	return len(requests), nil
+	return len(requests), unread
 }

@@ -33,6 +33,9 @@ type Run struct {
 	settler  *settler
 	proof    *proof // nil: there is no look-up
 	troubles *troubles
+	unmarked *marker
+
+	aside billing.FoundSetAside
 }
 
 // New makes a run. Its tally may be read while it goes on.
@@ -53,15 +56,18 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	right := right{stop, newPace(c, stop, log), r.lock}
 	r.settler = &settler{
 		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
-		wait: t.groupWait, doubtsUnmarked: t.doubtsUnmarked, wake: make(chan struct{}, 1),
+		wait: t.groupWait, wake: make(chan struct{}, 1),
 	}
+	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
+	h := newHand(t.ahead)
 	r.sender = &sender{
+		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
 		stop: stop, lock: r.lock, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log),
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
-		scanner: p.Scanner, budget: budget, pace: right.pace, onePer: values, stop: stop, tally: tally,
+		scanner: p.Scanner, budget: budget, pace: right.pace, onePer: values, stop: stop, tally: tally, troubles: r.troubles,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	planner := planner{
@@ -75,6 +81,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		r.sender.proof = r.proof
 	}
 	deliverer := &deliverer{
+		hand:   h,
 		ledger: p.Ledger, asker: asker{r.proof, c.Concurrency, r.settler, tally}, settler: r.settler,
 		planner: planner, recaller: recaller{p.Keeper, p.Kept, planner, r.troubles},
 		troubles: r.troubles, stop: stop, log: log, pace: right.pace, onePer: values, ahead: t.ahead,
@@ -87,7 +94,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.canary = &canary{
 		first: c.Canary, scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
 	}
-	intents := newIntents(p.Ledger, r.troubles, r.queue, t.intentLife, c.Timeout)
+	intents := newIntents(p.Ledger, r.troubles, r.queue, h, t.intentLife, c.Timeout)
 	if t.holdsSlots {
 		slots := newSlots(right, c.Concurrency)
 		r.settler.slots, r.producer.busy = slots, slots.inUse
@@ -138,9 +145,13 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	r.settler.close()
 	close(finished)
 	background.Wait()
+	if ctx.Err() == nil {
+		r.unmarked.mark(detached)
+	}
 
 	reason, cause := r.stop.cause()
 	s := billing.Summarize(r.tally, left, earlier, time.Since(began), reason, cause)
+	s.FoundSetAside = r.aside
 	if wait := r.pace.notBefore(); wait > 0 {
 		at := time.Now().Add(wait).UTC().Truncate(time.Second)
 		s.NotBefore = &at
@@ -181,6 +192,7 @@ func (r *Run) passes(ctx context.Context) (left billing.Left, earlier billing.Ea
 			r.stop.stop(billing.StoppedByLimit, nil)
 		}
 		r.takeEarlier(&earlier, p)
+		r.takeAside(p)
 		if p.whole() && !r.stop.stopped() {
 			asked = asked || p.turn == doubtsToo
 			now = p.after(r.config.HasLookup, asked)
@@ -240,5 +252,14 @@ func (r *Run) takeEarlier(earlier *billing.Earlier, p *pass) {
 		earlier.Whole = p.whole()
 	case p.turn == doubtsToo:
 		earlier.InDoubt = min(earlier.InDoubt, p.earlier.InDoubt) // what this run has put there is not earlier
+	}
+}
+
+// takeAside takes in what was set aside from the latest pass that has met all that is
+// pending; from any pass, as long as there was none.
+func (r *Run) takeAside(p *pass) {
+	met := p.whole() && p.later == 0 && len(p.queueing.putOff) == 0
+	if met || !r.aside.Whole {
+		r.aside = billing.FoundSetAside{Invoices: p.aside, Whole: met}
 	}
 }

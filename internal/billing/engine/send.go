@@ -17,6 +17,7 @@ type sender struct {
 	port    Sender
 	keeper  Keeper // nil: nothing is kept for a repeat
 	queue   *queue
+	hand    *hand
 	flight  *inFlight
 	settler *settler
 	tally   *billing.Tally
@@ -48,6 +49,8 @@ func (s *sender) loop(claiming, sending context.Context) {
 			came = s.unasked(a)
 		}
 		s.flight.end()
+		s.hand.give(size(a.request))
+		a.request.Body = nil // the rest of its group may be sent much later
 		s.settler.settle(ended{settlement: came, claim: a.claim, slot: s.right == nil})
 	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,14 +18,13 @@ const (
 // settler writes outcomes in groups: whatever has come in while the last
 // group was being committed is the next one, at least.
 type settler struct {
-	ledger         Ledger
-	troubles       *troubles
-	stop           *stopper
-	slots          *slots // nil: attempts hold none
-	flight         *inFlight
-	wait           time.Duration // for a group to grow
-	doubtsUnmarked bool
-	wake           chan struct{} // holds a token when there is a reason to look at the items
+	ledger   Ledger
+	troubles *troubles
+	stop     *stopper
+	slots    *slots // nil: attempts hold none
+	flight   *inFlight
+	wait     time.Duration // for a group to grow
+	wake     chan struct{} // holds a token when there is a reason to look at the items
 
 	mu     sync.Mutex
 	items  []ended // no more than there are in open claims
@@ -147,29 +145,8 @@ func (s *settler) write(ctx context.Context, by func(context.Context, []billing.
 	}
 	came, err := by(ctx, group)
 	s.troubles.settled(group, came)
-	if unmarked := s.unmarked(group, came); len(unmarked) > 0 {
-		came, uerr := s.commit(ctx, unmarked)
-		s.troubles.settled(unmarked, came)
-		err = errors.Join(err, uerr)
-	}
 	if slots > 0 {
 		s.slots.release(slots)
 	}
 	return err
-}
-
-// unmarked are the invoices that the API accepted and that the database refuses to
-// mark sent: a constraint, a trigger.
-func (s *settler) unmarked(group []billing.Settlement, came []billing.Settled) (all []billing.Settlement) {
-	if !s.doubtsUnmarked {
-		return nil
-	}
-	for i, g := range group {
-		if g.State == billing.Sent && came[i] == billing.NotSettled {
-			g.State, g.Doubtful, g.Answer = billing.InDoubt, true, nil
-			g.Reason = "the API accepted it, and the database refused to mark the invoice sent (the run's log says why): mend that, then resolve it as sent"
-			all = append(all, g)
-		}
-	}
-	return all
 }

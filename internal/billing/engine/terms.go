@@ -45,10 +45,6 @@ type terms struct {
 	queueLow int
 	// groupWait is how long a group of settlements may wait to grow.
 	groupWait time.Duration
-	// doubtsUnmarked: an accepted invoice that the database refuses to mark comes into
-	// doubt. Where a repeat is harmless, the next run makes it. Else it must not be lost
-	// that the API has acted: a person, who alone can mend that, resolves it as sent.
-	doubtsUnmarked bool
 
 	claims     int   // open at the same time
 	mostClaims int   // the same, where others stand in for slow ones
@@ -60,7 +56,7 @@ func newTerms(c Config) terms {
 	t := terms{
 		known:      billing.Known{Idempotent: c.Idempotent, KeyTTL: c.KeyTTL - c.Timeout, HasLookup: c.HasLookup},
 		intentLife: intentLifeWithoutKeys, holdsSlots: !c.Idempotent,
-		ahead: aheadFactor * c.Concurrency, queueLow: c.Concurrency, doubtsUnmarked: !c.Idempotent,
+		ahead: aheadFactor * c.Concurrency, queueLow: c.Concurrency,
 		claims: c.Claims, mostClaims: c.MostClaims,
 	}
 	if c.Idempotent {

@@ -62,8 +62,13 @@ func (t *troubles) earlier(e billing.Earlier) {
 	}
 }
 
+// unrendered names the first few; the others stand in the ledger.
 func (t *troubles) unrendered(id billing.InvoiceID, err error) {
-	t.log.Warn().Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: left pending")
+	level := zerolog.WarnLevel
+	if t.tally.Unrendered.Load() > namedAtMost {
+		level = zerolog.DebugLevel
+	}
+	t.log.WithLevel(level).Err(err).Str("invoice_id", string(id)).Msg("no request can be made of this invoice: set aside, and left pending")
 }
 
 // recalled: the row makes another request now than the one that may have had its effect.
@@ -148,6 +153,9 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 	switch s.State {
 	case billing.Sent:
 		t.tally.Sent.Add(1)
+	case billing.Unmarked:
+		t.tally.Unmarked.Add(1)
+		log.Warn().Msg("accepted, and can't be marked sent yet: no run sends it again, and each marks it as soon as it can")
 	case billing.Failed:
 		t.tally.Failed.Add(1)
 		log.Warn().Msg("failed: the API refused it")

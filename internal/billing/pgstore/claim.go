@@ -24,7 +24,10 @@ type Claimer struct {
 	lock  locking
 	conn  *pgx.Conn
 	watch *advisory.Watch
-	extra bool // the run can do without it
+	// lockAny: INVOICES_PENDING failed on a row as rows were locked. The second look
+	// tells which.
+	lockAny bool
+	extra   bool // the run can do without it
 }
 
 // begin opens a claim's transaction: READ COMMITTED asked for explicitly, since
@@ -175,6 +178,7 @@ func (c *Claimer) mayPass(err error) bool {
 func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
+	wasAny := c.lockAny
 	candidates = candidates[:c.store.roomFor(candidates)]
 	err := c.begin(ctx)
 	failpoint.Fail("before_lock", &err)
@@ -191,6 +195,9 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 		}
 	}
 	c.drop(ctx)
+	if failsOnData(err) && !wasAny {
+		return c.claimOnce(ctx, candidates)
+	}
 	if advisory.TableFull(err) && len(candidates) > 1 {
 		c.store.shrink(len(candidates) / 2)
 		return c.claimOnce(ctx, candidates)
@@ -213,7 +220,7 @@ func (s *Store) rowsFree(ctx context.Context, sending map[billing.InvoiceID]int)
 		if err != nil {
 			return begun(err)
 		}
-		rows, err := tx.Query(ctx, s.sql.lockRows, keys(slices.Collect(maps.Keys(sending))))
+		rows, err := tx.Query(ctx, s.sql.lockRowsAny, keys(slices.Collect(maps.Keys(sending))))
 		if err != nil {
 			return err
 		}

@@ -11,11 +11,16 @@ import (
 // transaction settles them, as it ends.
 func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
 	locked := make(map[billing.InvoiceID]struct{}, len(candidates))
-	rows, err := c.conn.Query(ctx, c.store.sql.lockRows, keys(ids(candidates)))
-	if err != nil {
-		return nil, err
+	lock := c.store.sql.lockRows
+	if c.lockAny {
+		lock = c.store.sql.lockRowsAny
 	}
-	if err := collectIDs(rows, locked); err != nil {
+	rows, err := c.conn.Query(ctx, lock, keys(ids(candidates)))
+	if err == nil {
+		err = collectIDs(rows, locked)
+	}
+	if err != nil {
+		c.lockAny = c.lockAny || failsOnData(err)
 		return nil, err
 	}
 	claim := &billing.Claimed{Settle: c.settleOrElse, Release: c.end}

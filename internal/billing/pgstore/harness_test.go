@@ -56,6 +56,7 @@ type api struct {
 	mu       sync.Mutex
 	requests map[billing.InvoiceID]int
 	keys     map[string]billing.InvoiceID
+	acted    map[billing.InvoiceID]bool                   // accepted, as finding says of itself
 	reply    func(m billing.Request, n int) billing.Reply // n: the nth request for this invoice
 	finding  map[billing.InvoiceID]billing.Finding
 	look     func(m billing.Request) billing.Found // instead of finding
@@ -67,7 +68,9 @@ func (a *api) LookUp(_ context.Context, m billing.Request) billing.Found {
 		defer a.mu.Unlock()
 		return a.look(m)
 	}
-	if m.InvoiceID == control {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m.InvoiceID == control || a.acted[m.InvoiceID] {
 		return billing.Found{Finding: billing.Acted, Told: true}
 	}
 	return billing.Found{Finding: a.finding[m.InvoiceID], Reason: "as the test wants it"}
@@ -98,6 +101,7 @@ func (a *api) Send(_ context.Context, m billing.Request, permit func() error) bi
 	if a.requests == nil {
 		a.requests = map[billing.InvoiceID]int{}
 		a.keys = map[string]billing.InvoiceID{}
+		a.acted = map[billing.InvoiceID]bool{}
 	}
 	a.requests[m.InvoiceID]++
 	a.keys[m.IdempotencyKey] = m.InvoiceID
@@ -106,6 +110,9 @@ func (a *api) Send(_ context.Context, m billing.Request, permit func() error) bi
 	if a.reply != nil {
 		return a.reply(m, n)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.acted[m.InvoiceID] = true
 	return billing.Reply{Outcome: billing.Accepted, Status: 200}
 }
 
@@ -180,7 +187,7 @@ func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strat
 	return &runner{
 		Config: c,
 		Ports: engine.Ports{
-			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store,
+			Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Unmarked: store,
 			Renderer: a, Sender: a, LookUp: a, Tests: store,
 		},
 		Log: log,

@@ -197,6 +197,7 @@ func eachID(f func(id string)) func(pgx.Rows) error {
 type writing struct {
 	batch       pgx.Batch
 	begun       bool
+	guarded     bool   // mark.sql's flag
 	transaction string // its id, as the rows that it writes have it (xmin)
 }
 

@@ -13,22 +13,36 @@ import (
 	"billonce/sql"
 )
 
-// Scan reads pending invoices in the order of their ids, without locks.
+// Scan reads pending invoices in the order of their ids, without locks. One on which
+// INVOICES_PENDING fails has that as its Fault.
 func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error) {
-	query, args := s.sql.scan, []any{limit}
+	query, args := s.within(after, upTo, limit, s.sql.scan, s.sql.scanAfter, s.sql.scanUpTo, s.sql.scanAfterUpTo)
+	page, err := s.scanOnce(ctx, query, args)
+	if failsOnData(err) {
+		return s.scanAround(ctx, after, upTo, limit)
+	}
+	return page, err
+}
+
+// within chooses among the variants of a statement by its bounds, and has its parameters.
+func (s *Store) within(after, upTo *billing.InvoiceID, limit int, all, behind, before, between string) (query string, args []any) {
+	query, args = all, []any{limit}
 	switch {
 	case after != nil && upTo != nil:
-		query, args = s.sql.scanAfterUpTo, append(args, string(*after), string(*upTo))
+		query, args = between, append(args, string(*after), string(*upTo))
 	case after != nil:
-		query, args = s.sql.scanAfter, append(args, string(*after))
+		query, args = behind, append(args, string(*after))
 	case upTo != nil:
-		query, args = s.sql.scanUpTo, append(args, string(*upTo))
+		query, args = before, append(args, string(*upTo))
 	}
 	if len(s.cfg.Only) > 0 {
 		args = append(args, keys(s.cfg.Only))
 	}
-	var page []billing.Candidate
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	return query, args
+}
+
+func (s *Store) scanOnce(ctx context.Context, query string, args []any) (page []billing.Candidate, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		failpoint.Hit("before_scan")
 		rows, err := conn.Query(ctx, query, args...)
 		if err != nil {
@@ -54,18 +68,26 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 	return c, err
 }
 
-// Look reads those of the invoices that are still pending, and their deliveries.
+// Look reads those of the invoices that are still pending, and their deliveries. One
+// whose row can't be read has that as its Fault.
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	var seen []billing.Invoice
-	err := s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		failpoint.Hit("before_second_look")
-		seen, err = s.lookOnce(ctx, conn, s.sql.look, ids)
-		failpoint.Fail("after_second_look", &err)
-		return err
-	})
+	seen, err := s.look(ctx, ids, s.sql.look)
+	if failsOnData(err) {
+		seen, err = s.lookAround(ctx, ids)
+	}
 	if err == nil {
 		err = s.refuseTwins(seen)
 	}
+	return seen, err
+}
+
+func (s *Store) look(ctx context.Context, ids []billing.InvoiceID, query string) (seen []billing.Invoice, err error) {
+	err = s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		failpoint.Hit("before_second_look")
+		seen, err = s.lookOnce(ctx, conn, query, ids)
+		failpoint.Fail("after_second_look", &err)
+		return err
+	})
 	return seen, err
 }
 
@@ -106,6 +128,10 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 	}
 	batch.Queue("commit")
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		if conn.PgConn().TxStatus() == 'E' {
+			// A connection that is made anew prepares all statements anew.
+			_, _ = conn.Exec(ctx, "rollback")
+		}
 		return nil, err
 	}
 	if err := s.readOwn(ctx, conn, tried, all); err != nil {
@@ -117,7 +143,7 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 		if !ok && s.needsValues() {
 			continue // it is not pending any more
 		}
-		seen = append(seen, billing.Invoice{ID: id, Row: v.row, Columns: v.columns, Amount: v.amount, Delivery: tried[id]})
+		seen = append(seen, billing.Invoice{ID: id, Row: v.row, Columns: v.columns, Amount: v.amount, Delivery: tried[id], Unread: v.unread})
 	}
 	return seen, nil
 }

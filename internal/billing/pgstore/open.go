@@ -135,9 +135,3 @@ func (s *Store) openBefore(ctx context.Context) (b openBefore, err error) {
 	}
 	return b, nil
 }
-
-// failsOnData says that the user's SQL fails on what a row holds: SQLSTATE class 22, or
-// what a function raises.
-func failsOnData(err error) bool {
-	return pgerr.InClass(err, pgerrcode.DataException) || pgerr.Is(err, pgerrcode.RaiseException)
-}

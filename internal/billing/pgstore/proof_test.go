@@ -16,9 +16,10 @@ import (
 )
 
 // doubted leaves invoice 1 in doubt, so that it may be looked up, and 2 and 3 untried.
-const doubted = "update billonce.deliveries set state = 'in_doubt', doubtful = true, error = 'as seen then', deadline_at = now() - interval '1 s' where invoice_id = 1"
+const doubted = "update billonce.deliveries set state = 'in_doubt', doubtful = true, error = 'as seen then', deadline_at = now() - interval '1 h' where invoice_id = 1"
 
-func withLookUp(c *engine.Config) { c.HasLookup, c.Linger = true, 0 }
+// withLookUp waits so long before it looks up that nothing of this run is a control.
+func withLookUp(c *engine.Config) { c.HasLookup, c.Linger, c.LookUpAfter = true, 0, time.Minute }
 
 func told(f billing.Finding) billing.Found {
 	return billing.Found{Finding: f, Told: true, Reason: "as the test wants it"}
@@ -180,7 +181,7 @@ func TestP10NoLookUpBeforeItCantArrive(t *testing.T) {
 		}
 		return truth(m)
 	}}
-	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { withLookUp(c); c.LookUpAfter = time.Hour }).Run(t.Context(), nil)
+	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { withLookUp(c); c.LookUpAfter = 2 * time.Hour }).Run(t.Context(), nil)
 	if got := ledger(t, cfg); got != "1:in_doubt 2:sending 3:sent" || len(asked) > 0 || s.ExitCode() != billing.ExitStopped {
 		t.Errorf("%s, exit %d, asked about %v", got, s.ExitCode(), asked)
 	}
@@ -215,9 +216,9 @@ func TestP10ControlsAreKept(t *testing.T) {
 	// A later run has nothing untried, and decides by what this one has left.
 	execute(t, cfg, `insert into invoices (customer, amount_cents, currency, due_date) values ('c', 1, 'EUR', '2026-01-01')`)
 	leaveSending(t, cfg, "26")
-	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 s' where invoice_id = 26")
+	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 h' where invoice_id = 26")
 	b := api{look: func(m billing.Request) billing.Found { return told(billing.Acted) }}
-	if s := newRunner(t, cfg, &b, "advisory", withLookUp).Run(t.Context(), nil); s.LookedUp != 1 || s.Sent != 1 || len(b.requests) > 0 {
+	if s := newRunner(t, cfg, &b, "advisory", func(c *engine.Config) { withLookUp(c); c.LookUpAfter = 0 }).Run(t.Context(), nil); s.LookedUp != 1 || s.Sent != 1 || len(b.requests) > 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -228,7 +229,7 @@ func TestThrottledLookUpsDecideNothing(t *testing.T) {
 	cfg := seeded(t, 3)
 	leaveSending(t, cfg, "1")
 	believed(t, cfg)
-	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 s'")
+	execute(t, cfg, "update billonce.deliveries set deadline_at = now() - interval '1 h'")
 	a := api{look: func(m billing.Request) billing.Found {
 		if m.InvoiceID == "1" {
 			return billing.Found{Throttled: true, Reason: "429", RetryAfter: time.Millisecond}

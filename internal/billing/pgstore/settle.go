@@ -2,8 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"unicode"
 
@@ -17,58 +15,13 @@ import (
 
 // commitEnds settles on a connection of its own. The money has
 // moved: it is tried again, over restarts of the database, until it is written
-// or the process must end. What the database refuses for good (a user's
-// trigger, a constraint) is told apart from the rest of its group by halving.
+// or the process must end. What can't be marked is settled as [billing.Unmarked], and
+// holds up nothing else.
 func (s *Store) commitEnds(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
 	came := make([]billing.Settled, len(group))
-	err := s.settleAll(advisory.Detach(ctx), group, came)
+	err := (&settling{Store: s}).all(advisory.Detach(ctx), group, came)
 	s.warnUnanswered(group, came)
 	return came, err
-}
-
-func (s *Store) settleAll(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
-	var refused error
-	err := persist(ctx, func() error {
-		err := s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			return s.settleOn(ctx, conn, newWriting(), group, came)
-		})
-		if err != nil && len(group) > 1 && !connectionLost(err) {
-			refused = err
-			return nil
-		}
-		return err
-	}, func(err error, try int) {
-		s.cfg.Log.Warn().Err(err).Int("try", try).Int("settlements", len(group)).
-			Msg("settling again: requests were answered, and must be written down")
-	})
-	switch {
-	case err != nil && ctx.Err() != nil:
-		for i := range came {
-			came[i] = billing.NotSettled
-		}
-		return fmt.Errorf("settle %d invoices: %w", len(group), err)
-	case refused != nil:
-		half := len(group) / 2
-		return errors.Join(
-			s.settleAll(ctx, group[:half], came[:half]),
-			s.settleAll(ctx, group[half:], came[half:]))
-	case err != nil && group[0].Kept != nil:
-		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
-			Msg("the database does not take what a repeat would be made from: settling without it")
-		forgetful := group[0]
-		forgetful.Kept = nil
-		return s.settleAll(ctx, []billing.Settlement{forgetful}, came)
-	case err != nil && group[0].Answer != nil:
-		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
-			Msg("the database does not take what the reply said: settling without it")
-		unanswered := group[0]
-		unanswered.Answer = nil
-		return s.settleAll(ctx, []billing.Settlement{unanswered}, came)
-	case err != nil:
-		came[0] = billing.NotSettled
-		return fmt.Errorf("settle invoice %s: %w", group[0].InvoiceID, err)
-	}
-	return nil
 }
 
 // settleOn settles a group in w, commits it, and says what came of it. Nearly always
@@ -90,7 +43,12 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	var marked []billing.InvoiceID
 	sent := sentOf(group)
 	if len(sent) > 0 {
-		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), s.sql.mark, s.markArgs(sent)...)
+		mark := s.sql.mark
+		if w.guarded {
+			mark = s.sql.markGuarded
+		}
+		w.batch.Queue(setMarkTimeout)
+		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")
 	err := w.commit(ctx, conn)
@@ -195,12 +153,13 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 		}
 		return g.Answer.ID
 	})
+	replies := texts(part, s.keptReply)
 	m := mannerOf(part[0])
 	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status, int16(m.keyUse)}
-	if retryIn == nil && reasons == nil && replyIDs == nil {
+	if retryIn == nil && reasons == nil && replyIDs == nil && replies == nil {
 		return s.sql.settle, args
 	}
-	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs)
+	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs, replies)
 }
 
 // manner is what settlements share that one statement writes: a group has few.

@@ -16,6 +16,11 @@ type statements struct {
 	runSettings, runAccepted, runThrottled   string
 	paused                                   string
 	isPending, missingID, markTrial          string
+	pendingAmong, blocking, unmarked         string
+	scanGuarded, scanGuardedAfter            string
+	lookGuarded, lockRowsAny                 string
+	setAside, setAsideOver, markGuarded      string
+	keys, keysAfter, keysUpTo, keysAfterUpTo string
 	runsUnfinished                           string
 	writeOff, leftOver, gone                 string
 	openGroups, openGroupsFailing            string
@@ -53,6 +58,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settle, "settle", nil},
 		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
+		{&s.markGuarded, "mark", []string{"guarded"}},
 		{&s.keep, "keep", nil},
 		{&s.kept, "kept", nil},
 		{&s.settled, "settled", nil},
@@ -78,6 +84,19 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.pendingAmong, "pending_among", nil},
+		{&s.blocking, "blocking", nil},
+		{&s.unmarked, "unmarked", nil},
+		{&s.scanGuarded, "scan", []string{"upto", "guarded"}},
+		{&s.scanGuardedAfter, "scan", []string{"after", "upto", "guarded"}},
+		{&s.lookGuarded, "look", []string{"guarded"}},
+		{&s.lockRowsAny, "lock_rows", []string{"any"}},
+		{&s.setAside, "set_aside", nil},
+		{&s.setAsideOver, "set_aside_over", nil},
+		{&s.keys, "keys_after", nil},
+		{&s.keysAfter, "keys_after", []string{"after"}},
+		{&s.keysUpTo, "keys_after", []string{"upto"}},
+		{&s.keysAfterUpTo, "keys_after", []string{"after", "upto"}},
 		{&s.runsUnfinished, "runs_unfinished", nil},
 		{&s.earlierTests, "look_up_earlier", nil},
 		{&s.keepTest, "look_up_test", nil},

@@ -72,6 +72,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
 	s.writer, s.settler = s.newLink(), s.newLink()
+	if settings := s.settler.settings; settings != nil {
+		// A statement is prepared before its transaction has begun, and waits for who
+		// has locked the invoices' table as a whole.
+		s.settler.settings = func(conn *pgx.Conn) string { return settings(conn) + "; set lock_timeout = '100ms'" }
+	}
 	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0, mentions: cfg.Mentions})
 		if err != nil {

@@ -131,7 +131,7 @@ func TestP8OneAccountsQuotaHoldsBackItsOwn(t *testing.T) {
 	r := newRunner(t, cfg, a, "advisory", nil)
 	r.Renderer = accounts{a}
 	s := r.Run(t.Context(), nil)
-	if s.Sent != 20 || s.Stopped != "" || s.Requests > 20+16 || s.ExitCode() != billing.ExitStopped {
+	if s.Sent != 20 || s.Stopped != "" || s.Requests > 20+64 || s.ExitCode() != billing.ExitStopped {
 		t.Errorf("%+v, exit %d", s, s.ExitCode())
 	}
 }

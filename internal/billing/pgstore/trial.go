@@ -37,20 +37,12 @@ const (
 // TrialTimeout is how long one statement of a trial may take.
 const TrialTimeout = 10 * time.Second
 
-const trialSettings = "set local lock_timeout = '1s'; set local statement_timeout = %d"
+const trialSettings = "set local lock_timeout = %d; set local statement_timeout = %d"
 
 // TryMark marks the first pending invoice sent, in a transaction that it rolls
 // back: what would refuse an accepted invoice should be known before the first one.
 func (e Examined) TryMark(ctx context.Context, conn *pgx.Conn) (t Trial, err error) {
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
-	if err != nil {
-		return t, fmt.Errorf("begin a trial: %w", err)
-	}
-	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
-	if err := conn.PgConn().Exec(ctx, fmt.Sprintf(trialSettings, TrialTimeout.Milliseconds())).Close(); err != nil {
-		return t, fmt.Errorf("begin a trial: %w", err)
-	}
-	rows, err := tx.Query(ctx, e.sql.scan, 1)
+	rows, err := conn.Query(ctx, e.sql.scan, 1)
 	if err != nil {
 		return t, fmt.Errorf("look for a pending invoice: %w", err)
 	}
@@ -58,8 +50,111 @@ func (e Examined) TryMark(ctx context.Context, conn *pgx.Conn) (t Trial, err err
 	if err != nil || len(page) == 0 {
 		return t, err
 	}
-	t.InvoiceID = page[0].ID
-	return t, e.tryMark(ctx, tx, &t)
+	return e.tryMarkOne(ctx, conn, page[0].ID, time.Second)
+}
+
+// tryMarkOne marks an invoice sent, in a transaction that it rolls back. It waits for who
+// holds it, at most as long as it is told.
+func (f fitted) tryMarkOne(ctx context.Context, conn *pgx.Conn, id billing.InvoiceID, wait time.Duration) (t Trial, err error) {
+	t.InvoiceID = id
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	if err != nil {
+		return t, fmt.Errorf("begin a trial: %w", err)
+	}
+	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
+	settings := fmt.Sprintf(trialSettings, wait.Milliseconds(), TrialTimeout.Milliseconds())
+	if err := conn.PgConn().Exec(ctx, settings).Close(); err != nil {
+		return t, fmt.Errorf("begin a trial: %w", err)
+	}
+	return t, f.tryMark(ctx, tx, &t)
+}
+
+const (
+	trialsMost = 10 // invoices that a run tries before its first request
+	trialWait  = 100 * time.Millisecond
+)
+
+// CantMarkError says that the database refuses INVOICES_MARK_SENT for every invoice that
+// was tried: an API that accepts them would leave none of them sent.
+type CantMarkError struct {
+	Tried   int
+	Example billing.InvoiceID
+	Refusal error
+}
+
+func (e *CantMarkError) Error() string {
+	said := e.Refusal.Error()
+	if pg := pgerr.From(e.Refusal); pg != nil {
+		said = pg.Message
+	}
+	return fmt.Sprintf("INVOICES_MARK_SENT: the database refuses to mark each of %d pending invoices that were tried (rolled back), invoice %s for one: %s; look at the constraints, triggers and rights of the invoices' table",
+		e.Tried, e.Example, said)
+}
+
+func (e *CantMarkError) Unwrap() error { return e.Refusal }
+
+// TryMark marks up to ten pending invoices from all over the book, one by one, and takes
+// it back, until one can be marked. It returns a *[CantMarkError] if all that could be
+// tried are refused. One that somebody holds, or whose mark depends on the reply, proves
+// nothing.
+func (s *Store) TryMark(ctx context.Context) error {
+	var refused CantMarkError
+	met := make(map[billing.InvoiceID]struct{}, trialsMost)
+	for place := 0; place < trialsMost && len(met) < trialsMost; place++ {
+		ids, err := s.pendingAt(ctx, float64(place)/trialsMost)
+		if err != nil {
+			return fmt.Errorf("look for pending invoices to be tried: %w", err)
+		}
+		for _, id := range ids {
+			if _, twice := met[id]; twice {
+				continue
+			}
+			met[id] = struct{}{}
+			t, err := s.tryMarkHere(ctx, id)
+			switch {
+			case err != nil:
+				return fmt.Errorf("try INVOICES_MARK_SENT: %w", err)
+			case t.Fate == Refused:
+				refused = CantMarkError{refused.Tried + 1, id, t.Refusal}
+			case t.Fate != Untried:
+				return nil
+			}
+		}
+	}
+	if refused.Tried > 0 {
+		return &refused
+	}
+	return nil
+}
+
+func (s *Store) tryMarkHere(ctx context.Context, id billing.InvoiceID) (t Trial, err error) {
+	err = s.insist(ctx, func() error {
+		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+			t, err = s.tryMarkOne(ctx, conn, id, trialWait)
+			return err
+		})
+	})
+	return t, err
+}
+
+// pendingAt returns a pending invoice at a place in the book, from 0 to below 1; the first
+// ten where places are not known, of a text key, say.
+func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.InvoiceID, err error) {
+	start, err := s.Start(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	n := 1
+	if start == nil && place > 0 {
+		n = trialsMost
+	}
+	page, err := s.Scan(ctx, start, nil, n)
+	for _, c := range page {
+		if c.Fault == nil {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids, err
 }
 
 func (f fitted) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {

@@ -17,13 +17,14 @@ type values struct {
 	columns []*string
 	amount  billing.Amount
 	twins   bool // several rows have the id
+	unread  bool // the others have filled [billing.LookMost]
 }
 
 func (s *Store) needsValues() bool {
 	return s.cfg.Row || len(s.cfg.Columns) > 0 || len(s.cfg.Book.Amount)+len(s.cfg.Book.Currency) > 0
 }
 
-// readValues reads values.sql.
+// readValues reads values.sql, as much of it as one look may.
 func (s *Store) readValues(rows pgx.Rows) (map[billing.InvoiceID]values, error) {
 	all := make(map[billing.InvoiceID]values)
 	var id string
@@ -44,7 +45,21 @@ func (s *Store) readValues(rows pgx.Rows) (map[billing.InvoiceID]values, error) 
 	if len(b.Currency) > 0 {
 		into = append(into, &currency)
 	}
-	_, err := pgx.ForEachRow(rows, into, func() error {
+	bytes := 0
+	for rows.Next() {
+		raw := rows.RawValues()
+		for _, v := range raw {
+			bytes += len(v)
+		}
+		if of := billing.InvoiceID(raw[0]); bytes > billing.LookMost && len(all) > 0 {
+			v, twins := all[of]
+			v.twins, v.unread = twins, !twins || v.unread // twins are read on their own
+			all[of] = v
+			continue
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
 		v := values{row: row, amount: billed(b, amount, currency)}
 		row = nil
 		if len(columns) > 0 {
@@ -58,9 +73,8 @@ func (s *Store) readValues(rows pgx.Rows) (map[billing.InvoiceID]values, error) 
 		}
 		_, v.twins = all[billing.InvoiceID(id)]
 		all[billing.InvoiceID(id)] = v
-		return nil
-	})
-	return all, err
+	}
+	return all, rows.Err()
 }
 
 // billed is what a row says is billed; NULL is not known.
@@ -82,6 +96,7 @@ func (s *Store) readOwn(ctx context.Context, conn *pgx.Conn, tried map[billing.I
 	var twins, older []billing.InvoiceID
 	for id, v := range all {
 		switch d := tried[id]; {
+		case v.unread:
 		case d != nil && d.RequestSHA256 == nil && d.MayHaveActed():
 			older = append(older, id)
 		case v.twins:

@@ -247,7 +247,7 @@ func newRunner(t *testing.T, cfg *pgx.ConnConfig, a *api, idempotent bool) *runn
 			RunID: id, LedgerID: ledger, Claims: pgstore.Claims, MostClaims: pgstore.MostClaims, ClaimSize: 100, Concurrency: 16,
 			Idempotent: idempotent, Timeout: time.Second, MaxAttempts: 5, Breaker: 20, KeyTTL: 24 * time.Hour, Drain: time.Second, Linger: 5 * time.Second,
 		},
-		ports: engine.Ports{Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Renderer: a, Sender: a, LookUp: a},
+		ports: engine.Ports{Scanner: store, NewClaimer: func() engine.Claimer { return store.NewClaimer() }, Ledger: store, Unmarked: store, Renderer: a, Sender: a, LookUp: a},
 		log:   zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel),
 	}
 }

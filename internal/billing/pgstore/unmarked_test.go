@@ -1,0 +1,122 @@
+package pgstore_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"billonce/internal/billing"
+	"billonce/internal/billing/book"
+	"billonce/internal/billing/engine"
+)
+
+// hold runs a statement in a transaction of another application, which stays open until
+// what it returns is called.
+func hold(t *testing.T, cfg *pgx.ConnConfig, statement string) (letGo func()) {
+	t.Helper()
+	cfg = cfg.Copy()
+	cfg.RuntimeParams["application_name"] = "stock-sync"
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	letGo = func() { _ = conn.Close(context.Background()) }
+	t.Cleanup(letGo)
+	if _, err := conn.Exec(t.Context(), "begin; "+statement); err != nil {
+		t.Fatal(err)
+	}
+	return letGo
+}
+
+// states are the ledger's deliveries.
+func states(t *testing.T, cfg *pgx.ConnConfig) string {
+	t.Helper()
+	return query[string](t, cfg, "select coalesce(string_agg(invoice_id || ':' || state, ' ' order by invoice_id), '') from billonce.deliveries")
+}
+
+// Whatever keeps one invoice from being marked, all others are settled at once; it is
+// written down as accepted, with what the reply said, is never sent again, and is marked
+// by the first run that can.
+func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	const closed = `create function closed() returns trigger language plpgsql as $$ begin
+		if new.id = 5 then raise exception 'closed period'; end if; return new; end $$;
+		create trigger closed before update on invoices for each row execute function closed()`
+	const totals = `create table totals (parity int primary key, n int default 0); insert into totals values (0), (1);
+		create function tally() returns trigger language plpgsql as $$ begin
+			update totals set n = n + 1 where parity = new.id % 2; return new; end $$;
+		create trigger count before update on invoices for each row execute function tally()`
+	const view = `alter table invoices rename to raw;
+		create view invoices as select distinct * from raw;
+		create function mark() returns trigger language plpgsql as $$ begin
+			update raw set pending = new.pending, customer = new.customer where id = new.id; return new; end $$;
+		create trigger mark instead of update on invoices for each row execute function mark()`
+	for name, c := range map[string]struct {
+		prepare, hold, letGo string
+		unmarked             string
+		row                  bool // in the row strategy, too
+		says                 string
+	}{
+		"held":            {hold: "update invoices set customer = 'x' where id = 5", unmarked: "5", says: "stock-sync (user "},
+		"held twice":      {hold: "select from invoices where id in (2, 5) for update", unmarked: "2 5", says: "stock-sync (user "},
+		"held as a table": {hold: "lock table invoices in exclusive mode", unmarked: "1 2 3 4 5 6", says: "stock-sync (user "},
+		"held elsewhere":  {prepare: totals, hold: "select from totals where parity = 1 for update", unmarked: "1 3 5", row: true, says: "stock-sync (user "},
+		"held in a view":  {prepare: view, hold: "update raw set customer = 'x' where id = 5", unmarked: "5", says: "stock-sync (user "},
+		"refused":         {prepare: closed, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
+		"refused at last": {prepare: `create function late() returns trigger language plpgsql as $$ begin if new.id = 5 then raise exception 'closed period'; end if; return null; end $$;
+			create constraint trigger closed after update on invoices deferrable initially deferred for each row execute function late()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
+		"by a constraint":  {prepare: "alter table invoices add constraint five check (id <> 5 or pending)", letGo: "alter table invoices drop constraint five", unmarked: "5", row: true, says: `"five"`},
+		"taken back later": {prepare: closed, letGo: "alter table invoices disable trigger closed; update invoices set pending = false where id = 5", unmarked: "5", says: "closed period"},
+	} {
+		for _, strategy := range []string{"advisory", "row"} {
+			if strategy == "row" && !c.row {
+				continue
+			}
+			t.Run(name+"/"+strategy, func(t *testing.T) {
+				t.Parallel()
+				cfg := seeded(t, 6)
+				b := parsed(t, book.Settings{Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, customer = {reply.id}"})
+				if c.prepare != "" {
+					execute(t, cfg, c.prepare)
+				}
+				letGo := func() { execute(t, cfg, c.letGo) }
+				a := api{reply: func(m billing.Request, _ int) billing.Reply {
+					said := "in_" + string(m.InvoiceID)
+					return billing.Reply{Outcome: billing.Accepted, Status: 200, Answer: &billing.Answer{ID: said, Values: []*string{&said}}}
+				}}
+				r := newBookRunner(t, cfg, b, &a, strategy, func(c *engine.Config) { c.Linger = 0 })
+				if c.hold != "" {
+					letGo = hold(t, cfg, c.hold)
+				}
+				s := r.Run(t.Context(), nil)
+				left := query[string](t, cfg, "select coalesce(string_agg(invoice_id::text, ' ' order by invoice_id), '') from billonce.deliveries where state = 'unmarked'")
+				n := int64(len(strings.Fields(c.unmarked)))
+				if left != c.unmarked || s.Unmarked != n || s.Sent != 6-n || s.ExitCode() != billing.ExitPerson {
+					t.Errorf("%s; summary %+v, exit %d; want unmarked: %s", states(t, cfg), s, s.ExitCode(), c.unmarked)
+				}
+				if why := query[string](t, cfg, "select coalesce(min(error), '') from billonce.deliveries where state = 'unmarked'"); !strings.Contains(why, c.says) {
+					t.Errorf("the ledger says %q", why)
+				}
+				letGo()
+				r = newBookRunner(t, cfg, b, &a, strategy, func(c *engine.Config) { c.Linger = 0 })
+				if s := r.Run(t.Context(), nil); s.Sent != n || s.Unmarked != 0 || s.ExitCode() != billing.ExitDone {
+					t.Errorf("the next run: %+v, exit %d", s, s.ExitCode())
+				}
+				for id, n := range a.requests {
+					if n != 1 {
+						t.Errorf("%d requests for invoice %s", n, id)
+					}
+				}
+				if got := query[string](t, cfg, "select string_agg(concat_ws(':', id, pending, customer), ' ' order by id) from invoices where customer like 'in%'"); name != "taken back later" &&
+					got != "1:f:in_1 2:f:in_2 3:f:in_3 4:f:in_4 5:f:in_5 6:f:in_6" {
+					t.Errorf("the invoices: %s", got)
+				}
+				if got := query[string](t, cfg, "select string_agg(distinct concat_ws('|', state, open_state, error, reply), ' ') from billonce.deliveries"); got != "sent" {
+					t.Errorf("the ledger: %s", got)
+				}
+			})
+		}
+	}
+}
