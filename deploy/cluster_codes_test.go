@@ -48,9 +48,9 @@ func TestClusterExitCodes(t *testing.T) {
 			env:    map[string]string{"BILLING_BREAKER": "1", "CONCURRENCY": "1"},
 			reason: batchv1.JobReasonCompletionsReached, codes: []int{4, 0}, states: "sent/false=20",
 		},
-		"5 fails at once": {
+		"5 fails, and is not repeated": {
 			prepare: liar,
-			reason:  batchv1.JobReasonPodFailurePolicy, codes: []int{5}, states: "none/true=20",
+			reason:  batchv1.JobReasonFailedIndexes, codes: []int{5}, states: "none/true=20",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

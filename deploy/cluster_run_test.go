@@ -26,7 +26,7 @@ func TestClusterAcceptsTheManifests(t *testing.T) {
 	for i, folder := range folders() {
 		m := render(t, folder)
 		c.adapt(&m, s)
-		if folder == "migrate" {
+		if strings.HasSuffix(folder, "migrate") {
 			c.apply([]any{m.config, m.job}, "--dry-run=server")
 			continue
 		}
@@ -232,7 +232,7 @@ func TestClusterMigratesWhileRunsGoOn(t *testing.T) {
 	m := render(t, "migrate")
 	c.adapt(&m, s)
 	m.container().Image = next
-	c.apply([]any{m.config, m.job})
+	c.apply([]any{m.config, c.secret(s, "billonce-migrate"), m.job})
 	c.wantComplete(m.job.Name)
 	if after := query[int](s, "select version from billonce.schema_version"); after != before+1 {
 		t.Errorf("the schema's version went from %d to %d", before, after)

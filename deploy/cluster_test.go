@@ -101,7 +101,7 @@ func (c *cluster) install(overlay string, s *site, change func(*manifests)) {
 	c.adapt(&m, s)
 	change(&m)
 	c.apply([]any{m.namespace})
-	c.apply([]any{m.account, m.config, m.policy, c.secret(s), m.cron})
+	c.apply([]any{m.account, m.config, m.policy, c.secret(s, "billonce"), m.cron})
 }
 
 // adapt points manifests at the test's namespace, image and servers.
@@ -139,10 +139,10 @@ func portOf(t testing.TB, text string) *intstr.IntOrString {
 	return &value
 }
 
-func (c *cluster) secret(s *site) corev1.Secret {
+func (c *cluster) secret(s *site, name string) corev1.Secret {
 	return corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Name: "billonce", Namespace: c.namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: c.namespace},
 		StringData: map[string]string{"DATABASE_URL": s.databaseAt, "BILLING_TOKEN": "token"},
 	}
 }

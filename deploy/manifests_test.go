@@ -21,9 +21,13 @@ import (
 	"billonce/internal/config"
 )
 
-func folders() []string { return []string{"overlays/single", "overlays/fleet", "migrate"} }
+func folders() []string {
+	return append(overlays(), "migrate", "overlays/second-book/migrate")
+}
 
-func overlays() []string { return folders()[:2] }
+func overlays() []string {
+	return []string{"overlays/single", "overlays/fleet", "overlays/second-book"}
+}
 
 // verdict is what a policy makes of a pod that has failed: the first rule that
 // matches, else it counts (Kubernetes, Job, "Pod failure policy").
@@ -57,7 +61,7 @@ func TestPolicyKnowsTheExitCodes(t *testing.T) {
 			{billing.ExitUsage, false, batchv1.PodFailurePolicyActionFailJob},
 			{billing.ExitPerson, false, batchv1.PodFailurePolicyActionFailIndex},
 			{billing.ExitStopped, false, batchv1.PodFailurePolicyActionCount},
-			{billing.ExitRefused, false, batchv1.PodFailurePolicyActionFailJob},
+			{billing.ExitRefused, false, batchv1.PodFailurePolicyActionFailIndex},
 			{killed, false, batchv1.PodFailurePolicyActionCount},
 			{billing.ExitStopped, true, batchv1.PodFailurePolicyActionIgnore},
 			{killed, true, batchv1.PodFailurePolicyActionIgnore},
@@ -92,6 +96,63 @@ func TestOverlaysAreWhatTheirNamesSay(t *testing.T) {
 		}
 		if m.config.Data["RUN_LOCK"] != want.runLock || m.cron.Spec.ConcurrencyPolicy != batchv1.ForbidConcurrent {
 			t.Errorf("%s: RUN_LOCK=%s, %s", overlay, m.config.Data["RUN_LOCK"], m.cron.Spec.ConcurrencyPolicy)
+		}
+	}
+}
+
+// Nothing is billed by itself until somebody has said so.
+func TestTheCronJobComesSuspended(t *testing.T) {
+	t.Parallel()
+	for _, overlay := range overlays() {
+		if m := render(t, overlay); m.cron.Spec.Suspend == nil || !*m.cron.Spec.Suspend {
+			t.Errorf("%s: it is not suspended", overlay)
+		}
+	}
+}
+
+// Runs never see the password of the role that may make schemas.
+func TestRunsAndMigrationsHaveSecretsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, folder := range folders() {
+		want := "billonce"
+		if strings.HasSuffix(folder, "migrate") {
+			want = "billonce-migrate"
+		}
+		m := render(t, folder)
+		var got []string
+		for _, from := range m.container().EnvFrom {
+			if from.SecretRef != nil {
+				got = append(got, from.SecretRef.Name)
+			}
+		}
+		if !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: Secrets %v, want %s", folder, got, want)
+		}
+	}
+}
+
+// Two books share a namespace: nothing of one has the name of the other's, but the
+// Secrets, and each has its own table, ledger and locks.
+func TestTwoBooksDoNotMeet(t *testing.T) {
+	t.Parallel()
+	first, second := render(t, "overlays/single"), render(t, "overlays/second-book")
+	for _, names := range [][2]string{
+		{first.cron.Name, second.cron.Name}, {first.config.Name, second.config.Name},
+		{first.account.Name, second.account.Name}, {first.policy.Name, second.policy.Name},
+	} {
+		if names[0] == names[1] {
+			t.Errorf("both have %s", names[0])
+		}
+	}
+	for _, name := range []string{"INVOICES_TABLE", "BILLING_URL", "LEDGER_SCHEMA", "LOCK_NAMESPACE"} {
+		if first.config.Data[name] == second.config.Data[name] {
+			t.Errorf("both have %s=%s", name, first.config.Data[name])
+		}
+	}
+	migrate := render(t, "overlays/second-book/migrate")
+	for _, name := range []string{"INVOICES_TABLE", "LEDGER_SCHEMA"} {
+		if migrate.config.Data[name] != second.config.Data[name] || migrate.job.Name == "billonce-migrate" {
+			t.Errorf("%s migrates %s=%s", migrate.job.Name, name, migrate.config.Data[name])
 		}
 	}
 }
@@ -137,7 +198,7 @@ func TestPodsAreRestricted(t *testing.T) {
 		if !*c.SecurityContext.ReadOnlyRootFilesystem || *pod.Spec.AutomountServiceAccountToken {
 			t.Errorf("%s: a writable file system, or a token", folder)
 		}
-		if folder == "migrate" {
+		if strings.HasSuffix(folder, "migrate") {
 			continue
 		}
 		if *m.account.AutomountServiceAccountToken || m.namespace.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
@@ -192,13 +253,15 @@ func TestNamesAreVariables(t *testing.T) {
 			}
 		}
 	}
-	var example corev1.Secret
-	if err := yaml.UnmarshalStrict([]byte(read(t, "kubernetes/secret.example.yaml")), &example); err != nil {
-		t.Fatal(err)
-	}
-	for name := range example.StringData {
-		if !secret[name] {
-			t.Errorf("%s of the Secret is no secret variable", name)
+	for _, text := range strings.Split(read(t, "kubernetes/secret.example.yaml"), "\n---\n") {
+		var example corev1.Secret
+		if err := yaml.UnmarshalStrict([]byte(text), &example); err != nil {
+			t.Fatal(err)
+		}
+		for name := range example.StringData {
+			if !secret[name] {
+				t.Errorf("%s of the Secret %s is no secret variable", name, example.Name)
+			}
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +18,7 @@ import (
 	"billonce/internal/config"
 	"billonce/internal/desk"
 	"billonce/internal/metrics"
+	"billonce/internal/notify"
 	"billonce/internal/tracing"
 )
 
@@ -36,6 +36,9 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.settings(config.Database | config.Billing)
 			if err != nil {
+				if !flags.dryRun {
+					(&execution{app: a, config: c, teller: notify.New(c.tell), log: zerolog.Nop()}).tellOfNoRun(cmd.Context(), exitCodeOf(err))
+				}
 				return a.refuse(err)
 			}
 			if flags.only, err = parseOnly(cmd.Flags().Changed("only"), only); err != nil {
@@ -74,14 +77,21 @@ type execution struct {
 	store  *pgstore.Store
 	// forgotten: the database may have forgotten what was sent.
 	forgotten bool
+	teller *notify.Teller
 }
 
 func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, error) {
 	view := newTerminal(a.stderr, c)
 	defer view.close()
-	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view}
+	e := &execution{app: a, config: c, flags: flags, id: uuid.New(), view: view, teller: notify.New(c.tell)}
 	e.log = a.named(view.logger(c).With().Str("run_id", e.id.String()), c)
-	code, err := bounded(ctx, c.DrainTimeout, e.execute)
+	code, err := bounded(ctx, c.DrainTimeout, func(ctx context.Context) (int, error) {
+		code, err := e.execute(ctx)
+		if err != nil && !flags.dryRun {
+			e.tellOfNoRun(ctx, code)
+		}
+		return code, err
+	})
 	if err != nil && code == billing.ExitError && ctx.Err() != nil {
 		code, err = billing.ExitStopped, fmt.Errorf("stopped before it began: %w", context.Cause(ctx))
 	}
@@ -203,12 +213,14 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		}
 		e.log.Warn().Str("event", "paused").Str("by", pause.By).Time("since", pause.At).Str("reason", pause.Reason).
 			Msg("nothing to do: this book is paused; `batch resume` ends it")
+		e.tellOfPause(ctx)
 		return e.stillOpen(ctx)
 	}
 	trusts, err := e.checkIdentity(ctx)
 	if err != nil {
 		return exitCodeOf(err), errors.Join(err, releaseRunLock(ctx, lock))
 	}
+	e.teller.PingStart(ctx, func(err error) { e.log.Warn().Err(err).Msg("the dead man's switch did not hear of this run's start") })
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
 	e.forgotten = trusts != nil
 	summary, m, err := e.run(traced.Context(ctx), lock, traced)
@@ -231,12 +243,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
-	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.TellTimeout)
-	defer cancel()
-	var tellers sync.WaitGroup
-	tellers.Go(func() { e.pushMetrics(telling, e.log, e.config, m) })
-	tellers.Go(func() { traced.End(telling, code, summary) })
-	tellers.Wait()
+	e.tell(ctx, code, summary, m, traced)
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil

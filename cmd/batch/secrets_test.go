@@ -21,6 +21,7 @@ func newSecrets() map[string]string {
 		"BILLING_SIGNING_SECRET": base64.StdEncoding.EncodeToString([]byte("s1gning-c4n4ry-of-24-bytes")),
 		"BILLING_HEADERS":        "he4der-c4n4ry-3", "BILLING_URL, user": "us3r-c4n4ry-4", "BILLING_URL, query": "qu3ry-c4n4ry-5",
 		"PUSHGATEWAY_URL": "pu5h-c4n4ry-6", "OTEL_EXPORTER_OTLP_HEADERS": "ot3l-c4n4ry-7",
+		"NOTIFY_URL": "n0tify-c4n4ry-8", "NOTIFY_BODY": "b0dy-c4n4ry-9", "PING_URL": "p1ng-c4n4ry-10",
 	}
 }
 
@@ -54,6 +55,7 @@ func TestNoSecretIsShown(t *testing.T) {
 		"BILLING_TOKEN=" + secrets["BILLING_TOKEN"], "BILLING_SIGNING_SECRET=whsec_" + secrets["BILLING_SIGNING_SECRET"],
 		"BILLING_HEADERS=X-Key: " + secrets["BILLING_HEADERS"],
 		"PUSHGATEWAY_URL=http://me:" + secrets["PUSHGATEWAY_URL"] + "@127.0.0.1:1",
+		"NOTIFY_URL=http://127.0.0.1:1/" + secrets["NOTIFY_URL"], "NOTIFY_BODY=token=" + secrets["NOTIFY_BODY"], "PING_URL=http://127.0.0.1:1/" + secrets["PING_URL"],
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS=authorization=" + secrets["OTEL_EXPORTER_OTLP_HEADERS"],
 	}
 	basic := []string{

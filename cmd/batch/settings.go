@@ -6,6 +6,7 @@ import (
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/config"
 	"billonce/internal/fault"
+	"billonce/internal/notify"
 	"billonce/internal/web"
 )
 
@@ -15,6 +16,7 @@ type settings struct {
 	book books.Book
 	api  billinghttp.Config
 	page web.Config
+	tell notify.Config
 }
 
 // settings reads the environment, and has each edge judge what it knows. All that is
@@ -55,8 +57,10 @@ func (a app) settings(need config.Needs) (settings, error) {
 		Addr: c.ServeAddr, UsersFile: c.ServeUsersFile, ProxyHeader: c.ServeProxyHeader, TrustedProxies: c.ServeTrustedProxies,
 		Deciders: c.ServeDeciders, TLSCertFile: c.ServeTLSCertFile, TLSKeyFile: c.ServeTLSKeyFile,
 	})
-	if err := config.Join(faults, ofBook, ofPage, billinghttp.Check(checked), checkDatabases(c)); err != nil {
-		return settings{}, usage(err)
+	var ofTelling []fault.Fault
+	s.tell, ofTelling = notify.Parse(notify.Settings{NotifyURL: c.NotifyURL, NotifyBody: c.NotifyBody, PingURL: c.PingURL})
+	if err := config.Join(faults, ofBook, ofPage, ofTelling, billinghttp.Check(checked), checkDatabases(c)); err != nil {
+		return settings{tell: s.tell}, usage(err)
 	}
 	return s, nil
 }

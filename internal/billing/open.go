@@ -31,6 +31,8 @@ type Open struct {
 	Count  int64
 	Of     map[OpenKind]int64
 	Groups []OpenGroup // the most frequent reasons of each kind
+	Newest time.Time   // when the youngest came to be open
+	Set    string      // the same for the same invoices of the same kinds
 }
 
 // MostPendingAgain is how many invoices that are pending again are kept in mind by

@@ -15,7 +15,8 @@ const (
 	// SettleTimeout is how long after DRAIN_TIMEOUT a run that was told to stop may go
 	// on writing down what the API answered.
 	SettleTimeout = 5 * time.Second
-	// TellTimeout is how long it may then take to tell others of its end: metrics, traces.
+	// TellTimeout is how long it may then take to tell others of its end, all at once:
+	// metrics, traces, NOTIFY_URL, PING_URL.
 	TellTimeout = 5 * time.Second
 )
 
@@ -99,7 +100,10 @@ type Config struct {
 	ServeTLSKeyFile     string `envconfig:"SERVE_TLS_KEY_FILE" unset:"plain HTTP" desc:"A file with its private key, in PEM."`
 
 	MetricsAddr    string `envconfig:"METRICS_ADDR" group:"Watching it" form:"address" unset:"none are served" desc:"Serve Prometheus metrics at this address, for example :9090"`
-	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" form:"url" unset:"none are pushed" desc:"Push the metrics to this Prometheus Pushgateway as the run ends, for example http://pushgateway:9091"`
+	PushgatewayURL string `envconfig:"PUSHGATEWAY_URL" secret:"true" form:"url" unset:"none are pushed" desc:"Push the metrics to this Prometheus Pushgateway as the run ends, for example http://pushgateway:9091"`
+	NotifyURL      string `envconfig:"NOTIFY_URL" secret:"true" form:"url" unset:"nobody is told" desc:"Takes one POST as a run ends that was refused (exit code 5), or that has opened something or found something open that nobody was told of, and one when nothing is open any more. What it does not take (2xx) the next run tells. It bears numbers alone, and nothing of a row."`
+	NotifyBody     string `envconfig:"NOTIFY_BODY" secret:"true" unset:"JSON with all names" desc:"What is sent there: a Go text/template with the functions json and urlquery over .event (refused, open or nothing_open), .text, .run_name, .run_id, .job, .exit_code, .at and the numbers .open, .in_doubt, .unmarked, .failed, .pending_again, .set_aside and .retry. JSON and forms get their Content-Type, all else is text.\n  {\"text\": {{json .text}}}"`
+	PingURL        string `envconfig:"PING_URL" secret:"true" form:"url" unset:"nothing is pinged" desc:"A dead man's switch in the style of healthchecks.io, told by POST: PING_URL/start once the run holds its run lock, PING_URL as it ends with exit code 0, PING_URL/fail with the summary on 1, 2, 3 and 5. Nothing on 4, and where the run did nothing: another one holds the run lock, or the book is paused."`
 	PodName        string `envconfig:"POD_NAME" unset:"the host's name and the process's number" desc:"Whom locks, ledger and logs name as the runner. The manifests fill in this one and the next two."`
 	NodeName       string `envconfig:"NODE_NAME" unset:"none" desc:"The node that the pod is on."`
 	JobName        string `envconfig:"JOB_NAME" unset:"none" desc:"The Job that the pod belongs to."`

@@ -231,6 +231,9 @@ func TestLoadConfigSecretFiles(t *testing.T) {
 		if strings.HasPrefix(v.name, "BILLING_") {
 			value = "X-Key:" + canary
 		}
+		if v.form == "url" {
+			value = "https://u:" + canary + "@h/d"
+		}
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			direct, err := load(with(map[string]string{v.name: value}), 0)

@@ -82,6 +82,7 @@ func checks() []check {
 		{"row security", examineRowSecurity},
 		{"mark", examineMark},
 		{"index", examineIndex},
+		{"pause", examinePause},
 		{"backlog", examineBacklog},
 		{"under way", examineUnderWay},
 		{"foreign locks", examineForeignLocks},
@@ -105,7 +106,7 @@ func Examine(ctx context.Context, s Subject) Report {
 	e := &exam{Subject: s}
 	defer e.close(ctx)
 	if err := e.connect(ctx); err != nil {
-		r := Report{Finding{"server", Refused, err.Error(), "Check DATABASE_URL and LOCK_DATABASE_URL, the network and the role's password"}}
+		r := Report{Finding{"server", Refused, err.seen, err.remedy}}
 		f, _ := examineAPI(ctx, e)
 		f.Check = "billing API"
 		return append(r, f)
@@ -143,16 +144,27 @@ func asFinding(err error) Finding {
 	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Fix the error and run `batch doctor` again"}
 }
 
-func (e *exam) connect(ctx context.Context) error {
+// unreachable is why there is no connection, and what to do.
+type unreachable struct{ seen, remedy string }
+
+func (e *exam) connect(ctx context.Context) *unreachable {
+	connect := func(variable string, cfg *pgx.ConnConfig) (*pgx.Conn, *unreachable) {
+		conn, err := pgx.ConnectConfig(ctx, cfg)
+		if err != nil {
+			seen, remedy := pgstore.Unreachable(variable, cfg, err)
+			return nil, &unreachable{variable + ": " + seen, remedy}
+		}
+		return conn, nil
+	}
 	for i := range e.main {
-		var err error
-		if e.main[i], err = pgx.ConnectConfig(ctx, e.Main); err != nil {
-			return fmt.Errorf("connect by DATABASE_URL: %w", err)
+		var why *unreachable
+		if e.main[i], why = connect("DATABASE_URL", e.Main); why != nil {
+			return why
 		}
 		if e.OnePath {
 			e.lock[i] = e.main[i]
-		} else if e.lock[i], err = pgx.ConnectConfig(ctx, e.Lock); err != nil {
-			return fmt.Errorf("connect by LOCK_DATABASE_URL: %w", err)
+		} else if e.lock[i], why = connect("LOCK_DATABASE_URL", e.Lock); why != nil {
+			return why
 		}
 	}
 	return nil

@@ -84,6 +84,7 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "index", verdict: doctor.Warning, sql: largeAndBare, seen: "no index", remedy: "create index concurrently"},
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (id) where pending", seen: "served"},
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (pending, id)", seen: "served"},
+		{check: "pause", verdict: doctor.Warning, sql: "update billonce.ledger set paused_at = now(), paused_by = 'ann', pause_reason = 'wrong prices'", seen: "ann has paused", remedy: "batch resume"},
 		{check: "backlog", verdict: doctor.Warning, sql: delivery("failed"), seen: "1 failed", remedy: "batch resolve"},
 		{check: "under way", verdict: doctor.Warning, sql: delivery("sending"), seen: "1 by runners that are gone", remedy: "Start a run"},
 		{check: "foreign locks", verdict: doctor.Warning, session: "select pg_advisory_lock(7)", seen: "holds 1", remedy: "LOCK_NAMESPACE"},

@@ -10,6 +10,7 @@ import (
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
+	"billonce/internal/words"
 )
 
 // examineLedger has PostgreSQL look at everything that a run would ask of it.
@@ -147,6 +148,17 @@ func (e *exam) readStatus(ctx context.Context) (desk.Status, error) {
 		e.status = &st
 	}
 	return *e.status, nil
+}
+
+func examinePause(ctx context.Context, e *exam) (Finding, error) {
+	st, err := e.readStatus(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	if p := st.Paused; p != nil {
+		return warning("Once that is over: `batch resume`", "%s has paused this book since %s: %s", words.OneLine(p.By), words.Stamp(p.At), words.OneLine(p.Reason)), nil
+	}
+	return ok("the book is not paused"), nil
 }
 
 func examineBacklog(ctx context.Context, e *exam) (Finding, error) {

@@ -21,7 +21,7 @@ type End struct {
 // no exit code, and a zero would be read as success. It shows a success only
 // where there is one, so that a push leaves the last one's time where it is.
 type ending struct {
-	exit, took, ended, success, stopped, open, inDoubt, failed, pending *prometheus.Desc
+	exit, took, ended, success, stopped, open, inDoubt, oldest, failed, pending, paused *prometheus.Desc
 
 	end atomic.Pointer[End]
 }
@@ -35,7 +35,9 @@ func newEnding() *ending {
 		stopped: prometheus.NewDesc("billonce_run_stopped", "1 for the reason that ended the last run early.", []string{"reason"}, nil),
 		open:    plain("billonce_open", "What waited for a person as the last run ended, whoever left it."),
 		inDoubt: plain("billonce_in_doubt", "Deliveries in doubt as the last run ended, whoever left them."),
+		oldest:  plain("billonce_in_doubt_oldest_timestamp_seconds", "Since when the oldest of them is in doubt; 0: none is."),
 		failed:  plain("billonce_failed", "Deliveries that failed and whose invoices were still pending as the last run ended, whoever left them."),
+		paused:  plain(pausedName, pausedHelp),
 		pending: plain("billonce_pending", "Pending invoices as the last run ended."),
 	}
 }
@@ -51,7 +53,7 @@ func (m *Metrics) Finish(end End) {
 
 // Describe implements prometheus.Collector.
 func (e *ending) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.open, e.inDoubt, e.failed, e.pending} {
+	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.open, e.inDoubt, e.oldest, e.failed, e.pending, e.paused} {
 		out <- d
 	}
 }
@@ -59,6 +61,11 @@ func (e *ending) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (e *ending) Collect(out chan<- prometheus.Metric) {
 	end := e.end.Load()
+	paused := 0.0 // a run at work is not
+	if end != nil && end.Summary.Stopped == billing.StoppedByPause {
+		paused = 1
+	}
+	out <- prometheus.MustNewConstMetric(e.paused, prometheus.GaugeValue, paused)
 	if end == nil {
 		return
 	}
@@ -71,6 +78,7 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 	if s := end.Summary; s.Counted { // else the last number stands
 		gauge(e.open, float64(s.Open))
 		gauge(e.inDoubt, float64(s.AllOpen.Of[billing.OpenInDoubt]))
+		gauge(e.oldest, oldestDoubt(s.AllOpen))
 		gauge(e.failed, float64(s.AllOpen.Of[billing.OpenFailed]))
 	}
 	if end.Pending >= 0 {
@@ -86,6 +94,17 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(e.stopped, is, string(reason))
 	}
+}
+
+// oldestDoubt is in seconds since 1970.
+func oldestDoubt(o billing.Open) float64 {
+	oldest := int64(0)
+	for _, g := range o.Groups {
+		if g.Kind == billing.OpenInDoubt && (oldest == 0 || g.Since.Unix() < oldest) {
+			oldest = g.Since.Unix()
+		}
+	}
+	return float64(oldest)
 }
 
 func stopReasons() []billing.StopReason {

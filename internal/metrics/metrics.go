@@ -16,6 +16,7 @@ import (
 type Metrics struct {
 	registry    *prometheus.Registry
 	duration    *prometheus.HistogramVec
+	throttled   prometheus.Counter
 	lockLost    prometheus.Counter
 	end         *ending
 	pushTimeout time.Duration
@@ -32,6 +33,7 @@ func New(tally *billing.Tally) *Metrics {
 			Name: "billonce_request_duration_seconds", Help: "How long requests to the billing API took, by outcome.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"outcome"}),
+		throttled:   prometheus.NewCounter(prometheus.CounterOpts{Name: "billonce_throttled_total", Help: "Requests that the billing API answered with: too many."}),
 		lockLost:    prometheus.NewCounter(prometheus.CounterOpts{Name: "billonce_lock_lost_total", Help: "Runs that stopped because their run lock was lost."}),
 		end:         newEnding(),
 		pushTimeout: defaultPushTimeout,
@@ -41,9 +43,23 @@ func New(tally *billing.Tally) *Metrics {
 	for _, o := range []billing.Outcome{billing.Accepted, billing.Submitted, billing.Refused, billing.Throttled, billing.NotSent, billing.Unknown} {
 		m.duration.WithLabelValues(o.String())
 	}
-	m.registry.MustRegister(tallied{tally}, m.duration, m.lockLost, m.end)
+	m.registry.MustRegister(tallied{tally}, m.duration, m.throttled, m.lockLost, m.end)
 	return m
 }
+
+// Paused are the metrics of a run that found its book paused, and did nothing.
+func Paused() *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), pushTimeout: defaultPushTimeout}
+	paused := prometheus.NewGauge(prometheus.GaugeOpts{Name: pausedName, Help: pausedHelp})
+	paused.Set(1)
+	m.registry.MustRegister(paused)
+	return m
+}
+
+const (
+	pausedName = "billonce_paused"
+	pausedHelp = "1 if the last run found its book paused, by a person."
+)
 
 // tallied reads the run's counters as they are looked at.
 type tallied struct{ tally *billing.Tally }
@@ -85,11 +101,12 @@ type Sender interface {
 }
 
 // Sender measures another sender.
-func (m *Metrics) Sender(next Sender) Sender { return measured{next, m.duration} }
+func (m *Metrics) Sender(next Sender) Sender { return measured{next, m.duration, m.throttled} }
 
 type measured struct {
-	next     Sender
-	duration *prometheus.HistogramVec
+	next      Sender
+	duration  *prometheus.HistogramVec
+	throttled prometheus.Counter
 }
 
 // Send has the request sent, and measures it.
@@ -98,6 +115,9 @@ func (s measured) Send(ctx context.Context, r billing.Request, permit func() err
 	reply := s.next.Send(ctx, r, permit)
 	if !reply.NotAsked {
 		s.duration.WithLabelValues(reply.Outcome.String()).Observe(time.Since(began).Seconds())
+		if reply.Outcome == billing.Throttled {
+			s.throttled.Inc()
+		}
 	}
 	return reply
 }

@@ -91,7 +91,7 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 	m := sample()
 	names := []string{
 		"billonce_run_exit_code", "billonce_run_duration_seconds", "billonce_run_last_end_timestamp_seconds",
-		"billonce_run_last_success_timestamp_seconds", "billonce_open", "billonce_in_doubt", "billonce_failed", "billonce_pending", "billonce_run_stopped",
+		"billonce_run_last_success_timestamp_seconds", "billonce_open", "billonce_in_doubt", "billonce_in_doubt_oldest_timestamp_seconds", "billonce_failed", "billonce_pending", "billonce_run_stopped",
 	}
 	for _, step := range []struct {
 		end  func()
@@ -101,7 +101,7 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 		{func() {
 			m.Finish(End{Summary: billing.Summary{Stopped: billing.StoppedByLockLost}, Code: billing.ExitStopped, Pending: -1})
 		}, 3 + len(stopReasons())}, // what is open was not counted
-		{func() { m.Finish(End{Summary: counted(0, 0), Code: billing.ExitDone}) }, 8 + len(stopReasons())},
+		{func() { m.Finish(End{Summary: counted(0, 0), Code: billing.ExitDone}) }, 9 + len(stopReasons())},
 	} {
 		step.end()
 		if n, err := testutil.GatherAndCount(m.registry, names...); err != nil || n != step.want {
@@ -110,6 +110,25 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 	}
 	if n := testutil.ToFloat64(m.lockLost); n != 1 {
 		t.Errorf("%v locks lost, want 1", n)
+	}
+}
+
+// A pause is shown by the run that it ended, and by those that it kept from beginning.
+func TestPausedIsShown(t *testing.T) {
+	t.Parallel()
+	const shown = "# HELP billonce_paused 1 if the last run found its book paused, by a person.\n# TYPE billonce_paused gauge\nbillonce_paused "
+	m := sample()
+	for want, m := range map[string]*Metrics{"0\n": m, "1\n": Paused()} {
+		if err := testutil.GatherAndCompare(m.registry, strings.NewReader(shown+want), "billonce_paused"); err != nil {
+			t.Error(err)
+		}
+	}
+	m.Finish(End{Summary: billing.Summary{Stopped: billing.StoppedByPause}, Code: billing.ExitStopped})
+	if err := testutil.GatherAndCompare(m.registry, strings.NewReader(shown+"1\n"), "billonce_paused"); err != nil {
+		t.Error(err)
+	}
+	if n, err := testutil.GatherAndCount(Paused().registry); err != nil || n != 1 {
+		t.Errorf("a paused run shows %d metrics, %v", n, err)
 	}
 }
 
@@ -128,6 +147,9 @@ func TestSenderMeasuresByOutcome(t *testing.T) {
 		if got := m.Sender(reply).Send(t.Context(), billing.Request{}, nil); got != billing.Reply(reply) {
 			t.Errorf("the reply became %+v", got)
 		}
+	}
+	if n := testutil.ToFloat64(m.throttled); n != 1 {
+		t.Errorf("%v throttled, want 1", n)
 	}
 	families, err := m.registry.Gather()
 	if err != nil {

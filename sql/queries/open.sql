@@ -6,7 +6,8 @@
 --   own. A status asks for the list of it, a run for its groups as it ends: nobody else
 --   counts it anew.
 -- Flags: groups (by kind and reason, the most frequent twenty of each kind, with the
---   number of all of the kind; numbers are left out of the comparison, since they are
+--   number of all of the kind, and of all what tells whether there is a new one: when the
+--   youngest came to be open, and a hash of the set; numbers are left out of the comparison, since they are
 --   mostly ids), else one row each; failing (INVOICES_PENDING fails on one of the failed:
 --   all of them count as pending).
 with ledger as materialized (
@@ -38,18 +39,21 @@ with ledger as materialized (
 )
 {{- if .Has.groups}}, sums as (
     select kind, regexp_replace(reason, '[0-9]+', '#', 'g') as alike, min(reason) as reason,
-           count(*) as n, min(since) as since, min(invoice_id::text) as example, currency, sum(amount) as amount
+           count(*) as n, min(since) as since, min(invoice_id::text) as example, currency, sum(amount) as amount,
+           max(since + case kind when 'retry' then interval '2 days' else interval '0' end) as newest,
+           sum(hashtextextended(kind || ' ' || invoice_id::text, 0)) as hashes
     from open
     group by kind, alike, currency
 ), groups as (
     select kind, min(reason) as reason, sum(n)::bigint as n, min(since) as since, min(example) as example,
            jsonb_object_agg(coalesce(currency, ''), amount::text) filter (where amount is not null) as sums,
            row_number() over (partition by kind order by sum(n) desc) as nth,
-           sum(sum(n)) over (partition by kind)::bigint as of_kind
+           sum(sum(n)) over (partition by kind)::bigint as of_kind,
+           max(max(newest)) over () as newest, (sum(sum(hashes)) over ())::text as hashes
     from sums
     group by kind, alike
 )
-select kind, reason, n, since, example, coalesce(sums, '{}'), of_kind
+select kind, reason, n, since, example, coalesce(sums, '{}'), of_kind, newest, hashes
 from groups
 where nth <= 20
 order by n desc, kind, reason

@@ -56,9 +56,14 @@ func ParseURL(url, application string) (*pgx.ConnConfig, error) {
 func CheckURL(variable, url string) []fault.Fault {
 	_, err := pgx.ParseConfig(url)
 	var unreadable *fs.PathError
+	encode := "a password with one of # / ? % @ : in it is percent-encoded there (%23 %2F %3F %25 %40 %3A)"
 	switch {
+	case unescaped(url):
+		return []fault.Fault{{Variable: variable, Problem: "ends before its @: " + encode}}
 	case err == nil:
 		return nil
+	case strings.Contains(url, "://") && strings.Contains(url, "@") && !errors.As(err, &unreadable):
+		return []fault.Fault{{Variable: variable, Problem: "is not a PostgreSQL connection string; write for example postgres://user:password@host:5432/database; " + encode}}
 	case errors.As(err, &unreadable):
 		return []fault.Fault{fault.New(variable, "names a file (certificate, key, password or service) that cannot be read: %v", unreadable.Err)}
 	}

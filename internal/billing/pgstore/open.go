@@ -64,7 +64,7 @@ func (s *Store) readOpen(ctx context.Context, query string) (o billing.Open, err
 		}
 		var g billing.OpenGroup
 		var ofKind int64
-		_, err = pgx.ForEachRow(rows, []any{&g.Kind, &g.Reason, &g.Count, &g.Since, &g.Example, &g.Sums, &ofKind}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&g.Kind, &g.Reason, &g.Count, &g.Since, &g.Example, &g.Sums, &ofKind, &o.Newest, &o.Set}, func() error {
 			o.Groups, o.Of[g.Kind] = append(o.Groups, g), ofKind
 			g.Sums = nil
 			return nil

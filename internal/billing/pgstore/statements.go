@@ -26,7 +26,7 @@ type statements struct {
 	runsUnfinished                           string
 	writeOff, leftOver, gone                 string
 	openGroups, openGroupsFailing            string
-	openBefore                               string
+	openBefore, told, tell                   string
 	pendingAgain, pendingAgainOver           string
 	lookAny, earlierTests                    string
 	keepTest, keepControls                   string
@@ -80,6 +80,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.openGroups, "open", []string{"groups"}},
 		{&s.openGroupsFailing, "open", []string{"groups", "failing"}},
 		{&s.openBefore, "open_before", nil},
+		{&s.told, "told", nil},
+		{&s.tell, "tell", nil},
 		{&s.pendingAgain, "pending_again", nil},
 		{&s.pendingAgainOver, "pending_again_over", nil},
 		{&s.paused, "paused", nil},
