@@ -24,7 +24,7 @@ func (a app) resolveFrom(cmd *cobra.Command, args []string, f resolveFlags) erro
 	if err != nil {
 		return usage(fmt.Errorf("resolve: --from: %w", err))
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	decisions, err := desk.ReadDecisions(file, f.reason)
 	if err != nil {
 		return usage(fmt.Errorf("resolve: %s: nothing was written: %w", f.from, err))

@@ -77,7 +77,7 @@ type execution struct {
 	store  *pgstore.Store
 	// forgotten: the database may have forgotten what was sent.
 	forgotten bool
-	teller *notify.Teller
+	teller    *notify.Teller
 }
 
 func (a app) batchRun(ctx context.Context, c settings, flags runFlags) (int, error) {

@@ -55,14 +55,3 @@ func guard(d *door, pages http.Handler) http.Handler {
 
 // maxForm is what a form may hold, in bytes: a file of decisions is the largest.
 const maxForm = 8 << 20
-
-// mayDecide refuses whoever only reads.
-func mayDecide(decide http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if !whoAsks(r.Context()).Decides {
-			http.Error(w, "You may read this page. SERVE_DECIDERS names who may decide.", http.StatusForbidden)
-			return
-		}
-		decide(w, r)
-	}
-}
