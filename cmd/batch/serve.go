@@ -19,11 +19,11 @@ import (
 func (a app) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Serve a page that shows the nights, and where people decide what is open",
+		Short: "Serve a page that shows the runs, the nights and each invoice's history",
 		Long: `serve shows a book's runs and deliveries in a browser, at SERVE_ADDR
 (127.0.0.1:8321). On loopback whoever is on the machine may read. Elsewhere readers
-are known by SERVE_USERS_FILE or SERVE_PROXY_HEADER, and only those in SERVE_DECIDERS
-may decide. It ends on SIGTERM.`,
+are known by SERVE_USERS_FILE or SERVE_PROXY_HEADER. It shows, and decides nothing:
+that is done by ` + "`batch resolve`" + `. It ends on SIGTERM.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), a.serve)
