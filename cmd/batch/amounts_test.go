@@ -17,6 +17,7 @@ func TestAmountsThatAreNone(t *testing.T) {
 				(6, '1', 1.005, 1), (7, '1', 'NaN', 1), (8, '1', null, 1), (9, '1', 1, 0.1::float8 + 0.2::float8), (10, '1', 1, 'Infinity')`,
 			strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_BODY={{cents .amount}} {{cents .price}} {{cents .rate}}")
 		s.batch(0, "migrate")
+		s.set("LOG_LEVEL=debug") // each invoice's own line
 		_, said := s.batch(3, "run")
 		var got []string
 		for _, a := range api.asked() {

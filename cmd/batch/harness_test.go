@@ -79,7 +79,7 @@ func newBookIn(t testing.TB, url string, invoices int, c billingfake.Config) *bo
 	t.Cleanup(server.Close)
 	t.Cleanup(b.api.Close)
 	b.env = map[string]string{
-		"DATABASE_URL": url, "BILLING_URL": server.URL + "/v1/invoices/{id}/send", "LOG_FORMAT": "json",
+		"DATABASE_URL": url, "BILLING_URL": server.URL + "/v1/invoices/{id}/send", "LOG_FORMAT": "json", "RUN_CANARY": "0",
 		"BILLING_IDEMPOTENT": fmt.Sprint(c.Idempotent),
 	}
 	if err := pgstore.Seed(t.Context(), b.config(), invoices); err != nil {

@@ -81,7 +81,7 @@ func TestResolveMarksWithoutAReply(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, `{"id": "in_`+a.uri[1:]+`", "number": 7, "lines": []}`)
 		})
-		s := newShop(t, replied+"; update invoices set api_id = 'before', number = 0, lines = '[0]'", strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=id",
+		s := newShop(t, replied+"; update invoices set api_id = 'before', number = 0, lines = '[0]'", strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_REPLY_ID=id", "BILLING_LOOKUP_AFTER=0s",
 			"INVOICES_MARK_SENT=pending = false, api_id = {reply.id}, number = {reply.number}::int, lines = coalesce({reply.lines}::jsonb, lines)")
 		s.batch(0, "migrate")
 		s.batch(3, "run")
@@ -164,7 +164,7 @@ func TestMistakesAreShown(t *testing.T) {
 		"two statements": {"INVOICES_PENDING=pending); drop table invoices; --", "syntax error at or near \")\""},
 		"view of a join": {"INVOICES_TABLE=joined", "cannot update view \"joined\""},
 		"a stored view":  {"INVOICES_TABLE=stored", "INVOICES_TABLE: PostgreSQL can't use \"stored\": it is a materialized view, whose rows can't be marked sent; name its table"},
-		"no such column": {"BILLING_URL=http://localhost/{nr}", "column i.nr does not exist"},
+		"no such column": {"BILLING_URL=http://localhost/{nr}", `names the column "nr"`},
 		"no such table":  {"INVOICES_TABLE=invoice", "there is no such table or column"},
 		"a bad path":     {"BILLING_REPLY_ID=a..b", "BILLING_REPLY_ID: is no path into a reply; write id"},
 		"a pointer":      {"BILLING_REPLY_ID=/a/b", "BILLING_REPLY_ID: is a JSON pointer, which it no longer is; write it as in {reply.…}, with dots: a.b"},

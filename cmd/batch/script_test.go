@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 			if cache, err := os.UserCacheDir(); err == nil {
 				e.Setenv("XDG_CACHE_HOME", cache)
 			}
+			e.Setenv("RUN_CANARY", "0")
 			e.Setenv("TESTDB", pgtest.DB(e.T().(testing.TB), "empty", nil))
 			return nil
 		},

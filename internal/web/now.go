@@ -45,7 +45,12 @@ func newNow(st desk.Status, pace *string) now {
 // verdict looks first at what waits for a person.
 func verdict(st desk.Status, running int) (mark, text string) {
 	open := st.Deliveries[billing.InDoubt] + st.Deliveries[billing.Failed]
+	if st.Open != nil {
+		open = max(open, st.Open.Count)
+	}
 	switch {
+	case st.Paused != nil:
+		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", words.OneLine(st.Paused.By), stamp(st.Paused.At), words.OneLine(st.Paused.Reason))
 	case open > 0 && running > 0:
 		return "harm", fmt.Sprintf("%s need a person; a run is under way.", words.Plural(open, "invoice"))
 	case open > 0:

@@ -26,12 +26,16 @@ type RunRecord struct {
 
 // StartRun records that the run began.
 func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
+	settings, err := json.Marshal(r.Settings)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	mark, pending := sha256.Sum256([]byte(r.MarkSent)), sha256.Sum256([]byte(r.Pending))
-	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := newWriting()
-		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, r.Settings, r.Job, r.CouldSend, mark[:], pending[:])
+		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, string(settings), r.Job, r.CouldSend, mark[:], pending[:])
 		return w.commit(ctx, conn)
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -17,9 +18,13 @@ type Standing struct {
 
 // ReadStanding reads it for a run with these settings' fingerprints.
 func (s *Store) ReadStanding(ctx context.Context, settings map[string]string) (st Standing, err error) {
+	text, err := json.Marshal(settings) // through a pooler parameters have no type
+	if err != nil {
+		return st, err
+	}
 	var wait *float64
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.runSettings, settings).Scan(&wait, &st.Tried, &st.Last)
+		return conn.QueryRow(ctx, s.sql.runSettings, string(text)).Scan(&wait, &st.Tried, &st.Last)
 	})
 	if err != nil {
 		return st, fmt.Errorf("read what earlier runs have left: %w", err)
