@@ -11,7 +11,9 @@ const BeginWriting = "begin isolation level read committed read write"
 // group with its own rows, found by their ids: hashing that costs as much as there
 // is of it, while a nested loop is quadratic wherever the planner thinks it small.
 // So there is one plan to find, whatever the ids and the ledger's size, and it is
-// made once: to plan a group anew took a quarter of the time of writing it. The
+// made once: to plan a group anew took a quarter of the time of writing it. What the planner is kept
+// from costs more than jit_above_cost, and compiling takes a thousand times as long as a
+// group does: so nothing is compiled. The
 // keepalives bound how long a transaction half of which has arrived, from a client
 // that is gone, holds its rows: by Linux's defaults that is two hours, and our own
 // second try would wait for it. The search path is the session's own (null is RESET),
@@ -23,6 +25,7 @@ const WriterSettings = onPrimary + `select pg_current_xact_id()::xid::text,
        set_config('statement_timeout', '60s', true),
        set_config('lock_timeout', '5s', true),
        set_config('enable_seqscan', 'off', true),
+       set_config('jit', 'off', true),
        set_config('enable_nestloop', 'off', true),
        set_config('enable_mergejoin', 'off', true),
        set_config('plan_cache_mode', 'force_generic_plan', true),
