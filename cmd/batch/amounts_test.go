@@ -28,7 +28,7 @@ func TestAmountsThatAreNone(t *testing.T) {
 			t.Errorf("sent %s", text)
 		}
 		for line, n := range map[string]int{
-			"no request can be made of this invoice: set aside, and left pending": 8,
+			"no request can be made of this invoice: set aside, and left pending": 9, // and a line with the count
 			"has a fraction of a cent; round it":                                  3,
 			"is NULL; write {{if .column}} around it":                             2,
 			"is no amount; one is written as 12.30":                               3,

@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 				e.Setenv("XDG_CACHE_HOME", cache)
 			}
 			e.Setenv("RUN_CANARY", "0")
+			e.Setenv("BILLING_LOOKUP_AFTER", "0s")
 			e.Setenv("TESTDB", pgtest.DB(e.T().(testing.TB), "empty", nil))
 			return nil
 		},
