@@ -43,6 +43,7 @@ func (t *testbed) process(r runner, billingURL string) (process, error) {
 		"LOCK_NAMESPACE=" + t.schema, "LEDGER_SCHEMA=" + t.schema,
 		"INVOICES_TABLE=" + t.table("invoices"), "INVOICES_MARK_SENT=" + markSent,
 		"BILLING_IDEMPOTENT=" + strconv.FormatBool(r.keys), "BILLING_TIMEOUT=" + r.timeout.String(),
+		"RUN_CANARY=0", // all at once, as the other strategies do
 		"CLAIM_SIZE=" + strconv.Itoa(r.claim), "CONCURRENCY=" + strconv.Itoa(r.senders),
 		"LOG_LEVEL=warn", "LOG_FORMAT=json",
 	}

@@ -163,7 +163,7 @@ func TestSenderMeasuresByOutcome(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]uint64{"accepted": 2, "refused": 1, "not_sent": 1, "throttled": 1, "unknown": 1}
+	want := map[string]uint64{"accepted": 2, "refused": 1, "not_sent": 1, "submitted": 0, "throttled": 1, "unknown": 1}
 	if !maps.Equal(got, want) {
 		t.Errorf("measured %v, want %v", got, want)
 	}

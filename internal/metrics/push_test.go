@@ -85,8 +85,8 @@ func TestPushLeavesNoHistogramOfAnEarlierRun(t *testing.T) {
 	if err := New(new(billing.Tally)).Push(t.Context(), url, nil); err != nil {
 		t.Fatal(err)
 	}
-	if family := (<-pushes).families["billonce_request_duration_seconds"]; len(family.GetMetric()) != 5 {
-		t.Errorf("%d outcomes in the histogram of a run without requests, want all 5", len(family.GetMetric()))
+	if family := (<-pushes).families["billonce_request_duration_seconds"]; len(family.GetMetric()) != 6 {
+		t.Errorf("%d outcomes in the histogram of a run without requests, want all 6", len(family.GetMetric()))
 	}
 }
 
