@@ -51,7 +51,7 @@ func (s *testbed) start(name string, env ...string) *runner {
 	s.t.Helper()
 	r := &runner{t: s.t, name: name, cmd: exec.Command(s.book.program, "run"), said: make(chan struct{}, 1), ended: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "HOSTNAME="+name, "DATABASE_URL="+s.book.url, "BILLING_URL="+s.url,
-		"BILLING_HEADERS=Runner: "+name, "LOG_FORMAT=json")
+		"BILLING_HEADERS=Runner: "+name, "LOG_FORMAT=json", "RUN_CANARY=0", "BILLING_LOOKUP_AFTER=0s", "LINGER=1m")
 	r.cmd.Env = append(r.cmd.Env, env...)
 	r.cmd.Stdout, r.cmd.Stderr = r, r
 	if err := r.cmd.Start(); err != nil {
