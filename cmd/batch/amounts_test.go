@@ -28,11 +28,11 @@ func TestAmountsThatAreNone(t *testing.T) {
 			t.Errorf("sent %s", text)
 		}
 		for line, n := range map[string]int{
-			"no request can be made of this invoice: set aside, and left pending": 9, // and a line with the count
-			"has a fraction of a cent; round it":                                  3,
-			"is NULL; write {{if .column}} around it":                             2,
-			"is no amount; one is written as 12.30":                               3,
-			"8 whose requests can't be built":                                     1,
+			"can't build the request for this invoice: set aside, and left pending": 9, // and a line with the count
+			"has a fraction of a cent; round it":                                    3,
+			"is NULL; write {{if .column}} around it":                               2,
+			"is no amount; one is written as 12.30":                                 3,
+			"8 whose requests can't be built":                                       1,
 		} {
 			if got := strings.Count(said, line); got != n {
 				t.Errorf("%q stands there %d times, want %d:\n%s", line, got, n, said)

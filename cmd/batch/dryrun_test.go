@@ -111,7 +111,7 @@ func TestDryRunTellsSumsAndWhatIsLeft(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, dry)
 		}
 	}
-	if !strings.Contains(said, "no request can be made of this invoice") {
+	if !strings.Contains(said, "can't build the request for this invoice") {
 		t.Errorf("no warning:\n%s", said)
 	}
 }

@@ -30,16 +30,24 @@ func (e *execution) checkIdentity(ctx context.Context) (*billing.Identity, error
 	if err != nil {
 		return nil, err
 	}
-	what := fmt.Sprintf("this is another database than the one that the ledger trusts, and may have forgotten what was sent "+
-		"(a restored backup, a copy, or a fail-over that lost commits): it is %s; the ledger trusts %s. The newest request that it knows is of %s",
+	what := fmt.Sprintf("this database may have forgotten what was sent: it is not the one that the ledger trusts "+
+		"(a restored backup, a copy, or a fail-over that lost commits). It is %s; the ledger trusts %s. The newest request that it knows was sent at %s",
 		now, *accepted, words.Stamp(newest))
 	// A key counts as used since the newest request: half of its life leaves time for the run.
 	if e.config.BillingIdempotent && age < e.config.BillingIdempotencyTTL/2 {
-		e.log.Warn().Str("event", "another_database").Time("newest_sent_at", newest).Msg(what + "; going on, since the API honours idempotency keys")
+		e.log.Warn().Str("event", "another_database").Time("newest_sent_at", newest).Msg(what + ". Going on, since the API honours idempotency keys")
 		return &now, nil
 	}
 	return nil, &exitError{billing.ExitRefused, errors.New(what + ". Nothing was sent. Compare with the billing API's own list (`batch reconcile FILE --adopt`), " +
-		"then run `batch resume --accept-database --reason …`")}
+		"then run `batch resume --accept-database --reason …`" + afterFailover(now, *accepted))}
+}
+
+// afterFailover is advice where only the timeline is another one.
+func afterFailover(now, accepted billing.Identity) string {
+	if !now.Same(accepted, true) {
+		return ""
+	}
+	return ". If a fail-over loses no commits here (synchronous replication, shared storage), set FAILOVER_LOSES_COMMITS=false"
 }
 
 // acceptIdentity has the ledger trust the database, once a run that nothing limited has

@@ -17,7 +17,7 @@ import (
 func (c *Client) Describe(ctx context.Context, m billing.Request) (string, error) {
 	req, err := c.request(ctx, c.shown(), m)
 	if err != nil {
-		return "", fmt.Errorf("no request can be made of invoice %s: %w", m.InvoiceID, err)
+		return "", fmt.Errorf("build the request for invoice %s: %w", m.InvoiceID, err)
 	}
 	return c.describe(req, m.URL, m), nil
 }

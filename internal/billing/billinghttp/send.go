@@ -54,7 +54,7 @@ func (c *Client) attempt(ctx context.Context, cancel context.CancelFunc, used *c
 	g := &gate{permit: permit, abort: cancel}
 	req, err := c.request(g.trace(ctx), used, m)
 	if err != nil {
-		return billing.Reply{Outcome: billing.NotSent, Reason: "no request can be made: " + err.Error()}, false
+		return billing.Reply{Outcome: billing.NotSent, Reason: "can't build the request: " + err.Error()}, false
 	}
 	// Not through http.Client: it adds redirects, cookies and the URL in its
 	// errors, of which none is wanted here.

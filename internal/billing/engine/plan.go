@@ -198,7 +198,7 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 		s.do = toRepeat
 	default:
 		if unrendered != nil {
-			decision.Reason += "; and no request can be made of it now: " + unrendered.Error()
+			decision.Reason += "; and its request can't be built now: " + unrendered.Error()
 		}
 		if elsewhere {
 			decision.Reason += "; no look-up is known to ask about what was sent"

@@ -96,7 +96,7 @@ func (k *kinds) first(status int) bool {
 func (t *troubles) earlier(e billing.Earlier) {
 	if e.Failed+e.InDoubt+e.Cancelled > 0 {
 		t.log.Warn().Int("failed", e.Failed).Int("in_doubt", e.InDoubt).Int("cancelled", e.Cancelled).
-			Msg("pending invoices that earlier runs have ended are left alone; see `batch status`")
+			Msg("skipped pending invoices that need a decision, or that somebody cancelled; see `batch status --open`")
 	}
 	if e.Sent > 0 {
 		t.log.Warn().Int("already_sent", e.Sent).Interface("invoice_ids", e.SentIDs[:min(len(e.SentIDs), namedAtMost)]).
@@ -106,7 +106,7 @@ func (t *troubles) earlier(e billing.Earlier) {
 
 func (t *troubles) unrendered(id billing.InvoiceID, err error) {
 	log := t.log.With().Err(err).Str("invoice_id", string(id)).Logger()
-	t.say(&log, zerolog.WarnLevel, "no request can be made of this invoice: set aside, and left pending")
+	t.say(&log, zerolog.WarnLevel, "can't build the request for this invoice: set aside, and left pending")
 }
 
 // recalled: the row makes another request now than the one that may have had its effect.

@@ -355,7 +355,7 @@ func TestRecoveredThatCantBeRenderedComesIntoDoubt(t *testing.T) {
 			if s.InDoubt != 2 || s.EarlierInDoubt != 1 || s.Unrendered != 1 || s.Requests != 0 {
 				t.Errorf("%+v", s)
 			}
-			if n := query[int](t, cfg, "select count(*) from billonce.deliveries where error like '%no request can be made of it now: column customer is NULL'"); n != 2 {
+			if n := query[int](t, cfg, "select count(*) from billonce.deliveries where error like '%and its request can''t be built now: column customer is NULL'"); n != 2 {
 				t.Errorf("%d deliveries say why, want 2", n)
 			}
 		})
