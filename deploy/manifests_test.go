@@ -137,8 +137,10 @@ func TestTwoBooksDoNotMeet(t *testing.T) {
 	t.Parallel()
 	first, second := render(t, "overlays/single"), render(t, "overlays/second-book")
 	for _, names := range [][2]string{
-		{first.cron.Name, second.cron.Name}, {first.config.Name, second.config.Name},
-		{first.account.Name, second.account.Name}, {first.policy.Name, second.policy.Name},
+		{first.cron.Name, second.cron.Name},
+		{first.config.Name, second.config.Name},
+		{first.account.Name, second.account.Name},
+		{first.policy.Name, second.policy.Name},
 	} {
 		if names[0] == names[1] {
 			t.Errorf("both have %s", names[0])
