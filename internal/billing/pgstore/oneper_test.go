@@ -36,12 +36,13 @@ type oneAPI struct {
 	atWork  map[int]bool
 	last    map[int]int
 	most    int
+	wanted  int           // requests wait until so many are at work; 0: none waits
+	reached chan struct{} // closed then
 	answers func(id int) billing.Reply
-	pause   func(id int)
 }
 
 func newOneAPI(t *testing.T, n int) *oneAPI {
-	return &oneAPI{t: t, n: n, atWork: map[int]bool{}, last: map[int]int{}}
+	return &oneAPI{t: t, n: n, atWork: map[int]bool{}, last: map[int]int{}, reached: make(chan struct{})}
 }
 
 func (o *oneAPI) reply(m billing.Request, _ int) billing.Reply {
@@ -56,9 +57,17 @@ func (o *oneAPI) reply(m billing.Request, _ int) billing.Reply {
 	}
 	o.atWork[customer], o.last[customer] = true, id
 	o.most = max(o.most, len(o.atWork))
+	if o.most == o.wanted {
+		o.wanted = 0
+		close(o.reached)
+	}
+	waits := o.wanted > 0
 	o.mu.Unlock()
-	if o.pause != nil {
-		o.pause(id)
+	if waits {
+		select {
+		case <-o.reached:
+		case <-o.t.Context().Done():
+		}
 	}
 	o.mu.Lock()
 	delete(o.atWork, customer)
@@ -86,7 +95,7 @@ func TestP8OneAtATimeForEachValue(t *testing.T) {
 				t.Parallel()
 				cfg, b := customers(t, 60, 12)
 				o := newOneAPI(t, 12)
-				o.pause = func(int) { time.Sleep(5 * time.Millisecond) }
+				o.wanted = 8 // other values keep the senders busy
 				var g errgroup.Group
 				var sent [3]int64
 				for n := range sent {
