@@ -20,7 +20,7 @@ type History struct {
 	Key       *uuid.UUID        `json:"idempotency_key,omitempty"`
 	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
 	Row
-	Attempts  []Attempt         `json:"attempts"`
+	Attempts []Attempt `json:"attempts"`
 }
 
 // Known says whether there is such an invoice, or was.

@@ -31,26 +31,16 @@ type Column struct {
 	Short    bool // its values are short enough to be shown beside others
 }
 
-// shownUnasked is how many columns are shown where INVOICES_SHOW names none, besides the
-// amount and its currency.
+// shownUnasked is how many columns are shown where INVOICES_SHOW names none.
 const shownUnasked = 5
 
 // WhatFits chooses the columns that are shown where INVOICES_SHOW names none: the
 // table's first ones that are short, but for those to be left out.
-func WhatFits(columns []Column, amount, currency string, leave func(column string) bool) (fit []string) {
-	others := 0
+func WhatFits(columns []Column, leave func(column string) bool) (fit []string) {
 	for _, c := range columns {
-		money := c.Name == amount || c.Name == currency
-		switch {
-		case leave(c.Name):
-			continue
-		case money:
-		case !c.Short || others == shownUnasked:
-			continue
-		default:
-			others++
+		if c.Short && !leave(c.Name) && len(fit) < shownUnasked {
+			fit = append(fit, c.Name)
 		}
-		fit = append(fit, c.Name)
 	}
 	return fit
 }
@@ -91,6 +81,9 @@ const shownWidth = 40
 // print writes it on lines of their own, if there is anything to show.
 func (r Row) print(out io.Writer, indent string) {
 	var parts []string
+	if r.Amount != nil {
+		parts = append(parts, strings.TrimSpace(*r.Amount+" "+text(r.Currency)))
+	}
 	for _, s := range r.Shown {
 		if s.Value != "" {
 			parts = append(parts, s.Name+" "+words.Cut(words.Squeeze(s.Value), shownWidth))
@@ -106,7 +99,7 @@ func (r Row) print(out io.Writer, indent string) {
 
 // says whether there is anything to print.
 func (r Row) says() bool {
-	return r.Link != "" || slices.ContainsFunc(r.Shown, func(s Shown) bool { return s.Value != "" })
+	return r.Amount != nil || r.Link != "" || slices.ContainsFunc(r.Shown, func(s Shown) bool { return s.Value != "" })
 }
 
 // rowTable is a table with what people are shown of each invoice, and an empty column for

@@ -72,10 +72,11 @@ func (d *Desk) chooseColumns(ctx context.Context, conn *pgx.Conn) (s showing, er
 	}
 	s.amount, s.currency = desk.Billed(columns, first(d.show.Amount), first(d.show.Currency))
 	if s.shown = d.show.Show; len(s.shown) == 0 {
-		// What marking it sent changes says nothing of the invoice.
+		// What it bills is said besides; what marking it sent changes says nothing of it.
 		marked, _ := d.show.MarkSent.Columns()
-		s.shown = desk.WhatFits(columns, s.amount, s.currency, func(column string) bool {
-			return column == d.show.ID[0] || slices.Contains(marked, column) || d.show.Secret != nil && d.show.Secret(column)
+		s.shown = desk.WhatFits(columns, func(column string) bool {
+			return column == d.show.ID[0] || column == s.amount || column == s.currency ||
+				slices.Contains(marked, column) || d.show.Secret != nil && d.show.Secret(column)
 		})
 	}
 	for _, column := range append(append(slices.Clone(s.shown), s.amount, s.currency), d.show.Link.Columns()...) {
