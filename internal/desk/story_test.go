@@ -43,7 +43,9 @@ func TestP11TheEvidenceIsAStory(t *testing.T) {
 			"its request may still arrive: can be decided from 03:16:02 CET on, by the next run's look-up, or by a person",
 		},
 		"killed, after it had written this one down": {
-			but(func(d *desk.Delivery) { d.RunGoneAt, d.HTTPStatus, d.Error, d.DecideIn = later(time.Minute), 502, "", 0 }),
+			but(func(d *desk.Delivery) {
+				d.RunGoneAt, d.HTTPStatus, d.Error, d.DecideIn = later(time.Minute), 502, "", 0
+			}),
 			sentAt + "03:15:32 HTTP 502; 03:15:32 in doubt: it is not known whether the API acted", "can be decided now, by a person",
 		},
 		"refused at the third attempt, a day later": {
@@ -52,7 +54,9 @@ func TestP11TheEvidenceIsAStory(t *testing.T) {
 			}), "2026-03-01 03:15:02 CET first sent; 2026-03-02 03:15:02 CET attempt 3 sent; 03:15:03 refused: HTTP 402 no card", "can be decided now, by a person",
 		},
 		"never out": {
-			but(func(d *desk.Delivery) { d.State, d.Error, d.DecideIn, d.LooksUp = billing.Retry, "nothing was sent: connection refused", 0, true }),
+			but(func(d *desk.Delivery) {
+				d.State, d.Error, d.DecideIn, d.LooksUp = billing.Retry, "nothing was sent: connection refused", 0, true
+			}),
 			"2026-03-01 03:15:02 CET attempt 1 begun; 03:15:32 nothing was sent: connection refused", "can be decided now, by a person",
 		},
 		"unmarked":    {but(func(d *desk.Delivery) { d.State, d.Error = billing.Unmarked, "held by app" }), sentAt + "03:15:32 accepted, but its row can't be marked: held by app", "the next run marks it, once its row lets it"},
