@@ -33,7 +33,7 @@ type frame struct {
 
 func parseViews() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"count": words.Count[int64], "stamp": stamp, "clock": clock, "oneline": words.OneLine,
+		"count": words.Count[int64], "stamp": stamp, "clock": clock, "oneline": words.OneLine, "kind": desk.KindInWords, "invoices": invoices, "state": stateInWords, "choice": choiceInWords,
 	}).ParseFS(assets, "*.gohtml")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -65,6 +65,18 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, view, title, here st
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = b.WriteTo(w)
+}
+
+// say is a page of one sentence.
+func (s *site) say(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	var b bytes.Buffer
+	if err := s.views.ExecuteTemplate(&b, "say", frame{title, s.Book, "", whoAsks(r.Context()), text}); err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	_, _ = b.WriteTo(w)
 }
 

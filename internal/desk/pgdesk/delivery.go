@@ -27,7 +27,7 @@ func (d *Desk) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]desk.
 		return nil, err
 	}
 	all, err := d.readDeliveries(ctx, query, wanted)
-	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange) {
+	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange, pgerrcode.CharacterNotInRepertoire) {
 		return nil, fmt.Errorf("%w: %s", desk.ErrID, pgerr.From(err).Message)
 	}
 	return all, err
@@ -69,7 +69,7 @@ func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
 	var first, updated, deadline *time.Time
 	var deadlineIn, age float64
 	err := row.Scan(&d.InvoiceID, &d.State, &d.Attempt, &key, &hash, &d.Doubtful, &first, &updated, &deadline,
-		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID)
+		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID, &d.Amount, &d.Currency)
 	if err != nil || d.State == "" {
 		return d, err
 	}
