@@ -14,8 +14,8 @@ import (
 func (a app) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Serve a page that shows the runs, the nights and each invoice's history",
-		Long: `serve shows a book's runs and deliveries in a browser, at SERVE_ADDR
+		Short: "Serve a page that shows the runs, and lets people decide what is open",
+		Long: `serve shows a book's runs and what is open in a browser, at SERVE_ADDR
 (127.0.0.1:8321). On loopback whoever is on the machine may read. Elsewhere readers
 are known by SERVE_USERS_FILE or SERVE_PROXY_HEADER, and who is named in SERVE_DECIDERS
 decides, as by ` + "`batch resolve`" + `. It ends on SIGTERM.`,

@@ -34,3 +34,23 @@ func TestDecideOnThePage(t *testing.T) {
 		t.Errorf("the history on the page:\n%s", history)
 	}
 }
+
+// On its own page an invoice is decided, reopened, and sent once more.
+func TestDecideOnAnInvoicesPage(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 3, left("failed", "1"), left("sent", "2,3"), "update invoices set pending = false where id = 3")
+	for _, step := range []struct{ id, decision, want string }{
+		{"1", "cancel", "1:cancelled 2:sent 3:sent!"},
+		{"1", "reopen", "1:failed 2:sent 3:sent!"},
+		{"1", "retry", "1:retry 2:sent 3:sent!"},
+		{"2", "again", "1:retry 2:retry 3:sent!"},
+	} {
+		form := s.previewed("ann", step.decision, s.pickAll("ann", "/invoice?id="+step.id))
+		if _, page := s.post("ann", "/confirm", form); s.states() != step.want {
+			t.Fatalf("%s %s: %s, want %s\n%s", step.decision, step.id, s.states(), step.want, page)
+		}
+	}
+	if _, page := s.get("ann", "/invoice?id=3"); len(picks(page)) > 0 {
+		t.Error("of what is sent and marked nothing is to decide")
+	}
+}

@@ -114,7 +114,23 @@ func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", h)
+	body := struct {
+		desk.History
+		Pick    string
+		Choices []string
+	}{History: h}
+	if whoAsks(r.Context()).Decides {
+		body.Choices = desk.ChoicesOf(h.State, h.Invoice)
+	}
+	if len(body.Choices) > 0 {
+		now, err := s.Decider.Deliveries(r.Context(), []billing.InvoiceID{h.InvoiceID})
+		if err != nil {
+			s.fail(w, err)
+			return
+		}
+		body.Pick = pick(now[0].Show())
+	}
+	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", body)
 }
 
 // watch sends the part of the page that changes, as server-sent events (HTML, 9.2).
