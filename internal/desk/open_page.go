@@ -72,7 +72,7 @@ func Groups(read []OpenRead, last *OpenCount) []Group {
 		}
 		for _, g := range groupOpen(r.Items) {
 			groups = append(groups, Group{
-				Kind: g.kind, Reason: g.reason, Count: int64(len(g.ids)), AtLeast: r.More, Since: g.since,
+				Kind: g.kind, Reason: g.reason, Count: int64(len(g.items)), AtLeast: r.More, Since: g.since,
 				Sums: g.sums.String(), most: g.sums.most(),
 			})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -94,7 +95,14 @@ func (d *Desk) readOpenPart(ctx context.Context, part desk.OpenPart, flags ...st
 			}
 			return nil
 		})
-		return err
+		if err != nil || !slices.Contains(flags, "first") {
+			return err
+		}
+		found := make([]beside, len(page.Items))
+		for n, i := range page.Items {
+			found[n] = beside{id: i.InvoiceID, into: &page.Items[n].Row}
+		}
+		return d.readRows(ctx, conn, found)
 	})
 	return page, err
 }
