@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +62,10 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 			if err != nil {
 				return usage(fmt.Errorf("resolve: %w; see `batch resolve --help`", err))
 			}
-			r.Attempt, r.By, r.Reason = f.attempt, cmp.Or(f.by, a.whoami()), f.reason
+			r.Attempt, r.Reason = f.attempt, f.reason
+			if r.By, err = a.decider(f.by); err != nil {
+				return err
+			}
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
 				return a.resolve(ctx, d, args, f, r)
 			})
@@ -79,7 +81,7 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "with --all-in-doubt and --all-failed: don't ask")
 	cmd.Flags().IntVar(&f.attempt, "attempt", 0, "only if this is still the last attempt")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept in the ledger")
-	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: user@host)")
+	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: you, where that is known: user@host)")
 	cmd.Flags().StringVar(&f.from, "from", "", "CSV of decisions: invoice_id, attempt, decision (sent, retry, cancel, again, reopen) and reason; written only if every row is sound")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON, one object a line")
 	f.only.flags(cmd)
