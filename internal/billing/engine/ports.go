@@ -24,6 +24,16 @@ type Ports struct {
 	Submitted  Submitted      // nil: nothing is asked about that the API has taken and not yet decided
 	Standing   Standing       // nil: nobody keeps it
 	Values     Values         // nil: INVOICES_ONE_PER is not set
+	Rate       Rate           // nil: BILLING_RATE is this runner's own
+}
+
+// Rate counts the runners that share BILLING_RATE.
+type Rate interface {
+	// Join counts this runner as one of them, if it is not yet counted, and returns how many
+	// they are.
+	Join(ctx context.Context) (runners int, err error)
+	// Leave counts it no more.
+	Leave(ctx context.Context) error
 }
 
 // Submitted is what the API has taken with a 202 and not yet decided.
