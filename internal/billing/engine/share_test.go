@@ -56,7 +56,7 @@ func (s *sharedRate) run(t *testing.T) (end func()) {
 		senders.Go(func() {
 			for {
 				leave, may := p.enter(ctx)
-				if may {
+				if may && p.await(ctx) {
 					s.mu.Lock()
 					s.began = append(s.began, time.Now())
 					s.mu.Unlock()
@@ -77,7 +77,7 @@ func (s *sharedRate) run(t *testing.T) (end func()) {
 	}
 }
 
-// most is how many requests began in any second of a span, and least in how few.
+// most is how many requests began in a span, and how many in a second of it at most.
 func (s *sharedRate) most(from time.Time, span time.Duration) (all, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
