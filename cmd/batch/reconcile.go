@@ -129,7 +129,7 @@ func (a app) reconcile(ctx context.Context, path string, f reconcileFlags, c rec
 	defer file.Close()
 	return a.withDatabase(ctx, func(ctx context.Context, s settings, d *database) error {
 		c.File, c.By = name, cmp.Or(f.by, a.whoami())
-		book := pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter}
+		book := pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter, Overdue: s.BillingSubmittedFor}
 		c.Conn, c.Book = d.lock, book // the direct one: a pooler would lose the temporary tables
 		if !d.sameServer {
 			c.Main = d.main

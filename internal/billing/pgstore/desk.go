@@ -15,11 +15,15 @@ import (
 // it. They open no [Store].
 type DeskBook struct {
 	book.Book
-	After time.Duration // BILLING_LOOKUP_AFTER
+	After   time.Duration // BILLING_LOOKUP_AFTER
+	Overdue time.Duration // BILLING_SUBMITTED_FOR
 }
 
 // LookUpAfter is how long past its deadline a request may still arrive.
 func (b DeskBook) LookUpAfter() time.Duration { return b.After }
+
+// SubmittedFor is how long the API may take to say what became of a 202.
+func (b DeskBook) SubmittedFor() time.Duration { return b.Overdue }
 
 // Names are what statements are filled with that read the ledger alone, once it and
 // the invoices' table are there. The user's SQL is not tried.

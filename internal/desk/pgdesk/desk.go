@@ -33,6 +33,8 @@ type Book interface {
 	Marking() (markSent, pending string)
 	// LookUpAfter is how long past its deadline a request may still arrive.
 	LookUpAfter() time.Duration
+	// SubmittedFor is how long the API may take to say what became of a 202.
+	SubmittedFor() time.Duration
 }
 
 // Desk is people's access to one book's ledger. It has one connection, which serves
@@ -41,6 +43,7 @@ type Desk struct {
 	names   sql.Names
 	replies int           // places that a reply would fill
 	after   time.Duration // past its deadline a request may still arrive
+	overdue time.Duration // BILLING_SUBMITTED_FOR
 
 	markSent, pending string // the user's SQL, as it was written
 
@@ -50,7 +53,7 @@ type Desk struct {
 
 // Open connects, and refuses a database that does not fit the book.
 func Open(ctx context.Context, cfg *pgx.ConnConfig, book Book) (*Desk, error) {
-	d := &Desk{replies: len(book.ReplyPaths()), after: book.LookUpAfter()}
+	d := &Desk{replies: len(book.ReplyPaths()), after: book.LookUpAfter(), overdue: book.SubmittedFor()}
 	d.markSent, d.pending = book.Marking()
 	var err error
 	if d.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
