@@ -116,3 +116,15 @@ func (p *pageDesk) Resolve(ctx context.Context, seen desk.Delivery, r billing.Re
 	}
 	return d.Resolve(ctx, seen, r, ruling)
 }
+
+func (p *pageDesk) Paused(ctx context.Context) (*billing.Pause, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) (*billing.Pause, error) { return d.Paused(ctx) })
+}
+
+func (p *pageDesk) Pause(ctx context.Context, who, reason string) (bool, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) (bool, error) { return d.Pause(ctx, who, reason) })
+}
+
+func (p *pageDesk) Resume(ctx context.Context) (bool, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) (bool, error) { return d.Resume(ctx) })
+}

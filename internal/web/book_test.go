@@ -74,7 +74,7 @@ func serve(t *testing.T, n int, statements ...string) *served {
 	if faults = append(faults, c.Read()...); len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
+	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
 	if err != nil {
 		t.Fatal(err)
 	}

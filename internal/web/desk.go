@@ -20,3 +20,10 @@ type Opened interface {
 	OpenRead(ctx context.Context) ([]desk.OpenRead, *desk.OpenCount, error)
 	OpenPage(ctx context.Context, part desk.OpenPart) (desk.OpenPage, error)
 }
+
+// Pauser stops and resumes the book's runs.
+type Pauser interface {
+	Paused(ctx context.Context) (*billing.Pause, error) // nil: it is not
+	Pause(ctx context.Context, by, reason string) (bool, error)
+	Resume(ctx context.Context) (bool, error)
+}

@@ -33,7 +33,7 @@ type frame struct {
 
 func parseViews() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"count": words.Count[int64], "stamp": stamp, "clock": clock, "oneline": words.OneLine, "kind": desk.KindInWords, "invoices": invoices, "state": stateInWords, "choice": choiceInWords,
+		"count": words.Count[int64], "stamp": stamp, "instant": instant, "clock": clock, "oneline": words.OneLine, "kind": desk.KindInWords, "invoices": invoices, "state": stateInWords, "choice": choiceInWords,
 	}).ParseFS(assets, "*.gohtml")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -41,8 +41,9 @@ func parseViews() (*template.Template, error) {
 	return t, nil
 }
 
-func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05 MST") }
-func clock(t time.Time) string { return t.Format("15:04:05") }
+func stamp(t time.Time) string   { return t.Format("2006-01-02 15:04:05 MST") }
+func instant(t time.Time) string { return t.Format(time.RFC3339Nano) }
+func clock(t time.Time) string   { return t.Format("15:04:05") }
 
 func asset(name, kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

@@ -31,6 +31,7 @@ type Page struct {
 	Desk    Desk
 	Opened  Opened
 	Decider desk.Decider
+	Pauser  Pauser
 	Log     zerolog.Logger
 }
 
@@ -49,6 +50,8 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	mux.HandleFunc("GET /open", s.open)
 	mux.HandleFunc("POST /preview", s.deciders(s.preview))
 	mux.HandleFunc("POST /confirm", s.deciders(s.confirm))
+	mux.HandleFunc("POST /pause", s.deciders(s.pause))
+	mux.HandleFunc("POST /resume", s.deciders(s.resume))
 	mux.HandleFunc("GET /style.css", asset("style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /live.js", asset("live.js", "text/javascript; charset=utf-8"))
 	return guard(newDoor(c), mux), nil
