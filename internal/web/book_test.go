@@ -141,19 +141,26 @@ func (s *served) post(who, path string, form url.Values) (int, string) {
 
 func (s *served) ask(who, method, path string, form url.Values, change func(*http.Request)) (int, string) {
 	s.Helper()
-	r, err := http.NewRequestWithContext(s.Context(), method, s.url+path, strings.NewReader(form.Encode()))
+	return s.askWith(who, method, path, strings.NewReader(form.Encode()), func(r *http.Request) {
+		if form != nil {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		if change != nil {
+			change(r)
+		}
+	})
+}
+
+func (s *served) askWith(who, method, path string, content io.Reader, change func(*http.Request)) (int, string) {
+	s.Helper()
+	r, err := http.NewRequestWithContext(s.Context(), method, s.url+path, content)
 	if err != nil {
 		s.Fatal(err)
-	}
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if who != "" {
 		r.SetBasicAuth(who, who[:1])
 	}
-	if change != nil {
-		change(r)
-	}
+	change(r)
 	reply, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		s.Fatal(err)

@@ -48,6 +48,8 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	mux.HandleFunc("GET /live", s.watch)
 	mux.HandleFunc("GET /decide", s.decide)
 	mux.HandleFunc("GET /open", s.open)
+	mux.HandleFunc("GET /open.csv", s.openCSV)
+	mux.HandleFunc("POST /file", s.deciders(s.file))
 	mux.HandleFunc("POST /preview", s.deciders(s.preview))
 	mux.HandleFunc("POST /confirm", s.deciders(s.confirm))
 	mux.HandleFunc("POST /pause", s.deciders(s.pause))

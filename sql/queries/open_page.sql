@@ -12,13 +12,13 @@ with page as materialized (
     select o.*
     from (
 {{- if or .Has.pending_again .Has.set_aside}}
-        select p.invoice_id, d.state, d.attempt, p.reason, p.since, d.amount, d.currency
+        select p.invoice_id, d.state, d.attempt, p.reason, p.since, d.amount, d.currency, d.idempotency_key, d.reply_id
         from {{.Schema}}.{{if .Has.set_aside}}set_aside{{else}}pending_again{{end}} p
         left join {{.Schema}}.deliveries d on d.invoice_id = p.invoice_id
         where {{if .Has.set_aside}}coalesce(d.state, 'retry') = 'retry'{{else}}d.state = 'sent'{{end}}
 {{- else}}
         select d.invoice_id, d.state, d.attempt, coalesce(d.error, 'HTTP ' || d.http_status, 'no reply') as reason,
-               {{if .Has.retry}}d.retry_since{{else}}d.updated_at{{end}} as since, d.amount, d.currency
+               {{if .Has.retry}}d.retry_since{{else}}d.updated_at{{end}} as since, d.amount, d.currency, d.idempotency_key, d.reply_id
         from {{.Schema}}.deliveries d
         where d.open_state = $1
 {{- if .Has.retry}} and d.retry_since < now() - interval '2 days'{{end}}
@@ -33,7 +33,7 @@ with page as materialized (
     limit $2
 )
 select page.invoice_id::text, $1::text, page.state, page.attempt, page.reason, page.since,
-       page.amount::text, page.currency, coalesce(page.amount, '-1e99')::text,
+       page.amount::text, page.currency, coalesce(page.idempotency_key::text, ''), coalesce(page.reply_id, ''), coalesce(page.amount, '-1e99')::text,
 {{- if or .Has.failing (not (or .Has.failed .Has.pending_again .Has.set_aside))}}
        true
 {{- else}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -84,7 +83,7 @@ func (d *Desk) readOpenPart(ctx context.Context, part desk.OpenPart, flags ...st
 		var worth string
 		var open bool
 		last := desk.OpenPlace{}
-		_, err = pgx.ForEachRow(rows, []any{&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &worth, &open}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &i.Key, &i.ReplyID, &worth, &open}, func() error {
 			if n++; n > part.Limit {
 				page.Next = &last
 				return nil
@@ -95,12 +94,12 @@ func (d *Desk) readOpenPart(ctx context.Context, part desk.OpenPart, flags ...st
 			}
 			return nil
 		})
-		if err != nil || !slices.Contains(flags, "first") {
+		if err != nil {
 			return err
 		}
 		found := make([]beside, len(page.Items))
 		for n, i := range page.Items {
-			found[n] = beside{id: i.InvoiceID, into: &page.Items[n].Row}
+			found[n] = beside{id: i.InvoiceID, replyID: i.ReplyID, key: i.Key, into: &page.Items[n].Row}
 		}
 		return d.readRows(ctx, conn, found)
 	})
