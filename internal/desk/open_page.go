@@ -21,7 +21,7 @@ type OpenPart struct {
 
 // OpenPlace is a place in the order of what is open.
 type OpenPlace struct {
-	Money     string // amounts that are not known are last
+	Order     string // a number: less money is later, and what is not known last
 	InvoiceID billing.InvoiceID
 }
 

@@ -82,8 +82,8 @@ func openPart(r *http.Request) (part desk.OpenPart, ok bool) {
 		return part, false
 	}
 	if r.Form.Has("after") {
-		part.After = &desk.OpenPlace{Money: r.FormValue("money"), InvoiceID: billing.InvoiceID(r.FormValue("after"))}
-		if _, ok := new(big.Rat).SetString(part.After.Money); !ok || len(part.After.Money) > longestNumber {
+		part.After = &desk.OpenPlace{Order: r.FormValue("order"), InvoiceID: billing.InvoiceID(r.FormValue("after"))}
+		if _, ok := new(big.Rat).SetString(part.After.Order); !ok || len(part.After.Order) > longestNumber {
 			return part, false
 		}
 	}
