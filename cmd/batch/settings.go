@@ -29,6 +29,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
 		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
 		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency, OnePer: c.InvoicesOnePer,
+		Show: c.InvoicesShow, Link: c.InvoicesLink,
 	})
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
@@ -41,6 +42,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 	if len(s.book.Currency) > 0 {
 		s.api.Currency = s.book.Currency[0]
 	}
+	s.book.Secret = billinghttp.IsSecret(s.api)
 	if c.BillingFromFiles {
 		s.api.Again = func() (billinghttp.Config, error) {
 			again, err := a.settings(need)

@@ -64,6 +64,9 @@ type Config struct {
 	InvoicesAmount   string `envconfig:"INVOICES_AMOUNT" unset:"recognised where sums are shown" desc:"The column of what is billed, a number, which the ledger keeps with the delivery: in the currency's unit, or, of a column named …_cents or …_minor, in its smallest. The ledger has it in the unit."`
 	InvoicesCurrency string `envconfig:"INVOICES_CURRENCY" unset:"recognised where sums are shown" desc:"The column of its currency, as ISO 4217 has it: EUR. The ledger keeps it, too."`
 
+	InvoicesShow string `envconfig:"INVOICES_SHOW" unset:"what fits" desc:"The columns that people are shown beside an invoice's key wherever they decide, comma-separated or one a line: customer, due_date. By default the table's first few that are short, and none that a secret header is made from or that is named like a secret."`
+	InvoicesLink string `envconfig:"INVOICES_LINK" unset:"none" desc:"Where people find an invoice in the provider's books: https://dashboard.example/invoices/{reply_id}. {column}, {reply_id} (the id of BILLING_REPLY_ID) and {idempotency_key} are filled in."`
+
 	BillingURL               string        `envconfig:"BILLING_URL" decides:"true" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
 	BillingMethod            string        `envconfig:"BILLING_METHOD" decides:"true" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
 	BillingToken             string        `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`

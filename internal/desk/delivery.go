@@ -27,6 +27,7 @@ type Delivery struct {
 	RunID       uuid.UUID         `json:"run_id"`
 	Application string            `json:"application,omitempty"` // the run's: billonce/pod/process
 	ReplyID     string            `json:"reply_id,omitempty"`    // what the API calls the invoice
+	Row
 
 	// By the database's clock, as of the reading.
 	DecideIn   time.Duration `json:"-"` // until a person may decide about it out of doubt

@@ -22,8 +22,9 @@ type OpenItem struct {
 	Attempt   *int              `json:"attempt"` // likewise
 	Reason    string            `json:"reason"`
 	Since     time.Time         `json:"since"`
-	Amount    *string           `json:"amount,omitempty"`
-	Currency  *string           `json:"currency,omitempty"`
+	Key       string            `json:"idempotency_key,omitempty"`
+	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
+	Row
 }
 
 // OpenCount is what was open as the last run ended, less what was decided since.
@@ -46,7 +47,7 @@ type openGroup struct {
 	kind   billing.OpenKind
 	reason string
 	since  time.Time
-	ids    []billing.InvoiceID
+	items  []OpenItem
 	sums   sums
 }
 
@@ -62,14 +63,14 @@ func groupOpen(items []OpenItem) []*openGroup {
 			g = &openGroup{kind: item.Kind, reason: item.Reason, since: item.Since, sums: sums{}}
 			known[alike], groups = g, append(groups, g)
 		}
-		g.ids = append(g.ids, item.InvoiceID)
+		g.items = append(g.items, item)
 		if item.Since.Before(g.since) {
 			g.since = item.Since
 		}
 		g.sums.add(text(item.Amount), text(item.Currency))
 	}
 	slices.SortStableFunc(groups, func(a, b *openGroup) int {
-		return cmp.Or(b.sums.most().Cmp(a.sums.most()), cmp.Compare(len(b.ids), len(a.ids)))
+		return cmp.Or(b.sums.most().Cmp(a.sums.most()), cmp.Compare(len(b.items), len(a.items)))
 	})
 	return groups
 }
@@ -84,7 +85,7 @@ func PrintOpen(out io.Writer, items []OpenItem) error { return printGroups(out, 
 func PrintGroups(out io.Writer, deliveries []Delivery) error {
 	items := make([]OpenItem, len(deliveries))
 	for i, d := range deliveries {
-		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt}
+		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt, Row: d.Row}
 	}
 	return printGroups(out, items, false)
 }
@@ -92,26 +93,45 @@ func PrintGroups(out io.Writer, deliveries []Delivery) error {
 func printGroups(out io.Writer, items []OpenItem, withCommand bool) error {
 	var b strings.Builder
 	for _, g := range groupOpen(items) {
-		fmt.Fprintf(&b, "%s %s: %s\n", words.Count(len(g.ids)), openWords(g.kind), words.OneLine(g.reason))
+		fmt.Fprintf(&b, "%s %s: %s\n", words.Count(len(g.items)), openWords(g.kind), words.OneLine(g.reason))
 		if text := g.sums.String(); text != "" {
 			fmt.Fprintf(&b, "  together %s\n", text)
 		}
 		fmt.Fprintf(&b, "  the oldest since %s\n", words.Stamp(g.since))
-		named := make([]string, 0, idsShown)
-		for _, id := range g.ids[:min(len(g.ids), idsShown)] {
-			named = append(named, words.ShellWord(string(id)))
-		}
-		rest := ""
-		if n := len(g.ids) - idsShown; n > 0 {
-			rest = fmt.Sprintf(" and %s more", words.Count(n))
-		}
-		fmt.Fprintf(&b, "  invoices %s%s\n", strings.Join(named, " "), rest)
+		g.printInvoices(&b)
 		if withCommand {
 			fmt.Fprintf(&b, "  %s\n", whatToDo(g.kind))
 		}
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// printInvoices names the first ones, each on a line where there is more to say of it
+// than its key.
+func (g *openGroup) printInvoices(out io.Writer) {
+	first := g.items[:min(len(g.items), idsShown)]
+	named := make([]string, len(first))
+	lines := false
+	for i, item := range first {
+		named[i] = words.ShellWord(string(item.InvoiceID))
+		lines = lines || item.Row.says()
+	}
+	rest := ""
+	if n := len(g.items) - len(first); n > 0 {
+		rest = fmt.Sprintf("and %s more", words.Count(n))
+	}
+	if !lines {
+		fmt.Fprintf(out, "  %s\n", strings.TrimSpace("invoices "+strings.Join(named, " ")+" "+rest))
+		return
+	}
+	for i, item := range first {
+		fmt.Fprintf(out, "  invoice %s\n", named[i])
+		item.Row.print(out, "    ")
+	}
+	if rest != "" {
+		fmt.Fprintf(out, "  %s\n", rest)
+	}
 }
 
 func openWords(kind billing.OpenKind) string {
@@ -148,7 +168,11 @@ func whatToDo(kind billing.OpenKind) string {
 
 // WriteOpenCSV writes what is open, with an empty column for decisions.
 func WriteOpenCSV(out io.Writer, items []OpenItem) error {
-	t, err := newTable(out, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "decision")
+	rows := make([]Row, len(items))
+	for i := range items {
+		rows[i] = items[i].Row
+	}
+	t, err := newRowTable(out, rows, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "reply_id")
 	if err != nil {
 		return err
 	}
@@ -160,7 +184,8 @@ func WriteOpenCSV(out io.Writer, items []OpenItem) error {
 		if i.State != nil {
 			state = string(*i.State)
 		}
-		if err := t.row(string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), ""); err != nil {
+		err := t.row(i.Row, string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), i.ReplyID)
+		if err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,9 @@ select {{if .Has.open}}d.invoice_id{{else}}k.id{{end}}::text,
        coalesce(d.error, ''),
        d.run_id,
        coalesce(r.application, ''),
-       coalesce(d.reply_id, '')
+       coalesce(d.reply_id, ''),
+       d.amount::text,
+       d.currency
 {{- if .Has.open}}
 from {{.Schema}}.deliveries d
 {{- else}}

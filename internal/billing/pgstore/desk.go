@@ -50,6 +50,9 @@ func (b DeskBook) ReplyPaths() []string { return b.MarkSent.Paths }
 // Marking is INVOICES_MARK_SENT and INVOICES_PENDING, as they were written.
 func (b DeskBook) Marking() (markSent, pending string) { return b.MarkSent.Text, b.Pending }
 
+// Showing is what people are shown of an invoice's row.
+func (b DeskBook) Showing() book.Book { return b.Book }
+
 // PendingFault blames INVOICES_PENDING for the error of a statement that holds it, if
 // PostgreSQL refused the statement for good.
 func (b DeskBook) PendingFault(statement string, err error) error {

@@ -50,16 +50,29 @@ func (d *Desk) readDeliveries(ctx context.Context, query string, args ...any) ([
 			return err
 		}
 		all, err = pgx.CollectRows(rows, scanDelivery)
+		if err != nil {
+			return err
+		}
+		found := make([]beside, len(all))
 		for i := range all {
 			all[i].DecideIn += d.after
 			all[i].DecideAt = all[i].DeadlineAt.Add(d.after)
+			found[i] = beside{id: all[i].InvoiceID, replyID: all[i].ReplyID, key: keyText(all[i].Key), into: &all[i].Row}
 		}
-		return err
+		return d.readRows(ctx, conn, found)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
 	return all, nil
+}
+
+// keyText is empty where there is no key.
+func keyText(key uuid.UUID) string {
+	if key == uuid.Nil {
+		return ""
+	}
+	return key.String()
 }
 
 func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
@@ -69,7 +82,7 @@ func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
 	var first, updated, deadline *time.Time
 	var deadlineIn, age float64
 	err := row.Scan(&d.InvoiceID, &d.State, &d.Attempt, &key, &hash, &d.Doubtful, &first, &updated, &deadline,
-		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID)
+		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID, &d.Amount, &d.Currency)
 	if err != nil || d.State == "" {
 		return d, err
 	}

@@ -38,10 +38,17 @@ func (d *Desk) openItems(ctx context.Context, flags ...string) ([]desk.OpenItem,
 			return err
 		}
 		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i desk.OpenItem, err error) {
-			err = row.Scan(&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency)
+			err = row.Scan(&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &i.Key, &i.ReplyID)
 			return i, err
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		found := make([]beside, len(items))
+		for n, i := range items {
+			found[n] = beside{id: i.InvoiceID, replyID: i.ReplyID, key: i.Key, into: &items[n].Row}
+		}
+		return d.readRows(ctx, conn, found)
 	})
 	return items, err
 }
