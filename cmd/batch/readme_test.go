@@ -44,8 +44,10 @@ func TestYourAPIPage(t *testing.T) {
 	}
 	for _, setting := range settings {
 		bash := exec.CommandContext(t.Context(), "bash", "-euc", "export "+setting[1]+"\nenv -0")
-		bash.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=postgres://db.example/app",
-			"BILLING_URL=https://billing.example/{id}", "BILLING_LOOKUP_URL=https://billing.example/{id}"}
+		bash.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "DATABASE_URL=postgres://db.example/app",
+			"BILLING_URL=https://billing.example/{id}", "BILLING_LOOKUP_URL=https://billing.example/{id}",
+		}
 		environ, err := bash.Output()
 		if err != nil {
 			t.Fatalf("%s: %v", setting[1], err)
