@@ -25,12 +25,16 @@ const (
 // and yet have a next one: it costs no more than some thousand rows.
 func (d *Desk) OpenPage(ctx context.Context, part desk.OpenPart) (desk.OpenPage, error) {
 	page, err := d.openPart(ctx, part, part.Limit)
-	if err != nil || page.Next == nil || len(page.Items) == part.Limit {
+	if err == nil && page.Next != nil && len(page.Items) < part.Limit {
+		part.After, part.Limit = page.Next, part.Limit-len(page.Items)
+		var more desk.OpenPage
+		more, err = d.openPart(ctx, part, openReadOn)
+		page = desk.OpenPage{Items: append(page.Items, more.Items...), Next: more.Next}
+	}
+	if err != nil {
 		return page, err
 	}
-	part.After, part.Limit = page.Next, part.Limit-len(page.Items)
-	more, err := d.openPart(ctx, part, openReadOn)
-	return desk.OpenPage{Items: append(page.Items, more.Items...), Next: more.Next}, err
+	return page, d.addDeliveries(ctx, page.Items)
 }
 
 // OpenRead reads the first of each kind, to tell their reasons apart, and what the last run
