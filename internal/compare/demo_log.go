@@ -108,7 +108,7 @@ func (l *demoLog) failed(server string, err error) {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == billing.ExitRefused {
 		l.refused = server
-		l.say(time.Now(), green, server+" sees that its ledger was restored, and sends nothing (exit code 5)")
+		l.say(time.Now(), green, server+" sees that the ledger was restored, and sends nothing")
 		return
 	}
 	l.errors++
