@@ -98,7 +98,7 @@ type Config struct {
 	ServeUsersFile      string `envconfig:"SERVE_USERS_FILE" unset:"no passwords" desc:"A file with the readers' names and passwords, as htpasswd -B writes it. Off loopback it needs TLS, or SERVE_TRUSTED_PROXIES."`
 	ServeProxyHeader    string `envconfig:"SERVE_PROXY_HEADER" unset:"no authenticating proxy" desc:"The header in which an authenticating proxy names the reader, for example X-Forwarded-User. It needs SERVE_TRUSTED_PROXIES."`
 	ServeTrustedProxies string `envconfig:"SERVE_TRUSTED_PROXIES" unset:"none" desc:"Addresses or networks of the proxies that are believed, comma-separated: 10.0.0.7, 10.1.0.0/16"`
-	ServeDeciders       string `envconfig:"SERVE_DECIDERS" unset:"nobody" desc:"The names that may decide, comma-separated. Everybody else reads. The page decides nothing yet: that is done by batch resolve."`
+	ServeDeciders       string `envconfig:"SERVE_DECIDERS" unset:"nobody" desc:"The names that may decide, comma-separated. They are as SERVE_USERS_FILE or the proxy has them. Everybody else reads."`
 	ServeTLSCertFile    string `envconfig:"SERVE_TLS_CERT_FILE" unset:"plain HTTP" desc:"A file with the page's certificate, in PEM, with SERVE_TLS_KEY_FILE."`
 	ServeTLSKeyFile     string `envconfig:"SERVE_TLS_KEY_FILE" unset:"plain HTTP" desc:"A file with its private key, in PEM."`
 

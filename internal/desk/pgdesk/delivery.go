@@ -27,7 +27,7 @@ func (d *Desk) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]desk.
 		return nil, err
 	}
 	all, err := d.readDeliveries(ctx, query, wanted)
-	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange) {
+	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange, pgerrcode.CharacterNotInRepertoire) {
 		return nil, fmt.Errorf("%w: %s", desk.ErrID, pgerr.From(err).Message)
 	}
 	return all, err
