@@ -23,8 +23,8 @@ import (
 
 const (
 	user        = "demo"
-	nightRows   = 900             // invoices of the run that goes on
-	nightRate   = "6"             // requests a second: slow enough to be watched
+	nightRows   = 900 // invoices of the run that goes on
+	nightRate   = "6" // requests a second: slow enough to be watched
 	betweenRuns = 20 * time.Second
 	patience    = 30 * time.Second // for children that were told to end
 )

@@ -56,7 +56,7 @@ func show(ctx context.Context, o options, out io.Writer) (err error) {
 	select {
 	case err = <-served:
 		stop()
-		return errors.Join(fmt.Errorf("batch serve ended: %w", err), <-runs)
+		return errors.Join(ignoreEnd(ctx, err), <-runs)
 	case err = <-runs:
 		stop()
 		return errors.Join(err, ignoreEnd(ctx, <-served))
