@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"billonce/internal/billing/billinghttp"
 	books "billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
@@ -65,6 +67,13 @@ func (a app) settings(need config.Needs) (settings, error) {
 		return settings{tell: s.tell}, usage(err)
 	}
 	return s, nil
+}
+
+// deskBook is the book as people's commands take it.
+func (s settings) deskBook() pgstore.DeskBook {
+	// By the id in a reply no doubt is looked up: its reply was lost.
+	looksUp := s.BillingLookupURL != "" && !strings.Contains(s.BillingLookupURL, "{reply_id}")
+	return pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter, LookUp: looksUp}
 }
 
 func checkDatabases(c config.Config) (faults []fault.Fault) {

@@ -37,15 +37,11 @@ func (k Kind) Print(out io.Writer, deliveries []Delivery, withCommand bool) erro
 	for _, d := range deliveries {
 		fmt.Fprintf(&b, "%s: %s for %s\n", d.InvoiceID, k.text, d.Age.Truncate(time.Second))
 		d.Row.print(&b, "  ")
-		fmt.Fprintf(&b, "  attempt %d, first sent %s, key %s\n", d.Attempt, words.Stamp(d.FirstSentAt), d.Key)
-		fmt.Fprintf(&b, "  seen: %s\n", seenText(d.HTTPStatus, d.Error))
-		fmt.Fprintf(&b, "  body's SHA-256 %s\n", d.BodySHA256)
-		fmt.Fprintf(&b, "  run %s (%s)\n", d.RunID, d.Application)
+		fmt.Fprintf(&b, "  %s\n", d.Story())
+		fmt.Fprintf(&b, "  attempt %d by %s, key %s, run %s\n", d.Attempt, orUnknown(d.Application), d.Key, d.RunID)
+		fmt.Fprintf(&b, "  %s:\n", d.Decidable())
 		if !withCommand {
 			continue
-		}
-		if d.DecideIn > 0 && k.State == billing.InDoubt {
-			fmt.Fprintf(&b, "  its request may still arrive: wait until %s, then run\n", words.Stamp(d.DecideAt))
 		}
 		fmt.Fprintf(&b, "  batch resolve --attempt %d %s --reason '…' -- %s\n", d.Attempt, k.choices, words.ShellWord(string(d.InvoiceID)))
 	}

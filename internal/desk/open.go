@@ -24,6 +24,7 @@ type OpenItem struct {
 	Since     time.Time         `json:"since"`
 	Key       string            `json:"idempotency_key,omitempty"`
 	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
+	Delivery  *Delivery         `json:"-"`                  // nil: it has none
 	Row
 }
 
@@ -85,7 +86,7 @@ func PrintOpen(out io.Writer, items []OpenItem) error { return printGroups(out, 
 func PrintGroups(out io.Writer, deliveries []Delivery) error {
 	items := make([]OpenItem, len(deliveries))
 	for i, d := range deliveries {
-		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt, Row: d.Row}
+		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt, Delivery: &deliveries[i], Row: d.Row}
 	}
 	return printGroups(out, items, false)
 }
@@ -107,30 +108,20 @@ func printGroups(out io.Writer, items []OpenItem, withCommand bool) error {
 	return err
 }
 
-// printInvoices names the first ones, each on a line where there is more to say of it
-// than its key.
+// printInvoices shows the first ones, with the evidence.
 func (g *openGroup) printInvoices(out io.Writer) {
 	first := g.items[:min(len(g.items), idsShown)]
-	named := make([]string, len(first))
-	lines := false
-	for i, item := range first {
-		named[i] = words.ShellWord(string(item.InvoiceID))
-		lines = lines || item.Row.says()
-	}
-	rest := ""
-	if n := len(g.items) - len(first); n > 0 {
-		rest = fmt.Sprintf("and %s more", words.Count(n))
-	}
-	if !lines {
-		fmt.Fprintf(out, "  %s\n", strings.TrimSpace("invoices "+strings.Join(named, " ")+" "+rest))
-		return
-	}
-	for i, item := range first {
-		fmt.Fprintf(out, "  invoice %s\n", named[i])
+	for _, item := range first {
+		fmt.Fprintf(out, "  invoice %s\n", words.ShellWord(string(item.InvoiceID)))
 		item.Row.print(out, "    ")
+		for _, line := range []string{item.Story(), item.Decidable()} {
+			if line != "" {
+				fmt.Fprintf(out, "    %s\n", line)
+			}
+		}
 	}
-	if rest != "" {
-		fmt.Fprintf(out, "  %s\n", rest)
+	if n := len(g.items) - len(first); n > 0 {
+		fmt.Fprintf(out, "  and %s more\n", words.Count(n))
 	}
 }
 
@@ -172,19 +163,22 @@ func WriteOpenCSV(out io.Writer, items []OpenItem) error {
 	for i := range items {
 		rows[i] = items[i].Row
 	}
-	t, err := newRowTable(out, rows, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "reply_id")
+	t, err := newRowTable(out, rows, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "reply_id", "evidence", "decide_at")
 	if err != nil {
 		return err
 	}
 	for _, i := range items {
-		attempt, state := "", ""
+		attempt, state, decideAt := "", "", ""
+		if i.Delivery != nil && i.Delivery.DecideIn > 0 {
+			decideAt = words.Stamp(i.Delivery.DecideAt)
+		}
 		if i.Attempt != nil {
 			attempt = strconv.Itoa(*i.Attempt)
 		}
 		if i.State != nil {
 			state = string(*i.State)
 		}
-		err := t.row(i.Row, string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), i.ReplyID)
+		err := t.row(i.Row, string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), i.ReplyID, i.Story(), decideAt)
 		if err != nil {
 			return err
 		}

@@ -97,11 +97,6 @@ func (r Row) print(out io.Writer, indent string) {
 	}
 }
 
-// says whether there is anything to print.
-func (r Row) says() bool {
-	return r.Amount != nil || r.Link != "" || slices.ContainsFunc(r.Shown, func(s Shown) bool { return s.Value != "" })
-}
-
 // rowTable is a table with what people are shown of each invoice, and an empty column for
 // decisions.
 type rowTable struct {

@@ -115,7 +115,7 @@ func (s *served) one(query string) (text string) {
 	return text
 }
 
-// left are deliveries in a state, whose request can't be on its way any more.
+// left are deliveries in a state, whose request can no longer arrive.
 func left(state string, ids string) string {
 	return `insert into billonce.deliveries (invoice_id, idempotency_key, run_id, attempt, run_attempt, first_sent_at, deadline_at,
 		updated_at, state, open_state, due_at, retry_since, doubtful, http_status, error, amount, currency, key_use)

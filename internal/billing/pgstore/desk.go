@@ -15,11 +15,15 @@ import (
 // it. They open no [Store].
 type DeskBook struct {
 	book.Book
-	After time.Duration // BILLING_LOOKUP_AFTER
+	After  time.Duration // BILLING_LOOKUP_AFTER
+	LookUp bool          // BILLING_LOOKUP_URL decides doubts
 }
 
 // LookUpAfter is how long past its deadline a request may still arrive.
 func (b DeskBook) LookUpAfter() time.Duration { return b.After }
+
+// LooksUp says whether a run asks the API about what is in doubt.
+func (b DeskBook) LooksUp() bool { return b.LookUp }
 
 // Names are what statements are filled with that read the ledger alone, once it and
 // the invoices' table are there. The user's SQL is not tried.

@@ -56,7 +56,10 @@ func (d *Desk) readDeliveries(ctx context.Context, query string, args ...any) ([
 		found := make([]beside, len(all))
 		for i := range all {
 			all[i].DecideIn += d.after
-			all[i].DecideAt = all[i].DeadlineAt.Add(d.after)
+			if all[i].State != "" {
+				all[i].DecideAt = all[i].DeadlineAt.Add(d.after)
+			}
+			all[i].LooksUp = d.looksUp
 			found[i] = beside{id: all[i].InvoiceID, replyID: all[i].ReplyID, key: keyText(all[i].Key), into: &all[i].Row}
 		}
 		return d.readRows(ctx, conn, found)
@@ -82,7 +85,8 @@ func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
 	var first, updated, deadline *time.Time
 	var deadlineIn, age float64
 	err := row.Scan(&d.InvoiceID, &d.State, &d.Attempt, &key, &hash, &d.Doubtful, &first, &updated, &deadline,
-		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID, &d.Amount, &d.Currency)
+		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID, &d.Amount, &d.Currency,
+		&d.BegunAt, &d.RunEndedAt, &d.RunGoneAt)
 	if err != nil || d.State == "" {
 		return d, err
 	}

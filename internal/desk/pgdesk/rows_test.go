@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,5 +94,45 @@ func TestP11ARowThatFailsHidesNoOther(t *testing.T) {
 		if said := i.Shown[0].Value != ""; said != (i.InvoiceID != "2") {
 			t.Errorf("invoice %s: %+v", i.InvoiceID, i.Row)
 		}
+	}
+}
+
+// When an attempt began, and that its runner has gone, is read of the ledger.
+func TestP11TheEvidenceIsRead(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 2)
+	_, run := inDoubt(t, cfg, "1", "2")
+	execute(t, cfg, `update billonce.deliveries set first_sent_at = '2026-03-01 03:00:00Z', updated_at = '2026-03-01 03:15:32Z', http_status = null, error = 'why';
+		update billonce.deliveries set attempt = 2 where invoice_id = 2;
+		update billonce.history set recorded_at = '2026-03-01 03:15:00Z';
+		insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version) values ('`+run.String()+`', 'invoices', 'advisory', 'shared', 'billonce/gone', '1')`)
+	d := openDesk(t, cfg)
+	story := func(id billing.InvoiceID) string {
+		t.Helper()
+		all, err := d.Deliveries(t.Context(), []billing.InvoiceID{id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []*time.Time{&all[0].FirstSentAt, &all[0].UpdatedAt, all[0].BegunAt, all[0].RunGoneAt} {
+			if at != nil {
+				*at = at.UTC()
+			}
+		}
+		return all[0].Story()
+	}
+	const gone = "03:15:32 no reply was written down: runner gone was found to be killed or cut off; 03:15:32 in doubt: why"
+	if got, want := story("1"), "2026-03-01 03:00:00 UTC sent; "+gone; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got, want := story("2"), "2026-03-01 03:00:00 UTC first sent; 03:15:00 attempt 2 sent; "+gone; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	execute(t, cfg, `update billonce.runs set written_off_at = '2026-03-01 03:15:20Z', written_off_by = run_id`)
+	if got, want := story("1"), "2026-03-01 03:00:00 UTC sent; "+strings.Replace(gone, "03:15:32", "03:15:20", 1); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	execute(t, cfg, `update billonce.runs set written_off_at = null, written_off_by = null, application = 'test'`)
+	if got, want := story("1"), "2026-03-01 03:00:00 UTC sent; 03:15:32 in doubt: why"; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
