@@ -43,7 +43,7 @@ type Ruling struct {
 // Resolve is the people's part of a delivery's state machine, beside [Decide].
 // A person's word weighs as much as a look-up's: "sent" is [Acted], "retry" out
 // of doubt is [Absent], and like a look-up's it counts only once the request
-// can't be on its way any more.
+// can no longer arrive.
 //
 // So a retry out of doubt clears the doubt: the next intent takes the invoice as it is
 // now, under the same key. Were the old hashes kept, the next run would put the
