@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -127,4 +128,19 @@ func (p *pageDesk) Pause(ctx context.Context, who, reason string) (bool, error) 
 
 func (p *pageDesk) Resume(ctx context.Context) (bool, error) {
 	return by(ctx, p, func(d *pgdesk.Desk) (bool, error) { return d.Resume(ctx) })
+}
+
+// Search has a connection of its own: it takes as long as the ledger is, and ends as its
+// reader leaves.
+func (p *pageDesk) Search(ctx context.Context, what desk.SearchFor, text string, show func(desk.Hit) error) error {
+	d, err := pgdesk.Open(ctx, p.d.main, p.book())
+	if err != nil {
+		return err
+	}
+	err = d.Search(ctx, what, text, show)
+	if ctx.Err() != nil {
+		_ = d.Close(ctx) // it is broken off
+		return err
+	}
+	return errors.Join(err, d.Close(ctx))
 }

@@ -40,6 +40,16 @@ func (b bookDesk) Status(ctx context.Context) (desk.Status, error) {
 	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: b.cfg, Book: b.book, RunName: "invoices"})
 }
 
+// Search has a connection of its own.
+func (b bookDesk) Search(ctx context.Context, by desk.SearchFor, text string, show func(desk.Hit) error) error {
+	d, err := pgdesk.Open(ctx, b.cfg, b.book)
+	if err != nil {
+		return err
+	}
+	defer d.Close(context.WithoutCancel(ctx))
+	return d.Search(ctx, by, text, show)
+}
+
 // serve serves the demo's book with n pending invoices, and what the statements leave.
 func serve(t *testing.T, n int, statements ...string) *served {
 	t.Helper()
@@ -74,7 +84,7 @@ func serve(t *testing.T, n int, statements ...string) *served {
 	if faults = append(faults, c.Read()...); len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
+	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Searcher: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,3 +27,8 @@ type Pauser interface {
 	Pause(ctx context.Context, by, reason string) (bool, error)
 	Resume(ctx context.Context) (bool, error)
 }
+
+// Searcher reads the whole ledger, and shows what it finds as it finds it, until ctx ends.
+type Searcher interface {
+	Search(ctx context.Context, by desk.SearchFor, text string, show func(desk.Hit) error) error
+}
