@@ -11,6 +11,7 @@ import (
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
+	"billonce/internal/reconcile"
 )
 
 // pageDesk is the desk behind the page. Its connection is made anew after the database
@@ -143,4 +144,21 @@ func (p *pageDesk) Search(ctx context.Context, what desk.SearchFor, text string,
 		return err
 	}
 	return errors.Join(err, d.Close(ctx))
+}
+
+func (p *pageDesk) Reconciliations(ctx context.Context, limit int) ([]desk.Reconciled, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) ([]desk.Reconciled, error) { return d.Reconciliations(ctx, limit) })
+}
+
+func (p *pageDesk) Reconciliation(ctx context.Context, id string) (r desk.Reconciled, found []desk.Difference, err error) {
+	d, err := p.now(ctx)
+	if err != nil {
+		return r, nil, err
+	}
+	r, kept, err := d.Reconciliation(ctx, id)
+	if err != nil {
+		return r, nil, err
+	}
+	found, err = reconcile.Kept(kept)
+	return r, found, err
 }

@@ -19,6 +19,7 @@ import (
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp/pgtest"
+	"billonce/internal/reconcile"
 	"billonce/internal/web"
 )
 
@@ -38,6 +39,15 @@ type bookDesk struct {
 
 func (b bookDesk) Status(ctx context.Context) (desk.Status, error) {
 	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: b.cfg, Book: b.book, RunName: "invoices"})
+}
+
+func (b bookDesk) Reconciliation(ctx context.Context, id string) (desk.Reconciled, []desk.Difference, error) {
+	r, kept, err := b.Desk.Reconciliation(ctx, id)
+	if err != nil {
+		return r, nil, err
+	}
+	found, err := reconcile.Kept(kept)
+	return r, found, err
 }
 
 // Search has a connection of its own.
@@ -84,7 +94,7 @@ func serve(t *testing.T, n int, statements ...string) *served {
 	if faults = append(faults, c.Read()...); len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Searcher: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
+	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Searcher: b, Reconciler: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,3 +32,10 @@ type Pauser interface {
 type Searcher interface {
 	Search(ctx context.Context, by desk.SearchFor, text string, show func(desk.Hit) error) error
 }
+
+// Reconciler reads what holding the ledger against the provider's lists came to.
+type Reconciler interface {
+	Reconciliations(ctx context.Context, limit int) ([]desk.Reconciled, error)
+	// Reconciliation is one of them; [desk.ErrID]: there is none of this id.
+	Reconciliation(ctx context.Context, id string) (desk.Reconciled, []desk.Difference, error)
+}
