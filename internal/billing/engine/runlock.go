@@ -16,13 +16,15 @@ type keeping struct {
 	lock RunLock // nil: the run has none
 	stop *stopper
 	log  zerolog.Logger
+	// failover is looked for where the lock is lost, whether or not it is held again.
+	failover *failover
 
 	mu    sync.Mutex
 	again chan struct{} // closed when the lock is held again
 }
 
-func newKeeping(lock RunLock, stop *stopper, log zerolog.Logger) *keeping {
-	return &keeping{lock: lock, stop: stop, log: log, again: make(chan struct{})}
+func newKeeping(lock RunLock, f *failover, stop *stopper, log zerolog.Logger) *keeping {
+	return &keeping{lock: lock, failover: f, stop: stop, log: log, again: make(chan struct{})}
 }
 
 func (k *keeping) lost() bool { return k.lock != nil && isClosed(k.lock.Lost()) }
@@ -55,7 +57,15 @@ func (k *keeping) keep(ctx context.Context) {
 			return
 		}
 		k.log.Warn().Str("event", "run_lock_lost").Msg("the run lock is lost: nothing new is sent until it is taken again")
-		if err := k.lock.Retake(ctx); err != nil {
+		var standing sync.WaitGroup
+		standing.Go(func() {
+			if err := k.failover.check(context.WithoutCancel(ctx)); err != nil {
+				k.log.Warn().Err(err).Msg("can't look yet whether the database was failed over")
+			}
+		})
+		err := k.lock.Retake(ctx)
+		standing.Wait()
+		if err != nil {
 			if ctx.Err() == nil {
 				k.stop.stop(billing.StoppedByLockLost, fmt.Errorf("the run lock is lost: %w", err))
 			}
