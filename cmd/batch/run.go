@@ -204,7 +204,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	case err != nil && ctx.Err() != nil:
 		return billing.ExitStopped, fmt.Errorf("stopped while waiting for the run lock: %w", context.Cause(ctx))
 	case err != nil:
-		return billing.ExitError, err
+		return exitCodeOf(err), err
 	}
 	if pause, err := e.store.Paused(ctx); err != nil || pause != nil {
 		rerr := releaseRunLock(ctx, lock)
@@ -326,7 +326,11 @@ func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, e
 	}
 	lock, err := advisory.Acquire(ctx, advisory.Config{
 		Conn: e.db.lock, First: e.db.proven.session, Key: advisory.NewRunKey(c.RunName), Mode: mode, Wait: c.RunLockWait, LongestRequest: c.BillingTimeout,
+		Check: e.store.SameDatabase,
 	})
+	if errors.Is(err, pgstore.ErrElsewhere) {
+		return nil, &exitError{billing.ExitRefused, fmt.Errorf("%w; LOCK_DATABASE_URL and DATABASE_URL have to lead to one server", err)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("take the run lock %q: %w", c.RunName, err)
 	}

@@ -59,7 +59,9 @@ func (i *intents) commit(ctx context.Context, c *claim, steps []step) ([]*attemp
 	for n := range steps {
 		s := &steps[n]
 		if _, ours := committed.Begun[s.intent.InvoiceID]; !ours {
-			i.troubles.fenced(s.intent.InvoiceID)
+			if committed.Begun != nil { // else a fail-over has kept all back
+				i.troubles.fenced(s.intent.InvoiceID)
+			}
 			c.fenced++
 			i.hand.give(size(s.request))
 			continue

@@ -16,7 +16,7 @@ type keeping struct {
 	lock RunLock // nil: the run has none
 	stop *stopper
 	log  zerolog.Logger
-	// failover is looked for where the lock is lost, whether or not it is held again.
+
 	failover *failover
 
 	mu    sync.Mutex
@@ -57,14 +57,11 @@ func (k *keeping) keep(ctx context.Context) {
 			return
 		}
 		k.log.Warn().Str("event", "run_lock_lost").Msg("the run lock is lost: nothing new is sent until it is taken again")
-		var standing sync.WaitGroup
-		standing.Go(func() {
-			if err := k.failover.check(context.WithoutCancel(ctx)); err != nil {
-				k.log.Warn().Err(err).Msg("can't look yet whether the database was failed over")
-			}
-		})
-		err := k.lock.Retake(ctx)
-		standing.Wait()
+		// What a fail-over has lost is written again, whether or not the lock is had again.
+		err := k.failover.check(ctx)
+		if err == nil {
+			err = k.lock.Retake(ctx)
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				k.stop.stop(billing.StoppedByLockLost, fmt.Errorf("the run lock is lost: %w", err))

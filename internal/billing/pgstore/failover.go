@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,6 +57,30 @@ func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
 	}
 	s.Home(now, true)
 	return true, nil
+}
+
+// ErrElsewhere says that a lock connection leads to another database than the one that is
+// written to: its locks keep nobody away.
+var ErrElsewhere = errors.New("the lock connection leads to another database than the writer's")
+
+// SameDatabase refuses a lock connection that leads to another database. Parts of the
+// identity that one of them can't say are not compared.
+func (s *Store) SameDatabase(ctx context.Context, lock *pgx.Conn) error {
+	writer, _, err := s.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	var there billing.Identity
+	err = lock.QueryRow(ctx, s.sql.identityHere, pgx.QueryExecModeSimpleProtocol).Scan(&there.System, &there.Database, &there.Timeline)
+	switch {
+	case cantSay(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("ask which database the lock connection leads to: %w", err)
+	case !there.Same(writer, false):
+		return fmt.Errorf("%w: %s, and %s", ErrElsewhere, there, writer)
+	}
+	return nil
 }
 
 // Delivered reads what the ledger has of the invoices.

@@ -28,7 +28,7 @@ func (s *Store) identity(ctx context.Context) (now billing.Identity, accepted *b
 	err = s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var text []byte
 		err := conn.QueryRow(ctx, s.sql.identity).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &text)
-		if pgerr.Is(err, pgerrcode.UndefinedFunction, pgerrcode.InsufficientPrivilege, pgerrcode.FeatureNotSupported) {
+		if cantSay(err) {
 			return nil
 		}
 		if err != nil {
@@ -40,6 +40,11 @@ func (s *Store) identity(ctx context.Context) (now billing.Identity, accepted *b
 		return now, nil, fmt.Errorf("ask which database this is: %w", err)
 	}
 	return now, accepted, nil
+}
+
+// cantSay: this kind of database, or the role, does not tell.
+func cantSay(err error) bool {
+	return pgerr.Is(err, pgerrcode.UndefinedFunction, pgerrcode.InsufficientPrivilege, pgerrcode.FeatureNotSupported)
 }
 
 // AcceptIdentity makes a database the one that the ledger trusts.
