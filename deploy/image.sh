@@ -14,6 +14,11 @@ if docker info >/dev/null 2>&1; then
 	exit
 fi
 
+command -v buildah >/dev/null && [ -x /bin/busybox ] && [ -d /usr/share/ca-certificates/mozilla ] || {
+	echo "image: no docker answers, and buildah needs more: apt-get install buildah runc busybox-static ca-certificates" >&2
+	exit 1
+}
+
 # A base to build in, out of this machine: its Go, a shell, Debian's
 # certificates. (Not /etc/ssl/certs: that can hold a company's own.)
 export BUILDAH_ISOLATION=chroot

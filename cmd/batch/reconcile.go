@@ -15,7 +15,6 @@ import (
 	"golang.org/x/term"
 
 	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/reconcile"
@@ -129,7 +128,7 @@ func (a app) reconcile(ctx context.Context, path string, f reconcileFlags, c rec
 	defer file.Close()
 	return a.withDatabase(ctx, func(ctx context.Context, s settings, d *database) error {
 		c.File, c.By = name, cmp.Or(f.by, a.whoami())
-		book := pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter}
+		book := s.deskBook()
 		c.Conn, c.Book = d.lock, book // the direct one: a pooler would lose the temporary tables
 		if !d.sameServer {
 			c.Main = d.main

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"billonce/internal/billing/billinghttp"
 	books "billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
@@ -29,6 +31,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
 		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
 		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency, OnePer: c.InvoicesOnePer,
+		Show: c.InvoicesShow, Link: c.InvoicesLink,
 	})
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
@@ -41,6 +44,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 	if len(s.book.Currency) > 0 {
 		s.api.Currency = s.book.Currency[0]
 	}
+	s.book.Secret = billinghttp.IsSecret(s.api)
 	if c.BillingFromFiles {
 		s.api.Again = func() (billinghttp.Config, error) {
 			again, err := a.settings(need)
@@ -63,6 +67,13 @@ func (a app) settings(need config.Needs) (settings, error) {
 		return settings{tell: s.tell}, usage(err)
 	}
 	return s, nil
+}
+
+// deskBook is the book as people's commands take it.
+func (s settings) deskBook() pgstore.DeskBook {
+	// By the id in a reply no doubt is looked up: its reply was lost.
+	looksUp := s.BillingLookupURL != "" && !strings.Contains(s.BillingLookupURL, "{reply_id}")
+	return pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter, Overdue: s.BillingSubmittedFor, LookUp: looksUp}
 }
 
 func checkDatabases(c config.Config) (faults []fault.Fault) {

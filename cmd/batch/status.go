@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
 )
@@ -123,7 +122,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 }
 
 func statusPage(ctx context.Context, c settings, d *database, f statusFlags) (string, error) {
-	st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: d.main, Book: pgstore.DeskBook{Book: c.book}, Namespace: c.LockNamespace, RunName: c.RunName})
+	st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: d.main, Book: c.deskBook(), Namespace: c.LockNamespace, RunName: c.RunName})
 	if err != nil {
 		return "", configurationFault(err)
 	}

@@ -26,19 +26,33 @@ type Change struct {
 	To        billing.State     `json:"to,omitempty"` // empty: left as it was
 	Note      string            `json:"note,omitempty"`
 	Refusal   string            `json:"refusal,omitempty"`
+	ByAnother bool              `json:"-"` // it has changed since it was read: that is the refusal
+}
+
+// Foresee says what [Decide] would do, and writes nothing.
+func Foresee(ctx context.Context, ledger Resolver, d Delivery, r billing.Resolution) (Change, error) {
+	change, _, err := rule(ctx, ledger, d, r)
+	return change, err
+}
+
+func rule(ctx context.Context, ledger Resolver, d Delivery, r billing.Resolution) (Change, billing.Ruling, error) {
+	change := Change{InvoiceID: d.InvoiceID, Attempt: d.Attempt, From: d.State}
+	now, err := ledger.Resolvable(ctx, d)
+	if err != nil {
+		return change, billing.Ruling{}, err
+	}
+	ruling := billing.Resolve(now, r)
+	change.To, change.Note, change.Refusal = ruling.To, ruling.Note, ruling.Refusal
+	return change, ruling, nil
 }
 
 // Decide makes of a delivery what a person wants, where the rules allow it.
 func Decide(ctx context.Context, ledger Resolver, d Delivery, r billing.Resolution) (Change, error) {
-	change := Change{InvoiceID: d.InvoiceID, Attempt: d.Attempt, From: d.State}
-	now, err := ledger.Resolvable(ctx, d)
-	if err != nil {
+	change, ruling, err := rule(ctx, ledger, d, r)
+	if err != nil || change.Refusal != "" {
 		return change, err
 	}
-	ruling := billing.Resolve(now, r)
-	if change.Refusal = ruling.Refusal; change.Refusal != "" {
-		return change, nil
-	}
+	change.To, change.Note = "", ""
 	came, err := ledger.Resolve(ctx, d, r, ruling)
 	if errors.Is(err, ErrMarking) {
 		return change, err
@@ -52,7 +66,7 @@ func Decide(ctx context.Context, ledger Resolver, d Delivery, r billing.Resoluti
 	case billing.ResolvedInvoiceGone:
 		change.Note = "the invoice was deleted or is not pending any more: only the ledger was changed"
 	case billing.ResolvedByAnother:
-		change.To, change.Note, change.Refusal = "", "", "it has changed since it was read: look at it again with `batch history "+words.ShellWord(string(d.InvoiceID))+"`"
+		change.ByAnother, change.To, change.Note, change.Refusal = true, "", "", "it has changed since it was read: look at it again with `batch history "+words.ShellWord(string(d.InvoiceID))+"`"
 	case billing.NotResolved:
 		change.To, change.Note, change.Refusal = "", "", "another session holds the invoice's row: try again"
 	}

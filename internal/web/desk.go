@@ -13,3 +13,17 @@ type Desk interface {
 	Nights(ctx context.Context) ([]desk.Night, error)
 	History(ctx context.Context, id billing.InvoiceID) (desk.History, error)
 }
+
+// Opened reads what is open.
+type Opened interface {
+	// OpenRead reads some of each kind, and what the last run has counted; nil: none has.
+	OpenRead(ctx context.Context) ([]desk.OpenRead, *desk.OpenCount, error)
+	OpenPage(ctx context.Context, part desk.OpenPart) (desk.OpenPage, error)
+}
+
+// Pauser stops and resumes the book's runs.
+type Pauser interface {
+	Paused(ctx context.Context) (*billing.Pause, error) // nil: it is not
+	Pause(ctx context.Context, by, reason string) (bool, error)
+	Resume(ctx context.Context) (bool, error)
+}

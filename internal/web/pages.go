@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"billonce/internal/billing"
@@ -33,7 +34,7 @@ type frame struct {
 
 func parseViews() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"count": words.Count[int64], "stamp": stamp, "clock": clock, "oneline": words.OneLine,
+		"count": words.Count[int64], "stamp": stamp, "instant": instant, "clock": clock, "oneline": words.OneLine, "kind": desk.KindInWords, "invoices": invoices, "lines": strings.Lines, "state": stateInWords, "choice": choiceInWords,
 	}).ParseFS(assets, "*.gohtml")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -41,8 +42,9 @@ func parseViews() (*template.Template, error) {
 	return t, nil
 }
 
-func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05 MST") }
-func clock(t time.Time) string { return t.Format("15:04:05") }
+func stamp(t time.Time) string   { return t.Format("2006-01-02 15:04:05 MST") }
+func instant(t time.Time) string { return t.Format(time.RFC3339Nano) }
+func clock(t time.Time) string   { return t.Format("15:04:05") }
 
 func asset(name, kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -65,6 +67,18 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, view, title, here st
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = b.WriteTo(w)
+}
+
+// say is a page of one sentence.
+func (s *site) say(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	var b bytes.Buffer
+	if err := s.views.ExecuteTemplate(&b, "say", frame{title, s.Book, "", whoAsks(r.Context()), text}); err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	_, _ = b.WriteTo(w)
 }
 
@@ -102,7 +116,23 @@ func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", h)
+	body := struct {
+		desk.History
+		Pick    string
+		Choices []string
+	}{History: h}
+	if whoAsks(r.Context()).Decides {
+		body.Choices = desk.ChoicesOf(h.State, h.Invoice)
+	}
+	if len(body.Choices) > 0 {
+		now, err := s.Decider.Deliveries(r.Context(), []billing.InvoiceID{h.InvoiceID})
+		if err != nil {
+			s.fail(w, err)
+			return
+		}
+		body.Pick = pick(now[0].Show())
+	}
+	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", body)
 }
 
 // watch sends the part of the page that changes, as server-sent events (HTML, 9.2).

@@ -24,7 +24,7 @@ type intents struct {
 	troubles *troubles
 	queue    *queue
 	life     time.Duration // from before the commit until a request is begun, at most
-	deadline time.Duration // from the commit until a request can't be on its way any more
+	deadline time.Duration // from the commit until a request can no longer arrive
 	hand     *hand
 	failover *failover
 	turn     sync.Mutex // held by the claim that hands attempts to the senders

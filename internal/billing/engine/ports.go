@@ -54,10 +54,11 @@ type Failover interface {
 
 // Submitted is what the API has taken with a 202 and not yet decided.
 type Submitted interface {
-	// SubmittedDue returns up to limit invoices of which that is to be asked now, whatever
-	// became of them.
-	SubmittedDue(ctx context.Context, limit int) ([]billing.Invoice, error)
-	SubmittedStanding(ctx context.Context) (billing.SubmittedStanding, error)
+	// NextSubmitted returns the up to limit of them that are due soonest, in that order.
+	NextSubmitted(ctx context.Context, limit int) ([]billing.NextSubmitted, error)
+	// LookSubmitted returns invoices and their deliveries, whatever became of them; fewer
+	// where rows are wide. Of one whose row can't be read only the id is known.
+	LookSubmitted(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
 }
 
 // Values says what keeps an invoice back, where one request at a time is in flight for

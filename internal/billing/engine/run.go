@@ -68,7 +68,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.sender = &sender{
 		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log),
+		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
@@ -87,7 +87,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		if p.Submitted != nil {
 			r.submitted = &submitted{
 				port: p.Submitted, renderer: p.LookUps, proof: r.proof, settler: r.settler, tally: tally,
-				most: c.Concurrency, after: c.LookUpAfter, overdue: c.SubmittedFor, log: log,
+				most: c.Concurrency, after: c.LookUpAfter, overdue: c.SubmittedFor,
 			}
 		}
 	}
@@ -192,7 +192,7 @@ func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, ear
 	defer end()
 	var asking errgroup.Group
 	left, earlier, err = r.passes(ctx, func() {
-		asking.Go(func() error { return r.submitted.work(beside, time.Time{}) })
+		asking.Go(func() error { return r.submitted.beside(beside) })
 	})
 	end()
 	if aerr := asking.Wait(); err == nil && aerr != nil {
@@ -201,7 +201,7 @@ func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, ear
 	if err != nil || r.stop.stopped() {
 		return left, earlier, err
 	}
-	return left, earlier, r.stop.unlessStopped(ctx, r.submitted.work(ctx, r.lingering.ends()))
+	return left, earlier, r.stop.unlessStopped(ctx, r.submitted.linger(ctx, r.lingering.ends()))
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim
