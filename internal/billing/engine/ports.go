@@ -25,6 +25,7 @@ type Ports struct {
 	Standing   Standing       // nil: nobody keeps it
 	Values     Values         // nil: INVOICES_ONE_PER is not set
 	Failover   Failover       // nil: what is committed stays
+	Rate       Rate           // nil: BILLING_RATE is this runner's own
 }
 
 // Failover is the database as a fail-over may have left it. Whatever is committed fails with
@@ -50,6 +51,16 @@ type Failover interface {
 	// Doubt records that it may have forgotten what was sent, and returns how long ago the
 	// newest request was sent that it knows; of what was written since a moment, nothing counts.
 	Doubt(ctx context.Context, since time.Time) (age time.Duration, err error)
+}
+
+
+// Rate counts the runners that share BILLING_RATE.
+type Rate interface {
+	// Join counts this runner as one of them, if it is not yet counted, and returns how many
+	// they are.
+	Join(ctx context.Context) (runners int, err error)
+	// Leave counts it no more.
+	Leave(ctx context.Context) error
 }
 
 // Submitted is what the API has taken with a 202 and not yet decided.

@@ -34,6 +34,7 @@ type Run struct {
 	settler   *settler
 	proof     *proof     // nil: there is no look-up
 	submitted *submitted // likewise
+	sharing   *sharing   // nil: BILLING_RATE is this runner's alone, or there is none
 	troubles  *troubles
 	unmarked  *marker
 	failover  *failover
@@ -59,6 +60,9 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		values = newOnePer(p.Values, log)
 	}
 	right := right{stop, newPace(c, stop, log), r.lock}
+	if p.Rate != nil && c.Rate > 0 {
+		r.sharing = newSharing(p.Rate, right, log)
+	}
 	r.settler = &settler{
 		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, wake: make(chan struct{}, 1),
@@ -140,6 +144,9 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		senders.Go(func() { r.sender.loop(claiming, sending) })
 	}
 
+	if r.sharing != nil {
+		background.Go(func() { r.sharing.keep(detached, finished) })
+	}
 	if r.proof != nil {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
