@@ -76,6 +76,9 @@ func (f *failover) commitEnds(ctx context.Context, group []billing.Settlement) (
 	return c.Ended, err
 }
 
+// halts says that nothing may be sent: the database is on another timeline.
+func (f *failover) halts() bool { return f != nil && f.halted.Load() }
+
 // begin commits intents. Those that meet another timeline are given back: what they were
 // made from was seen on the old one, and their locks were held there.
 func (f *failover) begin(ctx context.Context, intents []billing.Intent) (ours map[billing.InvoiceID]struct{}, err error) {
@@ -200,7 +203,7 @@ func (f *failover) giveBack(ctx context.Context, unsure []billing.Intent) error 
 
 // check looks for a fail-over where no commit may have met it, and for the other runs.
 func (f *failover) check(ctx context.Context) error {
-	if f.port == nil {
+	if f == nil || f.port == nil {
 		return nil
 	}
 	if f.halted.Load() { // it was tried in vain

@@ -53,7 +53,6 @@ type Failover interface {
 	Doubt(ctx context.Context, since time.Time) (age time.Duration, err error)
 }
 
-
 // Rate counts the runners that share BILLING_RATE.
 type Rate interface {
 	// Join counts this runner as one of them, if it is not yet counted, and returns how many

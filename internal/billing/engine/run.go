@@ -49,12 +49,13 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	f := newFailover(c, p, intentDeadline(t.intentLife, c.Timeout), stop, log)
 	p.Ledger = f
 	r := &Run{
-		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, f, stop, log), failover: f,
+		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log), failover: f,
 		heard: newHeard(c.WantsID), standing: p.Standing,
 		lingering: lingering{most: c.Linger, stop: stop, log: log},
 		queue:     newQueue(t.queueLow, flight),
 		troubles:  newTroubles(c.RunID, tally, log),
 	}
+	r.lock.failover = f
 	var values *onePer
 	if p.Values != nil {
 		values = newOnePer(p.Values, log)

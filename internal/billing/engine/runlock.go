@@ -17,14 +17,14 @@ type keeping struct {
 	stop *stopper
 	log  zerolog.Logger
 
-	failover *failover
+	failover *failover // nil: none is looked for
 
 	mu    sync.Mutex
 	again chan struct{} // closed when the lock is held again
 }
 
-func newKeeping(lock RunLock, f *failover, stop *stopper, log zerolog.Logger) *keeping {
-	return &keeping{lock: lock, failover: f, stop: stop, log: log, again: make(chan struct{})}
+func newKeeping(lock RunLock, stop *stopper, log zerolog.Logger) *keeping {
+	return &keeping{lock: lock, stop: stop, log: log, again: make(chan struct{})}
 }
 
 func (k *keeping) lost() bool { return k.lock != nil && isClosed(k.lock.Lost()) }

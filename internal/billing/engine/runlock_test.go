@@ -56,7 +56,7 @@ func TestP5SlotsWaitForTheRunLock(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			stop := newStopper(zerolog.Nop())
-			kept := newKeeping(lock, &failover{}, stop, zerolog.Nop())
+			kept := newKeeping(lock, stop, zerolog.Nop())
 			slots := newSlots(right{stop, newPace(Config{Concurrency: 1}, stop, zerolog.Nop()), kept}, 1)
 			got := make(chan bool)
 			go func() { got <- slots.reserveOne(ctx) }()
@@ -81,7 +81,7 @@ func TestARunsEndDoesNotWaitForTheRunLock(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := newStopper(zerolog.Nop())
-	kept := newKeeping(&fakeLock{lost: closed()}, &failover{}, stop, zerolog.Nop())
+	kept := newKeeping(&fakeLock{lost: closed()}, stop, zerolog.Nop())
 	cancel()
 	kept.keep(ctx)
 	if stop.stopped() {

@@ -104,7 +104,7 @@ func (s *sender) permit(a *attempt) error {
 		return newAttemptError("the run lock is lost")
 	case a.claim.lost():
 		return newAttemptError("the claim's connection is lost")
-	case s.failover.halted.Load():
+	case s.failover.halts():
 		return newAttemptError("the database was failed over")
 	case s.stop.stopped():
 		return newAttemptError("the run is stopping")

@@ -36,7 +36,7 @@ func TestP5PermitIsWithdrawn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stop := newStopper(zerolog.Nop())
-			s := &sender{stop: stop, lock: newKeeping(nil, &failover{}, stop, zerolog.Nop()), failover: &failover{}}
+			s := &sender{stop: stop, lock: newKeeping(nil, stop, zerolog.Nop())}
 			a := &attempt{claim: &claim{Claimed: &billing.Claimed{Lost: make(chan struct{})}}, sendBy: time.Now().Add(time.Hour)}
 			c.change(s, a)
 			got := ""
