@@ -299,7 +299,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 		Standing: e.store, Submitted: e.store, LookUps: e.client,
 	}
 	if lock != nil {
-		ports.RunLock = lock
+		ports.RunLock, ports.Rate = lock, lock
 	}
 	if c.InvoicesOnePer != "" {
 		ports.Values = e.store

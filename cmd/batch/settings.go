@@ -73,7 +73,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 func (s settings) deskBook() pgstore.DeskBook {
 	// By the id in a reply no doubt is looked up: its reply was lost.
 	looksUp := s.BillingLookupURL != "" && !strings.Contains(s.BillingLookupURL, "{reply_id}")
-	return pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter, LookUp: looksUp}
+	return pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter, Overdue: s.BillingSubmittedFor, LookUp: looksUp}
 }
 
 func checkDatabases(c config.Config) (faults []fault.Fault) {

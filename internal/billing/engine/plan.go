@@ -235,7 +235,7 @@ func (s step) settlement(d billing.Decision) billing.Settlement {
 		State: d.Next, Doubtful: d.Next == billing.InDoubt, KeyUse: billing.KeyDoubted, Reason: d.Reason,
 	}
 	if d.Next == billing.SubmittedState {
-		came.RetryIn = billing.SubmittedAgain(seen.SubmittedFor, 0)
+		came.RetryIn = billing.SubmittedAgain(seen.SubmittedFor, 0, 0) // nobody has asked for more
 	}
 	return came
 }

@@ -24,14 +24,25 @@ type Ports struct {
 	Submitted  Submitted      // nil: nothing is asked about that the API has taken and not yet decided
 	Standing   Standing       // nil: nobody keeps it
 	Values     Values         // nil: INVOICES_ONE_PER is not set
+	Rate       Rate           // nil: BILLING_RATE is this runner's own
+}
+
+// Rate counts the runners that share BILLING_RATE.
+type Rate interface {
+	// Join counts this runner as one of them, if it is not yet counted, and returns how many
+	// they are.
+	Join(ctx context.Context) (runners int, err error)
+	// Leave counts it no more.
+	Leave(ctx context.Context) error
 }
 
 // Submitted is what the API has taken with a 202 and not yet decided.
 type Submitted interface {
-	// SubmittedDue returns up to limit invoices of which that is to be asked now, whatever
-	// became of them.
-	SubmittedDue(ctx context.Context, limit int) ([]billing.Invoice, error)
-	SubmittedStanding(ctx context.Context) (billing.SubmittedStanding, error)
+	// NextSubmitted returns the up to limit of them that are due soonest, in that order.
+	NextSubmitted(ctx context.Context, limit int) ([]billing.NextSubmitted, error)
+	// LookSubmitted returns invoices and their deliveries, whatever became of them; fewer
+	// where rows are wide. Of one whose row can't be read only the id is known.
+	LookSubmitted(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
 }
 
 // Values says what keeps an invoice back, where one request at a time is in flight for

@@ -34,6 +34,7 @@ type Run struct {
 	settler   *settler
 	proof     *proof     // nil: there is no look-up
 	submitted *submitted // likewise
+	sharing   *sharing   // nil: BILLING_RATE is this runner's alone, or there is none
 	troubles  *troubles
 	unmarked  *marker
 
@@ -56,6 +57,9 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		values = newOnePer(p.Values, log)
 	}
 	right := right{stop, newPace(c, stop, log), r.lock}
+	if p.Rate != nil && c.Rate > 0 {
+		r.sharing = newSharing(p.Rate, right, log)
+	}
 	r.settler = &settler{
 		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, wake: make(chan struct{}, 1),
@@ -65,7 +69,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.sender = &sender{
 		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log),
+		stop: stop, lock: r.lock, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
@@ -84,7 +88,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		if p.Submitted != nil {
 			r.submitted = &submitted{
 				port: p.Submitted, renderer: p.LookUps, proof: r.proof, settler: r.settler, tally: tally,
-				most: c.Concurrency, after: c.LookUpAfter, overdue: c.SubmittedFor, log: log,
+				most: c.Concurrency, after: c.LookUpAfter, overdue: c.SubmittedFor,
 			}
 		}
 	}
@@ -137,6 +141,9 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		senders.Go(func() { r.sender.loop(claiming, sending) })
 	}
 
+	if r.sharing != nil {
+		background.Go(func() { r.sharing.keep(detached, finished) })
+	}
 	if r.proof != nil {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
@@ -178,7 +185,7 @@ func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, ear
 	defer end()
 	var asking errgroup.Group
 	left, earlier, err = r.passes(ctx, func() {
-		asking.Go(func() error { return r.submitted.work(beside, time.Time{}) })
+		asking.Go(func() error { return r.submitted.beside(beside) })
 	})
 	end()
 	if aerr := asking.Wait(); err == nil && aerr != nil {
@@ -187,7 +194,7 @@ func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, ear
 	if err != nil || r.stop.stopped() {
 		return left, earlier, err
 	}
-	return left, earlier, r.stop.unlessStopped(ctx, r.submitted.work(ctx, r.lingering.ends()))
+	return left, earlier, r.stop.unlessStopped(ctx, r.submitted.linger(ctx, r.lingering.ends()))
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim

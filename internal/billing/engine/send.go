@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -32,7 +31,8 @@ type sender struct {
 	pace    *pace
 	heard   *heard
 	breaker *breaker
-	proof   *proof // nil: there is no look-up
+	proof   *proof        // nil: there is no look-up
+	overdue time.Duration // BILLING_SUBMITTED_FOR
 
 	known       billing.Known
 	runID       uuid.UUID
@@ -141,7 +141,7 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	case came.State == billing.Retry && reply.Replaced:
 		came.RunAttempt-- // the next one has another credential
 	case came.State == billing.SubmittedState:
-		came.RetryIn = cmp.Or(reply.RetryAfter, billing.SubmittedFirst)
+		came.RetryIn = billing.SubmittedNext(reply.RetryAfter, s.overdue)
 	case came.State == billing.Retry:
 		came.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
 	}

@@ -30,7 +30,7 @@ type statements struct {
 	pendingAgain, pendingAgainOver           string
 	lookAny, earlierTests                    string
 	keepTest, keepControls                   string
-	submittedDue, submittedStanding          string
+	submittedNext, submittedCount            string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -107,8 +107,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runsUnfinished, "runs_unfinished", nil},
 		{&s.earlierTests, "look_up_earlier", nil},
 		{&s.keepTest, "look_up_test", nil},
-		{&s.submittedDue, "submitted", nil},
-		{&s.submittedStanding, "submitted", []string{"standing"}},
+		{&s.submittedNext, "submitted", nil},
+		{&s.submittedCount, "submitted", []string{"count"}},
 		{&s.keepControls, "look_up_controls", nil},
 	} {
 		if q.name == "lower" && n.OnePer == "" {
