@@ -19,6 +19,7 @@ import (
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp/pgtest"
+	"billonce/internal/reconcile"
 	"billonce/internal/web"
 )
 
@@ -38,6 +39,25 @@ type bookDesk struct {
 
 func (b bookDesk) Status(ctx context.Context) (desk.Status, error) {
 	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: b.cfg, Book: b.book, RunName: "invoices"})
+}
+
+func (b bookDesk) Reconciliation(ctx context.Context, id string) (desk.Reconciled, []desk.Difference, error) {
+	r, kept, err := b.Desk.Reconciliation(ctx, id)
+	if err != nil {
+		return r, nil, err
+	}
+	found, err := reconcile.Kept(kept)
+	return r, found, err
+}
+
+// Search has a connection of its own.
+func (b bookDesk) Search(ctx context.Context, by desk.SearchFor, text string, show func(desk.Hit) error) error {
+	d, err := pgdesk.Open(ctx, b.cfg, b.book)
+	if err != nil {
+		return err
+	}
+	defer d.Close(context.WithoutCancel(ctx))
+	return d.Search(ctx, by, text, show)
 }
 
 // serve serves the demo's book with n pending invoices, and what the statements leave.
@@ -74,7 +94,7 @@ func serve(t *testing.T, n int, statements ...string) *served {
 	if faults = append(faults, c.Read()...); len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
+	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Searcher: b, Reconciler: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
 	if err != nil {
 		t.Fatal(err)
 	}

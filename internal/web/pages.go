@@ -21,8 +21,9 @@ var assets embed.FS
 // site answers requests that the guard let in.
 type site struct {
 	Page
-	views *template.Template
-	live  *live
+	views     *template.Template
+	live      *live
+	searching chan struct{} // holds one while somebody searches the ledger
 }
 
 // frame is what every page has around it.
