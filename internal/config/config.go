@@ -42,7 +42,7 @@ type Config struct {
 
 	LockStrategy  string        `envconfig:"LOCK_STRATEGY" group:"The run" default:"advisory" oneof:"advisory row" desc:"How one invoice is kept to one runner.\n  advisory  advisory locks: a claim writes nothing, and no vacuum waits\n  row       row locks, FOR NO KEY UPDATE SKIP LOCKED: use smaller claims"`
 	RunLock       string        `envconfig:"RUN_LOCK" default:"exclusive" oneof:"exclusive shared off" desc:"How runs are kept apart.\n  exclusive  a second run ends at once, with exit code 0\n  shared     runners work side by side\n  off        no run lock; invoices are locked one by one all the same"`
-	RunName       string        `envconfig:"RUN_NAME" unset:"the name in INVOICES_TABLE" desc:"Runs of one name exclude each other."`
+	RunName       string        `envconfig:"RUN_NAME" unset:"the name in INVOICES_TABLE; with another LEDGER_SCHEMA than billonce that schema and the table's name, for example refunds.invoices" desc:"Runs of one name exclude each other."`
 	RunLockWait   time.Duration `envconfig:"RUN_LOCK_WAIT" default:"0s" min:"0s" max:"8760h" desc:"How long to wait for the run lock."`
 	RunDeadline   time.Duration `envconfig:"RUN_DEADLINE" min:"1ms" max:"8760h" unset:"none" desc:"Stop claiming invoices after this; what is in flight is finished."`
 	RunLimit      int           `envconfig:"RUN_LIMIT" min:"1" unset:"no limit" desc:"Send at most this many invoices."`
@@ -119,6 +119,9 @@ type Config struct {
 	unknown []string // warnings about names that are close to one of ours
 }
 
+// LedgerSchema is the default of LEDGER_SCHEMA.
+const LedgerSchema = "billonce"
+
 // Embedded is the DATABASE_URL that stands for a private server.
 const Embedded = "embedded"
 
@@ -132,9 +135,6 @@ func (c Config) withFallbacks(env func(string) (string, bool)) Config {
 	}
 	if c.LockDatabaseURL == "" {
 		c.LockDatabaseURL = c.DatabaseURL
-	}
-	if c.RunName == "" {
-		c.RunName = c.InvoicesTable
 	}
 	return c
 }

@@ -27,12 +27,14 @@ const (
 
 // Page is what is served of one book.
 type Page struct {
-	Book    string // how its readers call it
-	Desk    Desk
-	Opened  Opened
-	Decider desk.Decider
-	Pauser  Pauser
-	Log     zerolog.Logger
+	Book       string // how its readers call it
+	Desk       Desk
+	Opened     Opened
+	Decider    desk.Decider
+	Pauser     Pauser
+	Searcher   Searcher
+	Reconciler Reconciler
+	Log        zerolog.Logger
 }
 
 // Handler is the whole page, behind its guard. Live pages end with ctx.
@@ -41,11 +43,13 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Page: p, views: views, live: newLive(ctx, p.Desk, p.Log)}
+	s := &site{Page: p, views: views, live: newLive(ctx, p.Desk, p.Log), searching: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.tonight)
 	mux.HandleFunc("GET /invoice", s.invoice)
 	mux.HandleFunc("GET /live", s.watch)
+	mux.HandleFunc("GET /reconciled", s.reconciled)
+	mux.HandleFunc("GET /search", s.search)
 	mux.HandleFunc("GET /decide", s.decide)
 	mux.HandleFunc("GET /open", s.open)
 	mux.HandleFunc("GET /open.csv", s.openCSV)

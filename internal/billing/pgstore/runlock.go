@@ -118,11 +118,11 @@ func (l *KeptRunLock) takeAgain(ctx context.Context) (again *advisory.SessionLoc
 	return again, err
 }
 
-// retakeMaySucceed: in a fail-over, the address may lead to a standby for a
-// moment that is just about to become the primary.
+// retakeMaySucceed: in a fail-over, the address may lead for a moment to a standby that is
+// just about to become the primary, or to the old one.
 func retakeMaySucceed(err error) bool {
 	var unsafe *advisory.UnsafeError
-	return errors.As(err, &unsafe) || passing(err)
+	return errors.As(err, &unsafe) || errors.Is(err, ErrElsewhere) || passing(err)
 }
 
 // checkNobodyBetween: an exclusive run shares with nobody; a shared one with
