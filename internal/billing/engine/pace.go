@@ -18,6 +18,8 @@ const (
 	// holdMost is how long what is claimed waits for the pace. Who has to wait longer
 	// holds nothing meanwhile.
 	holdMost = time.Second
+	// pacedLife is how long what is claimed takes to be begun, where the pace holds it back.
+	pacedLife = 250 * time.Millisecond
 	// queuedMost is how old an intent may grow in the queue of a run that is held back.
 	queuedMost = 2 * time.Second
 	// slack is how far a run that was kept from sending may catch up with its rate.
@@ -243,7 +245,7 @@ func (p *pace) size(n int) int {
 	}
 	n = min(n, p.throttle.most()-p.inFlight)
 	if every := p.interval(); every > 0 {
-		n = min(n, int(claimLife/every))
+		n = min(n, int(pacedLife/every))
 	}
 	return max(1, n)
 }
