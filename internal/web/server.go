@@ -40,7 +40,8 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Page: p, views: views, live: newLive(ctx, p.Desk, p.Log)}
+	s := &site{Page: p, views: views}
+	s.live = newLive(ctx, p.Desk, s.event, p.Log)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.tonight)
 	mux.HandleFunc("GET /invoice", s.invoice)
@@ -49,6 +50,7 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	mux.HandleFunc("GET /open", s.open)
 	mux.HandleFunc("POST /preview", s.deciders(s.preview))
 	mux.HandleFunc("POST /confirm", s.deciders(s.confirm))
+	mux.HandleFunc("GET /icon.svg", asset("icon.svg", "image/svg+xml"))
 	mux.HandleFunc("GET /style.css", asset("style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /live.js", asset("live.js", "text/javascript; charset=utf-8"))
 	return guard(newDoor(c), mux), nil
