@@ -7,6 +7,8 @@ image=$1
 cd "$(dirname "$0")/.."
 
 stamp=$(deploy/stamp.sh)
+trap 'rm -f batch.cdx.json' EXIT
+deploy/sbom.sh batch.cdx.json
 epoch=$(git log -1 --format=%ct) # of every file in the image: same commit, same digest
 
 if docker info >/dev/null 2>&1; then
@@ -25,7 +27,7 @@ export BUILDAH_ISOLATION=chroot
 builder=localhost/billonce-builder:$(go env GOVERSION)
 if ! buildah inspect --type image "$builder" >/dev/null 2>&1; then
 	certificates=$(mktemp)
-	trap 'rm -f "$certificates"' EXIT
+	trap 'rm -f batch.cdx.json "$certificates"' EXIT
 	cat /usr/share/ca-certificates/mozilla/*.crt >"$certificates"
 	c=$(buildah from scratch)
 	buildah copy -q "$c" "$(go env GOROOT)" /usr/local/go >/dev/null

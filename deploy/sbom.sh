@@ -5,5 +5,5 @@ set -euo pipefail
 to=$(realpath "$1")
 cd "$(dirname "$0")/.."
 stamp=$(deploy/stamp.sh)
-CGO_ENABLED=0 go -C deploy tool cyclonedx-gomod app -json -licenses -noserial -main cmd/batch .. 2>/dev/null |
+CGO_ENABLED=0 go -C deploy tool cyclonedx-gomod app -json -licenses -noserial -main cmd/batch .. 2> >(grep ERR >&2) |
 	sed "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"${stamp##* }\"/" >"$to"

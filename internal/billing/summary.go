@@ -28,6 +28,7 @@ const (
 	StoppedByThrottle StopReason = "throttled"
 	StoppedByCanary   StopReason = "canary"
 	StoppedByPause    StopReason = "paused"
+	StoppedByFailover StopReason = "failover"
 	StoppedByError    StopReason = "error"
 )
 
@@ -102,6 +103,8 @@ type Summary struct {
 // ExitCode is the run's exit code.
 func (s Summary) ExitCode() int {
 	switch {
+	case s.Stopped == StoppedByFailover:
+		return ExitRefused
 	case s.Stopped == StoppedByError:
 		return ExitError
 	case s.Stopped != "" && s.Stopped != StoppedByLimit:

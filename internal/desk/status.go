@@ -29,6 +29,7 @@ type Status struct {
 	Reconciled     *Reconciled             `json:"reconciled,omitempty"` // the last time
 	Open           *OpenCount              `json:"open,omitempty"`       // nil: no run has counted it yet
 	RunLock        RunLock                 `json:"run_lock"`
+	Rate           RunLock                 `json:"rate"`          // who shares BILLING_RATE; its name is the ledger's id
 	InvoiceLocks   int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
 }
 
@@ -40,7 +41,7 @@ type FailedReason struct {
 	Example    billing.InvoiceID `json:"example"` // one of them
 }
 
-// RunLock says who holds the run lock, and under which key pg_locks shows it.
+// RunLock says who holds the run lock, or the rate's, and under which key pg_locks shows it.
 type RunLock struct {
 	Name    string            `json:"name"`
 	Key     string            `json:"key"` // classid,objid in pg_locks

@@ -33,6 +33,10 @@ func (st Status) Print(out io.Writer) error {
 	if len(st.RunLock.Holders) == 0 {
 		fmt.Fprintf(w, "\t\theld by nobody\n")
 	}
+	fmt.Fprintf(w, "\tBILLING_RATE\tkey %s\n", st.Rate.Key)
+	for _, h := range st.Rate.Holders {
+		fmt.Fprintf(w, "\t\tshared by %s\n", h)
+	}
 	title := "Runs"
 	for _, r := range st.Runs {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", title, words.Stamp(r.StartedAt), runLine(r, st.At))

@@ -32,11 +32,18 @@ func aNight(t *testing.T) *served {
 		`update billonce.deliveries set amount = 1234567.89, error = '<b>' || repeat('unbreakable', 40) where invoice_id in (1, 61)`,
 		`update invoices set customer = repeat('Anna-Maria-', 12) where id = 1`,
 		`insert into billonce.set_aside (invoice_id, reason, run_id) select 70, 'BILLING_BODY: customer is NULL', gen_random_uuid()`,
+		`insert into billonce.reconciliations (reconciliation_id, made_by, file, file_sha256, decided, figures) values ('`+listed+`', 'eve',
+			'provider.csv', sha256('x'), 'resolve', '{"lines": 12, "agreed": 9, "differ": 21, "decided": {"done": 1, "left": 0}, "kinds": {
+				"agreed": {"count": 9, "sums": [{"currency": "EUR", "count": 9, "theirs": "1234.5"}]}, "ours_only": {"count": 21}},
+			"examples": {"ours_only": [{"kind": "ours_only", "invoice_id": "7", "state": "sent"}]}}')`,
 		`insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, started_at, finished_at, exit_code, summary)
 		select gen_random_uuid(), 'invoices', 'advisory', 'exclusive', 'billonce/night-' || n, 'test', now() - n * interval '1 day',
 			now() - n * interval '1 day' + interval '9 minutes', case n % 7 when 0 then 3 else 0 end, jsonb_build_object('sent', 900 + n * 7919 % 430)
 		from generate_series(20, 1, -1) n`)
 }
+
+// listed is the reconciliation of aNight.
+const listed = "10000000-0000-4000-8000-000000000001"
 
 // tab is one where somebody is logged in.
 func (s *served) tab(t *testing.T, browser browsertest.Browser, who string) *browsertest.Tab {
@@ -64,6 +71,11 @@ func TestPages(t *testing.T) {
 		"invoice":         {s, "ann", "/invoice?id=1"},
 		"invoice-untried": {s, "bob", "/invoice?id=80"},
 		"invoice-nowhere": {s, "ann", "/invoice?id=" + url.QueryEscape("4711")},
+		"search":          {s, "ann", "/search?q=in_4711"},
+		"searched":        {s, "ann", "/search?by=reply_id&q=in_4711"},
+		"reconciled":      {s, "ann", "/reconciled"},
+		"reconciled-one":  {s, "ann", "/reconciled?id=" + listed},
+		"reconciled-calm": {calm, "bob", "/reconciled"},
 		"no-such-list":    {s, "ann", "/open?kind=nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"billonce/internal/billing"
@@ -20,9 +21,10 @@ var assets embed.FS
 // site answers requests that the guard let in.
 type site struct {
 	Page
-	views   *template.Template
-	live    *live
-	tracker tracker
+	views     *template.Template
+	live      *live
+	tracker   tracker
+	searching chan struct{} // holds one while somebody searches the ledger
 }
 
 // frame is what every page has around it.
@@ -34,7 +36,7 @@ type frame struct {
 
 func parseViews() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"count": words.Count[int64], "stamp": stamp, "clock": clock, "oneline": words.OneLine, "kind": desk.KindInWords, "invoices": invoices, "state": stateInWords, "choice": choiceInWords,
+		"count": words.Count[int64], "stamp": stamp, "instant": instant, "clock": clock, "oneline": plain, "likeness": desk.ShortReason, "kind": desk.KindInWords, "invoices": invoices, "lines": strings.Lines, "state": stateInWords, "choice": choiceInWords,
 	}).ParseFS(assets, "*.gohtml")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -42,8 +44,9 @@ func parseViews() (*template.Template, error) {
 	return t, nil
 }
 
-func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05 MST") }
-func clock(t time.Time) string { return t.Format("15:04:05") }
+func stamp(t time.Time) string   { return t.Format("2006-01-02 15:04:05 MST") }
+func instant(t time.Time) string { return t.Format(time.RFC3339Nano) }
+func clock(t time.Time) string   { return t.Format("15:04:05") }
 
 func asset(name, kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -131,7 +134,7 @@ func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
 		}
 		body.Pick = pick(now[0].Show())
 	}
-	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", body)
+	s.show(w, r, "invoice", "Invoice "+string(h.InvoiceID), "invoice", body)
 }
 
 // watch sends the part of the page that changes, as server-sent events (HTML, 9.2).
@@ -151,6 +154,10 @@ func (s *site) watch(w http.ResponseWriter, r *http.Request) {
 		case <-s.live.ctx.Done():
 			return
 		case event := <-news:
+			// A reader that takes nothing any more holds no connection for ever.
+			if control.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
+				return
+			}
 			if _, err := w.Write(event); err != nil || control.Flush() != nil {
 				return
 			}

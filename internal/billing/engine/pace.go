@@ -48,13 +48,14 @@ type pace struct {
 	inFlight int
 	throttle throttle
 	wall     wall
+	part     part
 	lookUp   time.Time // when look-ups took their share last
 }
 
 func newPace(c Config, stop *stopper, log zerolog.Logger) *pace {
 	return &pace{
 		stop: stop, log: log, turn: make(chan struct{}, 1), rate: c.Rate,
-		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c),
+		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c), part: newPart(),
 	}
 }
 
@@ -64,17 +65,18 @@ func (p *pace) interval() time.Duration {
 	if p.rate == 0 {
 		return p.throttle.gap
 	}
-	return max(p.throttle.gap, time.Duration(float64(time.Second)/p.rate))
+	return max(p.throttle.gap, time.Duration(float64(time.Second)*float64(p.part.runners)/p.rate))
 }
 
 // untilNext is how long until one more request may begin; room: it waits for one in
-// flight to end.
+// flight to end, or to be counted among those that share the rate.
 func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
-	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most()
+	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most() || p.part.away()
 }
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
+	p.part.used = now
 	p.next = later(p.next, now.Add(-slack)).Add(p.interval())
 }
 
@@ -146,14 +148,17 @@ func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
 	if !p.limited() {
 		return func() {}, true
 	}
+	p.want(1)
 	select {
 	case p.turn <- struct{}{}:
 	case <-p.stop.done:
+		p.want(-1)
 		return func() {}, false
 	case <-ctx.Done():
+		p.want(-1)
 		return func() {}, false
 	}
-	leave = sync.OnceFunc(func() { <-p.turn })
+	leave = sync.OnceFunc(func() { <-p.turn; p.want(-1) })
 	return leave, p.wait(ctx, forever, func(time.Time) {})
 }
 
@@ -162,6 +167,8 @@ const forever = 1<<63 - 1
 // waitForLookUp returns when one more look-up may begin. Look-ups take what requests leave
 // of the rate, and a tenth of it at least. They count for no request in flight.
 func (p *pace) waitForLookUp(ctx context.Context) error {
+	p.want(1)
+	defer p.want(-1)
 	for ctx.Err() == nil {
 		d := p.untilLookUp(time.Now())
 		if d <= 0 {
@@ -185,11 +192,14 @@ func (p *pace) untilLookUp(now time.Time) time.Duration {
 	if d := p.throttle.until.Sub(now); d > 0 {
 		return d
 	}
+	if p.part.away() {
+		return countEvery
+	}
 	every := p.interval()
 	if d := p.next.Sub(now); d > 0 && now.Sub(p.lookUp) < 10*every {
 		return min(d, 10*every-now.Sub(p.lookUp)) + rand.N(every+time.Millisecond)
 	}
-	p.lookUp = now
+	p.lookUp, p.part.used = now, now
 	p.next = later(p.next, now.Add(-slack)).Add(every)
 	return 0
 }

@@ -17,7 +17,7 @@ func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
 	var killed, doubts []string
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		killed, doubts = nil, nil
-		w := newWriting()
+		w := s.newWriting()
 		w.query(func(rows pgx.Rows) error {
 			var run, application string
 			_, err := pgx.ForEachRow(rows, []any{&run, &application}, func() error {

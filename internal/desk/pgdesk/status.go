@@ -64,16 +64,31 @@ func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error)
 	}
 	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
-		r.readNow, r.readPause, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled,
+		r.readNow, r.readPause, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled, r.readRunLock, r.readRate,
 	} {
 		if err := read(ctx); err != nil {
 			return st, err
 		}
 	}
-	key := advisory.NewRunKey(c.RunName)
-	r.st.RunLock = desk.RunLock{Name: c.RunName, Key: key.String()}
-	r.st.RunLock.Holders, err = advisory.Holders(ctx, conn, key)
-	return r.st, err
+	return r.st, nil
+}
+
+func (r *statusReader) readRunLock(ctx context.Context) (err error) {
+	key := advisory.NewRunKey(r.RunName)
+	r.st.RunLock = desk.RunLock{Name: r.RunName, Key: key.String()}
+	r.st.RunLock.Holders, err = advisory.Holders(ctx, r.conn, key)
+	return err
+}
+
+func (r *statusReader) readRate(ctx context.Context) error {
+	err := r.conn.QueryRow(ctx, advisory.OnPrimary+"select id from "+r.names.Schema+".ledger").Scan(&r.st.Rate.Name)
+	if err != nil {
+		return fmt.Errorf("read the ledger's identity: %w", err)
+	}
+	key := advisory.NewRateKey(r.st.Rate.Name)
+	r.st.Rate.Key = key.String()
+	r.st.Rate.Holders, err = advisory.Holders(ctx, r.conn, key)
+	return err
 }
 
 // each runs a query of queries/ and calls f for each row, scanned into dest.
