@@ -262,8 +262,8 @@ func (f *failover) forget(ctx context.Context, since time.Time, why string) erro
 		log.Msg("the database may have forgotten what was sent: it was failed over, and " + why + ". Going on, since the API honours idempotency keys")
 		return nil
 	}
-	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("the database may have forgotten what was sent: it was failed over, and %s. "+
-		"Compare with the billing API's own list (`batch reconcile FILE --adopt`), then run `batch resume --accept-database --reason …`", why))
+	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w: it was failed over, and %s. "+
+		"Compare with the billing API's own list: `batch reconcile FILE --adopt`; then: `batch resume --accept-database --reason …`", billing.ErrForgotten, why))
 	return nil
 }
 

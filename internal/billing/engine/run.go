@@ -167,7 +167,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	if ctx.Err() == nil {
 		r.unmarked.mark(detached)
 	}
-	if err := r.Stands(detached); err != nil {
+	if err := r.failover.check(detached); err != nil {
 		r.stop.stop(billing.StoppedByError, err)
 	}
 	r.troubles.totals()
@@ -184,7 +184,16 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 
 // Stands makes sure that all that the run has committed stands, whatever a fail-over has
 // lost: once more if the database is failed over before it knows of the run's end.
-func (r *Run) Stands(ctx context.Context) error { return r.failover.check(ctx) }
+// The error says why it is not known to, though the run has ended.
+func (r *Run) Stands(ctx context.Context) error {
+	if err := r.failover.check(ctx); err != nil {
+		return err
+	}
+	if reason, err := r.stop.cause(); reason == billing.StoppedByFailover {
+		return err
+	}
+	return nil
+}
 
 // MayBeForgotten says that the database may have forgotten requests, so that the run went
 // on under the protection of keys.
