@@ -33,8 +33,10 @@ type failover struct {
 	keyTTL     time.Duration
 	untrusted  bool // the ledger did not trust the database as the run began
 
-	gate   sync.RWMutex // held by who writes again what is remembered; shared by each other commit
-	behind bool         // guarded by gate: what is remembered may not stand
+	gate sync.RWMutex // held by who writes again what is remembered; shared by each other commit
+	// Guarded by gate:
+	behind bool                      // what is remembered may not stand
+	unlike map[billing.InvoiceID]int // attempts that were written again, and whose invoice makes another request by now
 
 	halted    atomic.Bool            // nothing may be sent
 	forgotten atomic.Bool            // the database may have forgotten requests: what looks untried is a repeat
@@ -46,7 +48,7 @@ type failover struct {
 func newFailover(c Config, p Ports, deadline time.Duration, stop *stopper, log zerolog.Logger) *failover {
 	f := &failover{
 		Ledger: p.Ledger, port: p.Failover, renderer: p.Renderer, memory: newMemory(c.RunID), stop: stop, log: log,
-		deadline: deadline, linger: c.Linger, idempotent: c.Idempotent, keyTTL: c.KeyTTL, untrusted: c.Forgotten,
+		unlike: make(map[billing.InvoiceID]int), deadline: deadline, linger: c.Linger, idempotent: c.Idempotent, keyTTL: c.KeyTTL, untrusted: c.Forgotten,
 	}
 	f.forgotten.Store(c.Forgotten)
 	return f
@@ -143,6 +145,7 @@ func (f *failover) settleOnce(ctx context.Context, by settling,
 	part := make([]billing.Settlement, len(rest))
 	for n, i := range rest {
 		part[n] = group[i]
+		part[n].Unlike = part[n].Unlike || f.unlike[part[n].InvoiceID] == part[n].Attempt
 	}
 	sent := time.Now()
 	of, err := by(ctx, part)

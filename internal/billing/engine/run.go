@@ -152,7 +152,6 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
 	left, earlier, err := r.passesBesideSubmitted(claiming)
-	r.troubles.earlier(earlier)
 	switch {
 	case errors.Is(err, billing.ErrPaused):
 		r.stop.stop(billing.StoppedByPause, nil)
@@ -167,9 +166,10 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	if ctx.Err() == nil {
 		r.unmarked.mark(detached)
 	}
-	if err := r.failover.check(detached); err != nil {
+	if err := errors.Join(r.failover.check(detached), r.failover.pendingAgain(detached, &earlier)); err != nil {
 		r.stop.stop(billing.StoppedByError, err)
 	}
+	r.troubles.earlier(earlier)
 	r.troubles.totals()
 
 	reason, cause := r.stop.cause()

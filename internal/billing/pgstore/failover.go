@@ -56,6 +56,7 @@ func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	s.Home(now, true)
+	s.moved.Store(true)
 	return true, nil
 }
 
