@@ -50,7 +50,7 @@ func verdict(st desk.Status, running int) (mark, text string) {
 	}
 	switch {
 	case st.Paused != nil:
-		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", words.OneLine(st.Paused.By), stamp(st.Paused.At), words.OneLine(st.Paused.Reason))
+		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", plain(st.Paused.By), stamp(st.Paused.At), plain(st.Paused.Reason))
 	case open > 0 && running > 0:
 		return "harm", fmt.Sprintf("%s need a person; a run is under way.", words.Plural(open, "invoice"))
 	case open > 0:

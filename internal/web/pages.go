@@ -35,7 +35,7 @@ type frame struct {
 
 func parseViews() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"count": words.Count[int64], "stamp": stamp, "instant": instant, "clock": clock, "oneline": words.OneLine, "kind": desk.KindInWords, "invoices": invoices, "lines": strings.Lines, "state": stateInWords, "choice": choiceInWords,
+		"count": words.Count[int64], "stamp": stamp, "instant": instant, "clock": clock, "oneline": plain, "likeness": desk.ShortReason, "kind": desk.KindInWords, "invoices": invoices, "lines": strings.Lines, "state": stateInWords, "choice": choiceInWords,
 	}).ParseFS(assets, "*.gohtml")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -133,7 +133,7 @@ func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
 		}
 		body.Pick = pick(now[0].Show())
 	}
-	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", body)
+	s.show(w, r, "invoice", "Invoice "+string(h.InvoiceID), "invoice", body)
 }
 
 // watch sends the part of the page that changes, as server-sent events (HTML, 9.2).
@@ -154,6 +154,10 @@ func (s *site) watch(w http.ResponseWriter, r *http.Request) {
 		case <-s.live.ctx.Done():
 			return
 		case st := <-news:
+			// A reader that takes nothing any more holds no connection for ever.
+			if control.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
+				return
+			}
 			if s.send(w, newNow(st, p.add(st))) != nil || control.Flush() != nil {
 				return
 			}

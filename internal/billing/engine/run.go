@@ -64,6 +64,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	if p.Rate != nil && c.Rate > 0 {
 		r.sharing = newSharing(p.Rate, right, log)
 	}
+	right.pace.showIn(&tally.Pace)
 	r.settler = &settler{
 		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, wake: make(chan struct{}, 1),
