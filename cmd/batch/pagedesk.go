@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
+	"billonce/internal/reconcile"
 )
 
 // pageDesk is the desk behind the page. Its connection is made anew after the database
@@ -115,4 +117,48 @@ func (p *pageDesk) Resolve(ctx context.Context, seen desk.Delivery, r billing.Re
 		return billing.NotResolved, err
 	}
 	return d.Resolve(ctx, seen, r, ruling)
+}
+
+func (p *pageDesk) Paused(ctx context.Context) (*billing.Pause, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) (*billing.Pause, error) { return d.Paused(ctx) })
+}
+
+func (p *pageDesk) Pause(ctx context.Context, who, reason string) (bool, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) (bool, error) { return d.Pause(ctx, who, reason) })
+}
+
+func (p *pageDesk) Resume(ctx context.Context) (bool, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) (bool, error) { return d.Resume(ctx) })
+}
+
+// Search has a connection of its own: it takes as long as the ledger is, and ends as its
+// reader leaves.
+func (p *pageDesk) Search(ctx context.Context, what desk.SearchFor, text string, show func(desk.Hit) error) error {
+	d, err := pgdesk.Open(ctx, p.d.main, p.book())
+	if err != nil {
+		return err
+	}
+	err = d.Search(ctx, what, text, show)
+	if ctx.Err() != nil {
+		_ = d.Close(ctx) // it is broken off
+		return err
+	}
+	return errors.Join(err, d.Close(ctx))
+}
+
+func (p *pageDesk) Reconciliations(ctx context.Context, limit int) ([]desk.Reconciled, error) {
+	return by(ctx, p, func(d *pgdesk.Desk) ([]desk.Reconciled, error) { return d.Reconciliations(ctx, limit) })
+}
+
+func (p *pageDesk) Reconciliation(ctx context.Context, id string) (r desk.Reconciled, found []desk.Difference, err error) {
+	d, err := p.now(ctx)
+	if err != nil {
+		return r, nil, err
+	}
+	r, kept, err := d.Reconciliation(ctx, id)
+	if err != nil {
+		return r, nil, err
+	}
+	found, err = reconcile.Kept(kept)
+	return r, found, err
 }

@@ -48,7 +48,7 @@ it, when and why. Look into the billing API's own books first:
   --reopen  it was cancelled: it is again what it was before
 
 It decides about what is in_doubt or in retry for two days (--sent, --cancel, and out
-of doubt --retry), once its request can't be on its way any more; about what is failed
+of doubt --retry), once its request can no longer arrive; about what is failed
 (--retry, --sent, --cancel); about what is pending again (--again, or --sent, which
 marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt`" + ` and
 ` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,

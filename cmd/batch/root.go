@@ -68,7 +68,6 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 		SuggestionsMinimumDistance: 2, // as cobra has it for commands without Args
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		a.runCommand(), a.migrateCommand(), a.seedCommand(),
 		a.serveCommand(), a.statusCommand(), a.resolveCommand(), a.reconcileCommand(), a.pauseCommand(), a.resumeCommand(), a.historyCommand(), a.pruneCommand(),

@@ -31,7 +31,7 @@ func (a app) serve(ctx context.Context, c settings, d *database) (err error) {
 		return usage(err)
 	}
 	behind := &pageDesk{c: c, d: d}
-	page := web.Page{Book: c.RunName, Log: newTerminal(a.stderr, c).logger(c), Desk: behind, Opened: behind, Decider: behind}
+	page := web.Page{Book: c.RunName, Log: newTerminal(a.stderr, c).logger(c), Desk: behind, Opened: behind, Decider: behind, Pauser: behind, Searcher: behind, Reconciler: behind}
 	defer func() { err = errors.Join(err, behind.close(context.WithoutCancel(ctx))) }()
 	err = web.Serve(ctx, c.page, page, func(url string) {
 		_, _ = fmt.Fprintf(a.stdout, "The page is at %s\n", url)

@@ -78,6 +78,22 @@ func ReadDecisions(in io.Reader, reason string) ([]FileDecision, error) {
 	return all, errors.Join(faults...)
 }
 
+// Wanted is the decision as it would come of a form: about whatever the delivery is now.
+func (d FileDecision) Wanted() Wanted {
+	w := Wanted{InvoiceID: d.InvoiceID, Attempt: d.Resolution.Attempt, Decision: "reopen", Reason: d.Resolution.Reason}
+	switch {
+	case d.Resolution.Again:
+		w.Decision = "again"
+	case d.Resolution.To == billing.Sent:
+		w.Decision = "sent"
+	case d.Resolution.To == billing.Retry:
+		w.Decision = "retry"
+	case d.Resolution.To == billing.Cancelled:
+		w.Decision = "cancel"
+	}
+	return w
+}
+
 // ParseDecision reads what is decided, in one word.
 func ParseDecision(word string) (r billing.Resolution, err error) {
 	switch strings.ToLower(strings.TrimSpace(word)) {

@@ -159,13 +159,38 @@ func whatToDo(kind billing.OpenKind) string {
 
 // WriteOpenCSV writes what is open, with an empty column for decisions.
 func WriteOpenCSV(out io.Writer, items []OpenItem) error {
-	rows := make([]Row, len(items))
-	for i := range items {
-		rows[i] = items[i].Row
-	}
-	t, err := newRowTable(out, rows, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "reply_id", "evidence", "decide_at")
-	if err != nil {
+	c := OpenCSV{Out: out}
+	if err := c.Write(items); err != nil {
 		return err
+	}
+	return c.End()
+}
+
+// OpenCSV writes what is open as it comes, with an empty column for decisions.
+type OpenCSV struct {
+	Out io.Writer
+	t   *rowTable
+}
+
+// Write takes some of what is open; the first ones say which columns are shown.
+func (c *OpenCSV) Write(items []OpenItem) error {
+	if len(items) == 0 {
+		return nil
+	}
+	return c.write(items)
+}
+
+func (c *OpenCSV) write(items []OpenItem) error {
+	if c.t == nil {
+		rows := make([]Row, len(items))
+		for i := range items {
+			rows[i] = items[i].Row
+		}
+		t, err := newRowTable(c.Out, rows, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "reply_id", "evidence", "decide_at")
+		if err != nil {
+			return err
+		}
+		c.t = &t
 	}
 	for _, i := range items {
 		attempt, state, decideAt := "", "", ""
@@ -178,12 +203,22 @@ func WriteOpenCSV(out io.Writer, items []OpenItem) error {
 		if i.State != nil {
 			state = string(*i.State)
 		}
-		err := t.row(i.Row, string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), i.ReplyID, i.Story(), decideAt)
+		err := c.t.row(i.Row, string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), i.ReplyID, i.Story(), decideAt)
 		if err != nil {
 			return err
 		}
 	}
-	return t.end()
+	return nil
+}
+
+// End writes what is left.
+func (c *OpenCSV) End() error {
+	if c.t == nil {
+		if err := c.write(nil); err != nil {
+			return err
+		}
+	}
+	return c.t.end()
 }
 
 func text(s *string) string {

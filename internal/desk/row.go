@@ -130,7 +130,9 @@ func newRowTable(out io.Writer, rows []Row, ours ...string) (rowTable, error) {
 func (t rowTable) row(r Row, ours ...string) error {
 	shown := make([]string, len(t.shown))
 	for _, s := range r.Shown {
-		shown[slices.Index(t.shown, s.Name)] = s.Value
+		if at := slices.Index(t.shown, s.Name); at >= 0 { // the table may get a column meanwhile
+			shown[at] = s.Value
+		}
 	}
 	return t.table.row(append(append(ours, shown...), r.Link, "")...)
 }

@@ -21,24 +21,25 @@ type End struct {
 // no exit code, and a zero would be read as success. It shows a success only
 // where there is one, so that a push leaves the last one's time where it is.
 type ending struct {
-	exit, took, ended, success, stopped, open, inDoubt, oldest, failed, pending, paused *prometheus.Desc
+	exit, took, ended, success, stopped, open, inDoubt, oldest, failed, submitted, pending, paused *prometheus.Desc
 
 	end atomic.Pointer[End]
 }
 
 func newEnding() *ending {
 	return &ending{
-		exit:    plain("billonce_run_exit_code", "The last run's exit code."),
-		took:    plain("billonce_run_duration_seconds", "How long the last run took."),
-		ended:   plain("billonce_run_last_end_timestamp_seconds", "When the last run ended."),
-		success: plain("billonce_run_last_success_timestamp_seconds", "When the last run ended with nothing left to do and nobody needed (exit code 0)."),
-		stopped: prometheus.NewDesc("billonce_run_stopped", "1 for the reason that ended the last run early.", []string{"reason"}, nil),
-		open:    plain("billonce_open", "What waited for a person as the last run ended, whoever left it."),
-		inDoubt: plain("billonce_in_doubt", "Deliveries in doubt as the last run ended, whoever left them."),
-		oldest:  plain("billonce_in_doubt_oldest_timestamp_seconds", "Since when the oldest of them is in doubt; 0: none is."),
-		failed:  plain("billonce_failed", "Deliveries that failed and whose invoices were still pending as the last run ended, whoever left them."),
-		paused:  plain(pausedName, pausedHelp),
-		pending: plain("billonce_pending", "Pending invoices as the last run ended."),
+		exit:      plain("billonce_run_exit_code", "The last run's exit code."),
+		took:      plain("billonce_run_duration_seconds", "How long the last run took."),
+		ended:     plain("billonce_run_last_end_timestamp_seconds", "When the last run ended."),
+		success:   plain("billonce_run_last_success_timestamp_seconds", "When the last run ended with nothing left to do and nobody needed (exit code 0)."),
+		stopped:   prometheus.NewDesc("billonce_run_stopped", "1 for the reason that ended the last run early.", []string{"reason"}, nil),
+		open:      plain("billonce_open", "What waited for a person as the last run ended, whoever left it."),
+		inDoubt:   plain("billonce_in_doubt", "Deliveries in doubt as the last run ended, whoever left them."),
+		oldest:    plain("billonce_in_doubt_oldest_timestamp_seconds", "Since when the oldest of them is in doubt; 0: none is."),
+		failed:    plain("billonce_failed", "Deliveries that failed and whose invoices were still pending as the last run ended, whoever left them."),
+		submitted: plain("billonce_submitted", "Deliveries that the API has taken and not yet decided as the last run ended, whoever sent them."),
+		paused:    plain(pausedName, pausedHelp),
+		pending:   plain("billonce_pending", "Pending invoices as the last run ended."),
 	}
 }
 
@@ -53,7 +54,7 @@ func (m *Metrics) Finish(end End) {
 
 // Describe implements prometheus.Collector.
 func (e *ending) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.open, e.inDoubt, e.oldest, e.failed, e.pending, e.paused} {
+	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.open, e.inDoubt, e.oldest, e.failed, e.submitted, e.pending, e.paused} {
 		out <- d
 	}
 }
@@ -80,6 +81,7 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 		gauge(e.inDoubt, float64(s.AllOpen.Of[billing.OpenInDoubt]))
 		gauge(e.oldest, oldestDoubt(s.AllOpen))
 		gauge(e.failed, float64(s.AllOpen.Of[billing.OpenFailed]))
+		gauge(e.submitted, float64(s.Submitted))
 	}
 	if end.Pending >= 0 {
 		gauge(e.pending, float64(end.Pending))

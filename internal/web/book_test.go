@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"errors"
 	"html"
 	"io"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
 	"billonce/internal/pgtemp/pgtest"
+	"billonce/internal/reconcile"
 	"billonce/internal/web"
 )
 
@@ -38,6 +40,25 @@ type bookDesk struct {
 
 func (b bookDesk) Status(ctx context.Context) (desk.Status, error) {
 	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: b.cfg, Book: b.book, RunName: "invoices"})
+}
+
+func (b bookDesk) Reconciliation(ctx context.Context, id string) (desk.Reconciled, []desk.Difference, error) {
+	r, kept, err := b.Desk.Reconciliation(ctx, id)
+	if err != nil {
+		return r, nil, err
+	}
+	found, err := reconcile.Kept(kept)
+	return r, found, err
+}
+
+// Search has a connection of its own.
+func (b bookDesk) Search(ctx context.Context, by desk.SearchFor, text string, show func(desk.Hit) error) error {
+	d, err := pgdesk.Open(ctx, b.cfg, b.book)
+	if err != nil {
+		return err
+	}
+	defer d.Close(context.WithoutCancel(ctx))
+	return d.Search(ctx, by, text, show)
 }
 
 // serve serves the demo's book with n pending invoices, and what the statements leave.
@@ -60,7 +81,38 @@ func serve(t *testing.T, n int, statements ...string) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveIt(t, cfg, statements...)
+}
+
+// serveTexts serves a book whose keys are texts.
+func serveTexts(t *testing.T, statements ...string) *served {
+	t.Helper()
+	url := pgtest.DB(t, "texts", func(ctx context.Context, url string) error {
+		cfg, err := pgstore.ParseURL(url, "test")
+		if err != nil {
+			return err
+		}
+		conn, err := pgx.ConnectConfig(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, "create table invoices (id text primary key, customer text, pending boolean default true, sent_at timestamptz)")
+		if err = errors.Join(err, conn.Close(ctx)); err == nil {
+			_, err = pgstore.Migrate(ctx, cfg, book.Demo())
+		}
+		return err
+	})
+	cfg, err := pgstore.ParseURL(url, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveIt(t, cfg, statements...)
+}
+
+func serveIt(t *testing.T, cfg *pgx.ConnConfig, statements ...string) *served {
+	t.Helper()
 	s := &served{T: t, cfg: pgstore.Unprepared(cfg)}
+	var err error
 	for _, statement := range statements {
 		s.execute(statement)
 	}
@@ -74,7 +126,7 @@ func serve(t *testing.T, n int, statements ...string) *served {
 	if faults = append(faults, c.Read()...); len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
+	h, err := web.Handler(t.Context(), c, web.Page{Book: "invoices", Desk: b, Opened: b, Decider: b, Pauser: b, Searcher: b, Reconciler: b, Log: zerolog.New(zerolog.NewTestWriter(t))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +167,7 @@ func (s *served) one(query string) (text string) {
 	return text
 }
 
-// left are deliveries in a state, whose request can't be on its way any more.
+// left are deliveries in a state, whose request can no longer arrive.
 func left(state string, ids string) string {
 	return `insert into billonce.deliveries (invoice_id, idempotency_key, run_id, attempt, run_attempt, first_sent_at, deadline_at,
 		updated_at, state, open_state, due_at, retry_since, doubtful, http_status, error, amount, currency, key_use)
@@ -141,19 +193,26 @@ func (s *served) post(who, path string, form url.Values) (int, string) {
 
 func (s *served) ask(who, method, path string, form url.Values, change func(*http.Request)) (int, string) {
 	s.Helper()
-	r, err := http.NewRequestWithContext(s.Context(), method, s.url+path, strings.NewReader(form.Encode()))
+	return s.askWith(who, method, path, strings.NewReader(form.Encode()), func(r *http.Request) {
+		if form != nil {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		if change != nil {
+			change(r)
+		}
+	})
+}
+
+func (s *served) askWith(who, method, path string, content io.Reader, change func(*http.Request)) (int, string) {
+	s.Helper()
+	r, err := http.NewRequestWithContext(s.Context(), method, s.url+path, content)
 	if err != nil {
 		s.Fatal(err)
-	}
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if who != "" {
 		r.SetBasicAuth(who, who[:1])
 	}
-	if change != nil {
-		change(r)
-	}
+	change(r)
 	reply, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		s.Fatal(err)

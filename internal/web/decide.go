@@ -27,9 +27,7 @@ func (s *site) decide(w http.ResponseWriter, r *http.Request) {
 // openRow is one open invoice, and what a form carries to decide about it.
 type openRow struct {
 	desk.OpenItem
-	Delivery desk.Delivery
-	Pick     string // empty: there is nothing to choose
-	Waits    bool   // its request may still arrive
+	Pick string // empty: there is nothing to choose
 }
 
 type openList struct {
@@ -52,23 +50,14 @@ func (s *site) open(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	ids := make([]billing.InvoiceID, len(page.Items))
-	for i, item := range page.Items {
-		ids[i] = item.InvoiceID
-	}
-	deliveries, err := s.Decider.Deliveries(r.Context(), ids)
-	if err != nil {
-		s.fail(w, err)
-		return
-	}
 	list := openList{Kind: part.Kind, Reason: part.Reason, Next: page.Next}
 	if whoAsks(r.Context()).Decides {
 		list.Choices = desk.Choices(part.Kind)
 	}
-	for i, item := range page.Items {
-		row := openRow{OpenItem: item, Delivery: deliveries[i], Waits: waits(deliveries[i])}
-		if row.Delivery.State != "" && len(list.Choices) > 0 {
-			row.Pick = pick(row.Delivery.Show())
+	for _, item := range page.Items {
+		row := openRow{OpenItem: item}
+		if item.Delivery != nil && len(list.Choices) > 0 {
+			row.Pick = pick(item.Delivery.Show())
 		}
 		list.Rows = append(list.Rows, row)
 	}
@@ -82,8 +71,8 @@ func openPart(r *http.Request) (part desk.OpenPart, ok bool) {
 		return part, false
 	}
 	if r.Form.Has("after") {
-		part.After = &desk.OpenPlace{Money: r.FormValue("money"), InvoiceID: billing.InvoiceID(r.FormValue("after"))}
-		if _, ok := new(big.Rat).SetString(part.After.Money); !ok || len(part.After.Money) > longestNumber {
+		part.After = &desk.OpenPlace{Order: r.FormValue("order"), InvoiceID: billing.InvoiceID(r.FormValue("after"))}
+		if _, ok := new(big.Rat).SetString(part.After.Order); !ok || len(part.After.Order) > longestNumber {
 			return part, false
 		}
 	}
@@ -94,11 +83,6 @@ func openPart(r *http.Request) (part desk.OpenPart, ok bool) {
 const longestNumber = 200
 
 func openTitle(kind billing.OpenKind) string { return "To decide: " + desk.KindInWords(kind) }
-
-// waits says whether a delivery's request may still arrive: nobody decides before.
-func waits(d desk.Delivery) bool {
-	return d.DecideIn > 0 && (d.State == billing.InDoubt || d.State == billing.Retry)
-}
 
 // pick is how a form carries a delivery as it was shown: browsers change line breaks in a
 // form's values, and an id may hold one.

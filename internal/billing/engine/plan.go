@@ -55,7 +55,6 @@ type planner struct {
 	keyTTL      time.Duration // how long the API remembers a key
 	maxAttempts int
 	lookUpAfter time.Duration
-	forgotten   bool  // what looks untried may have been sent before
 	pace        *pace // nil: nothing is held back
 }
 
@@ -102,7 +101,6 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 			s.key = s.key.Used(seen.KeyAge, v.at)
 		}
 		s.do = toBegin
-		s.request.Repeat = p.forgotten
 		return s
 	case seen.State == billing.InDoubt && (err != nil || !asksAboutIt(request, seen)):
 		return step{why: stillInDoubt, changed: changed}
@@ -235,7 +233,7 @@ func (s step) settlement(d billing.Decision) billing.Settlement {
 		State: d.Next, Doubtful: d.Next == billing.InDoubt, KeyUse: billing.KeyDoubted, Reason: d.Reason,
 	}
 	if d.Next == billing.SubmittedState {
-		came.RetryIn = billing.SubmittedAgain(seen.SubmittedFor, 0)
+		came.RetryIn = billing.SubmittedAgain(seen.SubmittedFor, 0, 0) // nobody has asked for more
 	}
 	return came
 }

@@ -15,12 +15,16 @@ import (
 // it. They open no [Store].
 type DeskBook struct {
 	book.Book
-	After  time.Duration // BILLING_LOOKUP_AFTER
-	LookUp bool          // BILLING_LOOKUP_URL decides doubts
+	After   time.Duration // BILLING_LOOKUP_AFTER
+	Overdue time.Duration // BILLING_SUBMITTED_FOR
+	LookUp  bool          // BILLING_LOOKUP_URL decides doubts
 }
 
 // LookUpAfter is how long past its deadline a request may still arrive.
 func (b DeskBook) LookUpAfter() time.Duration { return b.After }
+
+// SubmittedFor is how long the API may take to say what became of a 202.
+func (b DeskBook) SubmittedFor() time.Duration { return b.Overdue }
 
 // LooksUp says whether a run asks the API about what is in doubt.
 func (b DeskBook) LooksUp() bool { return b.LookUp }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -18,27 +17,31 @@ const (
 	// run's count.
 	openGrouped = 500
 
-	// openReads bounds how often a page is read on because none of it was still open.
-	openReads = 20
+	// openReadOn is how many are read on for a page that has not enough of them.
+	openReadOn = 2000
 )
 
 // OpenPage reads a part of what is open. A page may be shorter than its limit, or empty,
-// and yet have a next one.
-func (d *Desk) OpenPage(ctx context.Context, part desk.OpenPart) (page desk.OpenPage, err error) {
-	for range openReads {
-		if page, err = d.openPart(ctx, part); err != nil || len(page.Items) > 0 || page.Next == nil {
-			return page, err
-		}
-		part.After = page.Next
+// and yet have a next one: it costs no more than some thousand rows.
+func (d *Desk) OpenPage(ctx context.Context, part desk.OpenPart) (desk.OpenPage, error) {
+	page, err := d.openPart(ctx, part, part.Limit)
+	if err == nil && page.Next != nil && len(page.Items) < part.Limit {
+		part.After, part.Limit = page.Next, part.Limit-len(page.Items)
+		var more desk.OpenPage
+		more, err = d.openPart(ctx, part, openReadOn)
+		page = desk.OpenPage{Items: append(page.Items, more.Items...), Next: more.Next}
 	}
-	return page, nil
+	if err != nil {
+		return page, err
+	}
+	return page, d.addDeliveries(ctx, page.Items)
 }
 
-// OpenRead reads the first of each kind, in no order, to tell their reasons apart, and
-// what the last run has counted; nil: none has.
+// OpenRead reads the first of each kind, to tell their reasons apart, and what the last run
+// has counted; nil: none has.
 func (d *Desk) OpenRead(ctx context.Context) (read []desk.OpenRead, last *desk.OpenCount, err error) {
 	for _, kind := range desk.OpenKinds() {
-		page, err := d.openPart(ctx, desk.OpenPart{Kind: kind, Limit: openGrouped}, "first")
+		page, err := d.openPart(ctx, desk.OpenPart{Kind: kind, Limit: openGrouped}, openGrouped)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -48,11 +51,18 @@ func (d *Desk) OpenRead(ctx context.Context) (read []desk.OpenRead, last *desk.O
 	return read, last, err
 }
 
-func (d *Desk) openPart(ctx context.Context, part desk.OpenPart, flags ...string) (desk.OpenPage, error) {
-	flags = append(flags, string(part.Kind))
-	page, err := d.readOpenPart(ctx, part, flags...)
+// openPart reads so many that may be wanted.
+func (d *Desk) openPart(ctx context.Context, part desk.OpenPart, most int) (page desk.OpenPage, err error) {
+	flags := []string{string(part.Kind)}
+	if part.After != nil {
+		flags = append(flags, "after")
+	}
+	page, err = d.readOpenPart(ctx, part, most, flags)
 	if pgerr.InClass(err, pgerrcode.DataException) || pgerr.Is(err, pgerrcode.RaiseException) {
-		page, err = d.readOpenPart(ctx, part, append(flags, "failing")...)
+		page, err = d.readOpenPart(ctx, part, most, append(flags, "failing"))
+	}
+	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange, pgerrcode.CharacterNotInRepertoire) {
+		return page, fmt.Errorf("%w: %s", desk.ErrID, pgerr.From(err).Message)
 	}
 	if err != nil {
 		return page, fmt.Errorf("read what is open: %w", err)
@@ -60,47 +70,49 @@ func (d *Desk) openPart(ctx context.Context, part desk.OpenPart, flags ...string
 	return page, nil
 }
 
-func (d *Desk) readOpenPart(ctx context.Context, part desk.OpenPart, flags ...string) (page desk.OpenPage, err error) {
+func (d *Desk) readOpenPart(ctx context.Context, part desk.OpenPart, most int, flags []string) (page desk.OpenPage, err error) {
 	query, err := d.query("open_page", flags...)
 	if err != nil {
 		return page, err
 	}
-	var pattern, money, after *string
+	args := []any{string(part.Kind), most + 1, nil}
 	if part.Reason != "" {
-		like := printable(desk.LikeReason(part.Reason))
-		pattern = &like
+		args[2] = printable(desk.LikeReason(part.Reason))
 	}
 	if part.After != nil {
-		id := string(part.After.InvoiceID)
-		money, after = &part.After.Money, &id
+		args = append(args, part.After.Order, string(part.After.InvoiceID))
 	}
-	n := 0
 	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query, string(part.Kind), part.Limit+1, pattern, money, after)
+		rows, err := conn.Query(ctx, query, args...)
 		if err != nil {
 			return err
 		}
 		var i desk.OpenItem
-		var worth string
-		var open bool
-		last := desk.OpenPlace{}
-		_, err = pgx.ForEachRow(rows, []any{&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &worth, &open}, func() error {
-			if n++; n > part.Limit {
+		var order string
+		var wanted bool
+		var last desk.OpenPlace
+		n := 0
+		_, err = pgx.ForEachRow(rows, []any{
+			&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &i.Key, &i.ReplyID, &order, &wanted,
+		}, func() error {
+			switch n++; {
+			case page.Next != nil:
+			case n > most, wanted && len(page.Items) == part.Limit:
 				page.Next = &last
-				return nil
-			}
-			last = desk.OpenPlace{Money: worth, InvoiceID: i.InvoiceID}
-			if open {
-				page.Items = append(page.Items, i)
+			default:
+				last = desk.OpenPlace{Order: order, InvoiceID: i.InvoiceID}
+				if wanted {
+					page.Items = append(page.Items, i)
+				}
 			}
 			return nil
 		})
-		if err != nil || !slices.Contains(flags, "first") {
+		if err != nil {
 			return err
 		}
 		found := make([]beside, len(page.Items))
 		for n, i := range page.Items {
-			found[n] = beside{id: i.InvoiceID, into: &page.Items[n].Row}
+			found[n] = beside{id: i.InvoiceID, replyID: i.ReplyID, key: i.Key, into: &page.Items[n].Row}
 		}
 		return d.readRows(ctx, conn, found)
 	})

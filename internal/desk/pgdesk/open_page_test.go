@@ -7,6 +7,7 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/desk"
+	"billonce/sql"
 )
 
 // A page of what is open follows the other, each invoice once, the most money first, and
@@ -75,5 +76,31 @@ func TestOpenPagesOfEachKind(t *testing.T) {
 	}
 	if text := strings.Join(got, ", "); text != "in_doubt 1, pending_again 4, retry 2, set_aside 6" {
 		t.Error(text)
+	}
+}
+
+// A page costs as much as there is on it: the ledger is read in the order of its index.
+func TestAPageOfWhatIsOpenIsReadByItsIndex(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3000)
+	execute(t, cfg, `insert into billonce.deliveries (invoice_id, idempotency_key, run_id, attempt, run_attempt, first_sent_at, deadline_at,
+			updated_at, state, open_state, due_at, retry_since, amount)
+		select id, gen_random_uuid(), gen_random_uuid(), 1, 1, now(), now(), now(), s, s, case s when 'retry' then now() end,
+			case s when 'retry' then now() end, id % 100 from invoices, (values (0, 'in_doubt'), (1, 'failed'), (2, 'retry')) v (n, s) where id % 3 = n;
+		analyze billonce.deliveries`)
+	n := sql.Names{Schema: "billonce", Invoices: "invoices", ID: "id", KeyType: "bigint", Pending: "pending"}
+	for _, kind := range []string{"in_doubt", "failed", "retry"} {
+		for flag, args := range map[string][]any{"": {kind, 51, nil}, "after": {kind, 51, "HTTP %", "-50", "100"}} {
+			text, err := sql.Query("open_page", n, kind, flag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := explain(t, cfg, text, args...)
+			part, _, _ := strings.Cut(plan[strings.Index(plan, "CTE part"):], "Sort")
+			if !strings.Contains(part, "Index Scan using deliveries_open_idx") || strings.Contains(plan, "Seq Scan on deliveries") ||
+				flag == "after" && !strings.Contains(part, "ROW(COALESCE") {
+				t.Errorf("%s %s:\n%s", kind, flag, plan)
+			}
+		}
 	}
 }
