@@ -18,7 +18,7 @@ func TestThePageShowsWhatIsSubmitted(t *testing.T) {
 	since, due := d.status.At.Add(-time.Hour), d.status.At.Add(time.Minute)
 	d.status.Deliveries[billing.SubmittedState], d.status.SubmittedSince, d.status.SubmittedDueAt = 12345, &since, &due
 	w := ask(page(t, web.Settings{}, d), "GET", "/", func(r *http.Request) { r.Host, r.RemoteAddr = "localhost", "127.0.0.1:1234" })
-	const want = "The API has taken 12,345 more and not yet decided about them, the oldest since 2026-03-01 03:00:00 UTC; the next is looked up at 2026-03-01 04:01:00 UTC, if a run is there."
+	const want = "The API has taken 12,345 of them and not yet decided, the oldest since 2026-03-01 03:00:00 UTC; the next is looked up at 2026-03-01 04:01:00 UTC, if a run is there."
 	if !strings.Contains(w.Body.String(), want) {
 		t.Errorf("%d, want it to say %q\n%s", w.Code, want, w.Body)
 	}
