@@ -196,6 +196,9 @@ func (e *execution) closeStore(ctx context.Context) {
 // underLock is the part of a run that happens under the run lock.
 func (e *execution) underLock(ctx context.Context) (int, error) {
 	lock, err := e.acquireRunLock(ctx)
+	if err == nil && e.config.FailoverLosesCommits {
+		lock, err = e.awaitLiving(ctx, lock)
+	}
 	var held *advisory.HeldError
 	switch {
 	case errors.As(err, &held):
@@ -240,13 +243,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	if sends.MayBeForgotten() {
 		e.acceptIdentity(ctx, summary, code)
 	}
-	err = e.store.FinishRun(ctx, code, summary)
-	if errors.Is(err, billing.ErrFailedOver) {
-		if err = sends.Stands(ctx); err == nil {
-			err = e.store.FinishRun(ctx, code, summary)
-		}
-	}
-	if err != nil {
+	if code, err = e.finish(ctx, sends, code, summary); err != nil {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
@@ -254,6 +251,19 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
+}
+
+// finish records the run's end. Where the database was failed over since the engine has
+// looked, what was lost is written again first.
+func (e *execution) finish(ctx context.Context, sends *engine.Run, code int, s billing.Summary) (int, error) {
+	err := e.store.FinishRun(ctx, code, s)
+	if !errors.Is(err, billing.ErrFailedOver) {
+		return code, err
+	}
+	if refused := sends.Stands(ctx); refused != nil {
+		return exitCodeOf(refused), refused
+	}
+	return code, e.store.FinishRun(ctx, code, s)
 }
 
 // run sends what is pending.
@@ -331,6 +341,7 @@ func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, e
 	if errors.Is(err, pgstore.ErrElsewhere) {
 		return nil, &exitError{billing.ExitRefused, fmt.Errorf("%w; LOCK_DATABASE_URL and DATABASE_URL have to lead to one server", err)}
 	}
+	e.db.proven.session = nil // it is taken over
 	if err != nil {
 		return nil, fmt.Errorf("take the run lock %q: %w", c.RunName, err)
 	}

@@ -9,6 +9,9 @@ import (
 // nothing was written.
 var ErrFailedOver = errors.New("the database was failed over")
 
+// ErrForgotten says that the database may have forgotten what was sent.
+var ErrForgotten = errors.New("the database may have forgotten what was sent")
+
 // Lost is an intent that was committed and that a fail-over has lost.
 type Lost struct {
 	Intent     // without Seen

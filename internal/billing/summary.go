@@ -40,6 +40,7 @@ type Tally struct {
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
 	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
 	LookedUp                                       atomic.Int64
+	Pace                                           Pacing
 }
 
 // Left is what the last pass over the table found that this run can't finish.
@@ -80,6 +81,9 @@ type Summary struct {
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
+
+	Throttled  int64       `json:"throttled,omitempty"`   // requests that the API answered with: too many
+	LowestPace *LowestPace `json:"lowest_pace,omitempty"` // nil: nothing slowed the run down
 
 	FoundSetAside FoundSetAside `json:"-"`
 	Open          int64         `json:"open"`          // waits for a person, whoever left it
@@ -135,7 +139,9 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 	if reason != "" {
 		retry = t.Retry.Load()
 	}
+	pace := t.Pace.Now(time.Now())
 	return Summary{
+		Throttled: pace.Throttled, LowestPace: pace.Lowest,
 		Sent: t.Sent.Load(), Failed: t.Failed.Load(), InDoubt: t.InDoubt.Load(),
 		Retry:       retry,
 		HeldByOther: int64(left.Held),

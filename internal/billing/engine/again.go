@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"billonce/internal/billing"
@@ -172,6 +174,9 @@ func (f *failover) write(ctx context.Context, lost []*remembered, has map[billin
 			hash = d.RequestSHA256
 		}
 		inv, request, same := f.isAsSent(now[r.id], r, hash)
+		if !same {
+			f.unlike[r.id] = int(r.attempt)
+		}
 		if fateOf(r, d) == missing {
 			intents = append(intents, f.lost(r, inv, request, same))
 		}
@@ -283,4 +288,23 @@ func (f *failover) isAsSent(inv billing.Invoice, r *remembered, hash []byte) (bi
 	}
 	request, err := f.renderer.Render(inv)
 	return inv, request, err == nil && bytes.Equal(request.SHA256, hash)
+}
+
+// pendingAgain counts, at the run's end, those of which another invoice has the id: no
+// pass may have met them.
+func (f *failover) pendingAgain(ctx context.Context, earlier *billing.Earlier) error {
+	if len(f.unlike) == 0 {
+		return nil
+	}
+	seen, err := f.Look(ctx, slices.Collect(maps.Keys(f.unlike)))
+	if err != nil {
+		return fmt.Errorf("look at invoices whose ids were given out again: %w", err)
+	}
+	for _, inv := range seen {
+		if inv.Delivery.StandsAccepted() && !slices.Contains(earlier.SentIDs, inv.ID) && len(earlier.SentIDs) < billing.MostPendingAgain {
+			earlier.Sent++
+			earlier.SentIDs = append(earlier.SentIDs, inv.ID)
+		}
+	}
+	return nil
 }

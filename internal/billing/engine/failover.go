@@ -33,8 +33,10 @@ type failover struct {
 	keyTTL     time.Duration
 	untrusted  bool // the ledger did not trust the database as the run began
 
-	gate   sync.RWMutex // held by who writes again what is remembered; shared by each other commit
-	behind bool         // guarded by gate: what is remembered may not stand
+	gate sync.RWMutex // held by who writes again what is remembered; shared by each other commit
+	// Guarded by gate:
+	behind bool                      // what is remembered may not stand
+	unlike map[billing.InvoiceID]int // attempts that were written again, and whose invoice makes another request by now
 
 	halted    atomic.Bool            // nothing may be sent
 	forgotten atomic.Bool            // the database may have forgotten requests: what looks untried is a repeat
@@ -46,7 +48,7 @@ type failover struct {
 func newFailover(c Config, p Ports, deadline time.Duration, stop *stopper, log zerolog.Logger) *failover {
 	f := &failover{
 		Ledger: p.Ledger, port: p.Failover, renderer: p.Renderer, memory: newMemory(c.RunID), stop: stop, log: log,
-		deadline: deadline, linger: c.Linger, idempotent: c.Idempotent, keyTTL: c.KeyTTL, untrusted: c.Forgotten,
+		unlike: make(map[billing.InvoiceID]int), deadline: deadline, linger: c.Linger, idempotent: c.Idempotent, keyTTL: c.KeyTTL, untrusted: c.Forgotten,
 	}
 	f.forgotten.Store(c.Forgotten)
 	return f
@@ -143,6 +145,7 @@ func (f *failover) settleOnce(ctx context.Context, by settling,
 	part := make([]billing.Settlement, len(rest))
 	for n, i := range rest {
 		part[n] = group[i]
+		part[n].Unlike = part[n].Unlike || f.unlike[part[n].InvoiceID] == part[n].Attempt
 	}
 	sent := time.Now()
 	of, err := by(ctx, part)
@@ -262,8 +265,8 @@ func (f *failover) forget(ctx context.Context, since time.Time, why string) erro
 		log.Msg("the database may have forgotten what was sent: it was failed over, and " + why + ". Going on, since the API honours idempotency keys")
 		return nil
 	}
-	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("the database may have forgotten what was sent: it was failed over, and %s. "+
-		"Compare with the billing API's own list (`batch reconcile FILE --adopt`), then run `batch resume --accept-database --reason …`", why))
+	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w: it was failed over, and %s. "+
+		"Compare with the billing API's own list: `batch reconcile FILE --adopt`; then: `batch resume --accept-database --reason …`", billing.ErrForgotten, why))
 	return nil
 }
 

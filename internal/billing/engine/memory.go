@@ -14,7 +14,7 @@ const (
 	// rememberFor is how long a commit is remembered, at least as long as there is room.
 	rememberFor = time.Minute
 	// rememberMost is the room in bytes: for a minute of 4,000 invoices a second.
-	rememberMost = 46 << 20
+	rememberMost = 44 << 20
 	// rememberedSize is what a delivery takes, with its id and what leads to it;
 	// unusualSize what one takes besides that was not simply accepted.
 	rememberedSize, unusualSize = 160, 768
@@ -106,7 +106,7 @@ func (m *memory) begin(intents []billing.Intent, ours map[billing.InvoiceID]stru
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := commit{sent: sent, acked: time.Now(), begins: true, of: make([]*remembered, 0, len(ours))}
-	all := make([]remembered, len(ours)) // together: they are gone together, or nearly
+	all := make([]remembered, len(intents)) // together: they are gone together, or nearly
 	for i := range intents {
 		in := &intents[i]
 		if _, yes := ours[in.InvoiceID]; !yes {

@@ -64,6 +64,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	if p.Rate != nil && c.Rate > 0 {
 		r.sharing = newSharing(p.Rate, right, log)
 	}
+	right.pace.showIn(&tally.Pace)
 	r.settler = &settler{
 		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, wake: make(chan struct{}, 1),
@@ -152,7 +153,6 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
 	left, earlier, err := r.passesBesideSubmitted(claiming)
-	r.troubles.earlier(earlier)
 	switch {
 	case errors.Is(err, billing.ErrPaused):
 		r.stop.stop(billing.StoppedByPause, nil)
@@ -167,9 +167,10 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	if ctx.Err() == nil {
 		r.unmarked.mark(detached)
 	}
-	if err := r.Stands(detached); err != nil {
+	if err := errors.Join(r.failover.check(detached), r.failover.pendingAgain(detached, &earlier)); err != nil {
 		r.stop.stop(billing.StoppedByError, err)
 	}
+	r.troubles.earlier(earlier)
 	r.troubles.totals()
 
 	reason, cause := r.stop.cause()
@@ -184,7 +185,16 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 
 // Stands makes sure that all that the run has committed stands, whatever a fail-over has
 // lost: once more if the database is failed over before it knows of the run's end.
-func (r *Run) Stands(ctx context.Context) error { return r.failover.check(ctx) }
+// The error says why it is not known to, though the run has ended.
+func (r *Run) Stands(ctx context.Context) error {
+	if err := r.failover.check(ctx); err != nil {
+		return err
+	}
+	if reason, err := r.stop.cause(); reason == billing.StoppedByFailover {
+		return err
+	}
+	return nil
+}
 
 // MayBeForgotten says that the database may have forgotten requests, so that the run went
 // on under the protection of keys.

@@ -56,6 +56,7 @@ func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	s.Home(now, true)
+	s.moved.Store(true)
 	return true, nil
 }
 
@@ -136,9 +137,14 @@ func (s *Store) Behind(ctx context.Context) ([]string, error) {
 	return s.runsBehind(ctx, s.timeline(), "")
 }
 
-// StillOn names the unfinished runs that were last seen on a timeline.
-func (s *Store) StillOn(ctx context.Context, timeline string) ([]string, error) {
-	return s.runsBehind(ctx, "", timeline)
+// Living names the unfinished runs of the database that the ledger trusts, where that is
+// another one by its timeline alone.
+func (s *Store) Living(ctx context.Context) ([]string, error) {
+	now, accepted, err := s.Identity(ctx)
+	if err != nil || accepted == nil || now.Same(*accepted, false) || !now.Same(*accepted, true) {
+		return nil, err
+	}
+	return s.runsBehind(ctx, "", accepted.Timeline)
 }
 
 func (s *Store) runsBehind(ctx context.Context, other, on string) (names []string, err error) {

@@ -42,7 +42,11 @@ func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
 	}
 }
 
-// writeOff is WriteOff for a run lock that is held again.
+// writeOff is WriteOff for a run lock that is held again. Not after a fail-over: an
+// unfinished run, dead or alive, may have sent what was lost, and is waited for.
 func (l *KeptRunLock) writeOff(ctx context.Context) {
+	if l.store.moved.Load() {
+		return
+	}
 	l.store.WriteOff(ctx, l.name, l.mode == advisory.Exclusive)
 }

@@ -65,6 +65,7 @@ type Store struct {
 	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
 
 	home   atomic.Pointer[home]      // the database that is written to; nil: any
+	moved  atomic.Bool               // it was failed over since the run began
 	record atomic.Pointer[RunRecord] // of this run, once it has begun
 }
 
