@@ -72,6 +72,8 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "ledger", verdict: doctor.Refused, change: with(func(s *book.Settings) { s.Schema = "nowhere" }), seen: "missing", remedy: "batch migrate"},
 		{check: "ledger", verdict: doctor.Refused, change: with(func(s *book.Settings) { s.Pending = "state = 'open'" }), seen: `column "state" does not exist`, remedy: "help environment"},
 		{check: "ledger", verdict: doctor.Refused, change: func(s *doctor.Subject) { s.Columns = []string{"number"} }, seen: "number", remedy: "help environment"},
+		{check: "key", verdict: doctor.Warning, sql: "alter table invoices drop constraint invoices_pkey", seen: "no unique index", remedy: "create a unique index"},
+		{check: "key", verdict: doctor.Warning, sql: "alter table invoices drop constraint invoices_pkey, add primary key (customer, id)", seen: "no unique index", remedy: "make a view"},
 		{check: "mark", verdict: doctor.Refused, sql: "alter table invoices add check (pending)", seen: "violates check constraint", remedy: "INVOICES_MARK_SENT"},
 		{check: "mark", verdict: doctor.Refused, sql: trigger("constraint trigger t after", "deferrable initially deferred", "raise 'not today'"), seen: "not today", remedy: "INVOICES_MARK_SENT"},
 		{check: "mark", verdict: doctor.Warning, sql: trigger("trigger t before", "", "return null"), seen: "marks nothing", remedy: "trigger"},

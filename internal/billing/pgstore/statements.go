@@ -17,7 +17,7 @@ type statements struct {
 	runSettled                               string
 	paused                                   string
 	identity, acceptIdentity, foundIdentity  string
-	isPending, missingID, markTrial          string
+	isPending, missingID, twins, markTrial   string
 	pendingAmong, blocking, unmarked         string
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
@@ -91,6 +91,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.twins, "twins", nil},
 		{&s.pendingAmong, "pending_among", nil},
 		{&s.blocking, "blocking", nil},
 		{&s.unmarked, "unmarked", nil},
