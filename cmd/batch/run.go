@@ -230,6 +230,9 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
 	e.keepSetAside(ctx, summary.FoundSetAside)
+	if summary.LeftSending {
+		e.store.FindLeftOver(ctx)
+	}
 	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
