@@ -83,7 +83,7 @@ func exitCodeOf(err error) int {
 	var unsafe *advisory.UnsafeError
 	var unmarkable *pgstore.CantMarkError
 	switch err = configurationFault(err); {
-	case errors.As(err, &unsafe), errors.As(err, &unmarkable):
+	case errors.As(err, &unsafe), errors.As(err, &unmarkable), errors.Is(err, billing.ErrForgotten):
 		return billing.ExitRefused
 	case errors.As(err, &exit):
 		return exit.code

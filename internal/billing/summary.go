@@ -28,6 +28,7 @@ const (
 	StoppedByThrottle StopReason = "throttled"
 	StoppedByCanary   StopReason = "canary"
 	StoppedByPause    StopReason = "paused"
+	StoppedByFailover StopReason = "failover"
 	StoppedByError    StopReason = "error"
 )
 
@@ -40,6 +41,7 @@ type Tally struct {
 	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
 	LookedUp                                       atomic.Int64
 	LeftSending                                    atomic.Bool // deliveries were left as they were until their requests can no longer arrive
+	Pace                                           Pacing
 }
 
 // Left is what the last pass over the table found that this run can't finish.
@@ -82,6 +84,9 @@ type Summary struct {
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
 
+	Throttled  int64       `json:"throttled,omitempty"`   // requests that the API answered with: too many
+	LowestPace *LowestPace `json:"lowest_pace,omitempty"` // nil: nothing slowed the run down
+
 	FoundSetAside FoundSetAside `json:"-"`
 	Open          int64         `json:"open"`          // waits for a person, whoever left it
 	PendingAgain  int64         `json:"pending_again"` // of those, pending though sent
@@ -104,6 +109,8 @@ type Summary struct {
 // ExitCode is the run's exit code.
 func (s Summary) ExitCode() int {
 	switch {
+	case s.Stopped == StoppedByFailover:
+		return ExitRefused
 	case s.Stopped == StoppedByError:
 		return ExitError
 	case s.Stopped != "" && s.Stopped != StoppedByLimit:
@@ -134,7 +141,9 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 	if reason != "" {
 		retry = t.Retry.Load()
 	}
+	pace := t.Pace.Now(time.Now())
 	return Summary{
+		Throttled: pace.Throttled, LowestPace: pace.Lowest,
 		Sent: t.Sent.Load(), Failed: t.Failed.Load(), InDoubt: t.InDoubt.Load(),
 		Retry:       retry,
 		HeldByOther: int64(left.Held),

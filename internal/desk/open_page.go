@@ -109,12 +109,30 @@ func SumsOf(deliveries []Delivery) string {
 // KindInWords is the kind as people say it: 3 invoices are …
 func KindInWords(kind billing.OpenKind) string { return openWords(kind) }
 
+// likeness is how many characters of two reasons are compared.
+const likeness = 200
+
+// ShortReason is as much of a reason as [LikeReason] goes by.
+func ShortReason(reason string) string {
+	n := 0
+	for i := range reason {
+		if n++; n > likeness+1 {
+			return reason[:i]
+		}
+	}
+	return reason
+}
+
 // LikeReason is the pattern (LIKE, with \ as its escape) of reasons that differ from this
-// one in their numbers alone, or in what is between digits.
+// one in their numbers alone, in what is between digits, or far behind.
 func LikeReason(reason string) string {
 	var b strings.Builder
-	digits := false
+	digits, n := false, 0
 	for _, r := range reason {
+		if n++; n > likeness {
+			b.WriteByte('%')
+			break
+		}
 		if digit := r >= '0' && r <= '9'; digit {
 			if !digits {
 				b.WriteByte('%')

@@ -29,7 +29,8 @@ type Status struct {
 	Reconciled     *Reconciled             `json:"reconciled,omitempty"` // the last time
 	Open           *OpenCount              `json:"open,omitempty"`       // nil: no run has counted it yet
 	RunLock        RunLock                 `json:"run_lock"`
-	Rate           RunLock                 `json:"rate"`          // who shares BILLING_RATE; its name is the ledger's id
+	Rate           RunLock                 `json:"rate"` // who shares BILLING_RATE; its name is the ledger's id
+	HeldBack       []HeldBack              `json:"held_back,omitempty"`
 	InvoiceLocks   int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
 }
 
@@ -46,6 +47,14 @@ type RunLock struct {
 	Name    string            `json:"name"`
 	Key     string            `json:"key"` // classid,objid in pg_locks
 	Holders []advisory.Holder `json:"holders"`
+}
+
+// HeldBack is a value of INVOICES_ONE_PER whose invoices wait for one delivery.
+type HeldBack struct {
+	Value     string            `json:"value"`
+	InvoiceID billing.InvoiceID `json:"invoice_id"` // of the delivery
+	State     billing.State     `json:"state"`
+	Count     int64             `json:"count"` // of those that wait; a thousand: or more
 }
 
 // Sending tells the deliveries that are under way from those whose runner is gone.
@@ -76,5 +85,6 @@ type Run struct {
 	ExitCode     *int             `json:"exit_code,omitempty"`
 	Summary      *billing.Summary `json:"summary,omitempty"`
 	WrittenOffAt *time.Time       `json:"written_off_at,omitempty"` // when it was found that it had been killed
+	Changed      []string         `json:"changed,omitempty"`        // settings that decide what is sent and what it means, against the run before
 	Alive        bool             `json:"alive"`                    // not finished, and its process is connected
 }

@@ -25,6 +25,11 @@ func (st Status) Print(out io.Writer) error {
 	if o := st.Open; o != nil {
 		fmt.Fprintf(w, "Open\twaits for you\t%s\n", openText(*o))
 	}
+	title := "Held back"
+	for _, h := range st.HeldBack {
+		fmt.Fprintf(w, "%s\t%s\t%s by invoice %s, %s\n", title, words.OneLine(h.Value), words.Count(h.Count), h.InvoiceID, h.State)
+		title = ""
+	}
 	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
 	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
 	for _, h := range st.RunLock.Holders {
@@ -37,10 +42,13 @@ func (st Status) Print(out io.Writer) error {
 	for _, h := range st.Rate.Holders {
 		fmt.Fprintf(w, "\t\tshared by %s\n", h)
 	}
-	title := "Runs"
+	title = "Runs"
 	for _, r := range st.Runs {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", title, words.Stamp(r.StartedAt), runLine(r, st.At))
 		title = ""
+		if len(r.Changed) > 0 {
+			fmt.Fprintf(w, "\t\tunlike the run before: %s\n", strings.Join(r.Changed, ", "))
+		}
 	}
 	if st.Reconciled != nil {
 		fmt.Fprintf(w, "Reconciled\t%s\t%s\n", words.Stamp(st.Reconciled.At), st.Reconciled.text())

@@ -39,6 +39,17 @@ func InWords(s billing.Summary, code int) string {
 	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); s.Sent > 0 {
 		text += fmt.Sprintf(" (%s a second)", words.Count(int64(rate)))
 	}
+	if p := s.LowestPace; p != nil {
+		text += fmt.Sprintf("; at the slowest %s (%s)", paceText(*p), words.OneLine(p.Why))
+	}
+	return text
+}
+
+func paceText(p billing.LowestPace) string {
+	text := fmt.Sprintf("%d at once", p.AtOnce)
+	if p.PerSecond > 0 {
+		text = fmt.Sprintf("%g requests a second, %s", p.PerSecond, text)
+	}
 	return text
 }
 

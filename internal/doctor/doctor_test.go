@@ -86,6 +86,8 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "index", verdict: doctor.Warning, sql: largeAndBare, seen: "no index", remedy: "create index concurrently"},
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (id) where pending", seen: "served"},
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (pending, id)", seen: "served"},
+		{check: "index", verdict: doctor.Warning, sql: largeAndBare + "; create index served on invoices (id) where pending", change: with(func(s *book.Settings) { s.OnePer = "customer" }), seen: "INVOICES_ONE_PER", remedy: `("customer", "id")`},
+		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (id) where pending; create index apart on invoices (customer, id)", change: with(func(s *book.Settings) { s.OnePer = "customer" }), seen: "apart finds"},
 		{check: "pause", verdict: doctor.Warning, sql: "update billonce.ledger set paused_at = now(), paused_by = 'ann', pause_reason = 'wrong prices'", seen: "ann has paused", remedy: "batch resume"},
 		{check: "backlog", verdict: doctor.Warning, sql: delivery("failed"), seen: "1 failed", remedy: "batch resolve"},
 		{check: "under way", verdict: doctor.Warning, sql: delivery("sending"), seen: "1 by runners that are gone", remedy: "Start a run"},

@@ -154,12 +154,27 @@ func examineIndex(ctx context.Context, e *exam) (Finding, error) {
 	switch {
 	case err != nil:
 		return Finding{}, err
-	case index.Name != "":
-		return ok("%s serves the pending invoices", index.Name), nil
+	case index.Name == "" && !index.Small:
+		return warning(index.Create, "no index serves the pending invoices: each page of a scan reads the table"), nil
+	case place.OnePer():
+		return examineValuesIndex(ctx, e, place)
 	case index.Small:
 		return ok("none serves the pending invoices; the table is small"), nil
 	}
-	return warning(index.Create, "no index serves the pending invoices: each page of a scan reads the table"), nil
+	return ok("%s serves the pending invoices", index.Name), nil
+}
+
+func examineValuesIndex(ctx context.Context, e *exam, place pgstore.Place) (Finding, error) {
+	index, err := place.ValuesIndex(ctx, e.main[0])
+	switch {
+	case err != nil:
+		return Finding{}, err
+	case index.Name != "":
+		return ok("%s finds the invoices of one value of INVOICES_ONE_PER", index.Name), nil
+	case index.Small:
+		return ok("none finds the invoices of one value of INVOICES_ONE_PER; the table is small"), nil
+	}
+	return warning(index.Create, "no index finds the invoices of one value of INVOICES_ONE_PER: each request costs a look through all that are pending"), nil
 }
 
 func (e *exam) readStatus(ctx context.Context) (desk.Status, error) {

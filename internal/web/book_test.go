@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"errors"
 	"html"
 	"io"
 	"net/http"
@@ -80,7 +81,38 @@ func serve(t *testing.T, n int, statements ...string) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveIt(t, cfg, statements...)
+}
+
+// serveTexts serves a book whose keys are texts.
+func serveTexts(t *testing.T, statements ...string) *served {
+	t.Helper()
+	url := pgtest.DB(t, "texts", func(ctx context.Context, url string) error {
+		cfg, err := pgstore.ParseURL(url, "test")
+		if err != nil {
+			return err
+		}
+		conn, err := pgx.ConnectConfig(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, "create table invoices (id text primary key, customer text, pending boolean default true, sent_at timestamptz)")
+		if err = errors.Join(err, conn.Close(ctx)); err == nil {
+			_, err = pgstore.Migrate(ctx, cfg, book.Demo())
+		}
+		return err
+	})
+	cfg, err := pgstore.ParseURL(url, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveIt(t, cfg, statements...)
+}
+
+func serveIt(t *testing.T, cfg *pgx.ConnConfig, statements ...string) *served {
+	t.Helper()
 	s := &served{T: t, cfg: pgstore.Unprepared(cfg)}
+	var err error
 	for _, statement := range statements {
 		s.execute(statement)
 	}

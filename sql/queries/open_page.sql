@@ -32,7 +32,7 @@ with part as materialized (
     order by o.place, o.invoice_id
     limit $2
 )
-select part.invoice_id::text, $1::text, part.state, part.attempt, part.reason, part.since, part.amount::text, part.currency,
+select part.invoice_id::text, $1::text, part.state, part.attempt, left(part.reason, 1000), part.since, part.amount::text, part.currency,
        coalesce(part.idempotency_key::text, ''), coalesce(part.reply_id, ''), part.place::text,
        coalesce(part.open and ($3::text is null or part.reason like $3)
 {{- if and (not .Has.failing) (or .Has.failed .Has.pending_again .Has.set_aside)}}

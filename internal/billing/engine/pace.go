@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -49,18 +50,39 @@ type pace struct {
 	throttle throttle
 	wall     wall
 	part     part
+	shown    *billing.Pacing
 	lookUp   time.Time // when look-ups took their share last
 }
 
 func newPace(c Config, stop *stopper, log zerolog.Logger) *pace {
 	return &pace{
 		stop: stop, log: log, turn: make(chan struct{}, 1), rate: c.Rate,
-		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c), part: newPart(),
+		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c), part: newPart(), shown: &billing.Pacing{},
 	}
 }
 
-// interval is between the beginnings of two requests. The caller holds mu, as of what
+// showIn has the pace shown in what others may look at.
+func (p *pace) showIn(shown *billing.Pacing) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown = shown
+	p.shown.InFlight(0, p.throttle.most())
+	if p.rate > 0 {
+		p.slowed("BILLING_RATE")
+	}
+}
+
+// slowed shows to what the run was slowed down, and why. The caller holds mu, as of what
 // follows.
+func (p *pace) slowed(why string) {
+	slow := billing.LowestPace{AtOnce: p.throttle.most(), Why: why}
+	if every := p.interval(); every > 0 {
+		slow.PerSecond = math.Round(100*float64(time.Second)/float64(every)) / 100
+	}
+	p.shown.SlowTo(slow)
+}
+
+// interval is between the beginnings of two requests.
 func (p *pace) interval() time.Duration {
 	if p.rate == 0 {
 		return p.throttle.gap
@@ -77,6 +99,7 @@ func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
 	p.part.used = now
+	p.shown.Began(now, p.inFlight)
 	p.next = later(p.next, now.Add(-slack)).Add(p.interval())
 }
 
@@ -246,6 +269,7 @@ func (p *pace) giveBack(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight -= n
+	p.shown.InFlight(p.inFlight, p.throttle.most())
 	p.tell()
 }
 
@@ -288,7 +312,10 @@ func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
 		if !p.limits() {
 			p.log.Warn().Int("http_status", reply.Status).Str("reason", reply.Reason).Msg("the billing API asks for a slower pace: going slower")
 		}
+		until := p.throttle.until
 		p.throttle.lower(now, began, p.inFlight, reply.RetryAfter)
+		p.shown.Throttled(p.throttle.until.After(until))
+		p.slowed(reply.Reason)
 		p.next = later(p.next, now.Add(p.interval()))
 		if p.wall.throttled(now, began, reply.RetryAfter, account(r)) {
 			p.log.Error().Str("run_again_after", p.wall.over.Format(time.RFC3339)).Str("reason", reply.Reason).
@@ -300,6 +327,7 @@ func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
 		p.throttle.raise(now, reply.Outcome)
 	}
 	p.inFlight--
+	p.shown.InFlight(p.inFlight, p.throttle.most())
 	p.tell()
 }
 

@@ -56,7 +56,6 @@ type planner struct {
 	keyTTL      time.Duration // how long the API remembers a key
 	maxAttempts int
 	lookUpAfter time.Duration
-	forgotten   bool  // what looks untried may have been sent before
 	pace        *pace // nil: nothing is held back
 }
 
@@ -103,7 +102,6 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 			s.key = s.key.Used(seen.KeyAge, v.at)
 		}
 		s.do = toBegin
-		s.request.Repeat = p.forgotten
 		return s
 	case seen.State == billing.InDoubt && (err != nil || !asksAboutIt(request, seen)):
 		return step{why: stillInDoubt, changed: changed}

@@ -37,6 +37,7 @@ type Run struct {
 	sharing   *sharing   // nil: BILLING_RATE is this runner's alone, or there is none
 	troubles  *troubles
 	unmarked  *marker
+	failover  *failover
 
 	aside billing.FoundSetAside
 }
@@ -45,13 +46,16 @@ type Run struct {
 func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	t := newTerms(c)
 	stop, budget, flight := newStopper(log), newBudget(c.Limit), &inFlight{}
+	f := newFailover(c, p, intentDeadline(t.intentLife, c.Timeout), stop, log)
+	p.Ledger = f
 	r := &Run{
-		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log),
+		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log), failover: f,
 		heard: newHeard(c.WantsID), standing: p.Standing,
 		lingering: lingering{most: c.Linger, stop: stop, log: log},
 		queue:     newQueue(t.queueLow, flight),
 		troubles:  newTroubles(c.RunID, tally, log),
 	}
+	r.lock.failover = f
 	var values *onePer
 	if p.Values != nil {
 		values = newOnePer(p.Values, log)
@@ -60,8 +64,9 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	if p.Rate != nil && c.Rate > 0 {
 		r.sharing = newSharing(p.Rate, right, log)
 	}
+	right.pace.showIn(&tally.Pace)
 	r.settler = &settler{
-		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
+		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, wake: make(chan struct{}, 1),
 	}
 	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
@@ -69,7 +74,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.sender = &sender{
 		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
+		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
@@ -77,7 +82,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	planner := planner{
-		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, forgotten: c.Forgotten, pace: right.pace,
+		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
 	}
 	if c.HasLookup {
 		r.proof = &proof{
@@ -106,7 +111,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.canary = &canary{
 		first: c.Canary, claim: t.claimMost[0], scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
 	}
-	intents := newIntents(p.Ledger, r.troubles, r.queue, h, t.intentLife, c.Timeout)
+	intents := newIntents(f, r.troubles, r.queue, h, t.intentLife, c.Timeout)
 	if t.holdsSlots {
 		slots := newSlots(right, c.Concurrency)
 		r.settler.slots, r.producer.busy = slots, slots.inUse
@@ -148,7 +153,6 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
 	left, earlier, err := r.passesBesideSubmitted(claiming)
-	r.troubles.earlier(earlier)
 	switch {
 	case errors.Is(err, billing.ErrPaused):
 		r.stop.stop(billing.StoppedByPause, nil)
@@ -163,6 +167,10 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	if ctx.Err() == nil {
 		r.unmarked.mark(detached)
 	}
+	if err := errors.Join(r.failover.check(detached), r.failover.pendingAgain(detached, &earlier)); err != nil {
+		r.stop.stop(billing.StoppedByError, err)
+	}
+	r.troubles.earlier(earlier)
 	r.troubles.totals()
 
 	reason, cause := r.stop.cause()
@@ -174,6 +182,23 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	}
 	return s
 }
+
+// Stands makes sure that all that the run has committed stands, whatever a fail-over has
+// lost: once more if the database is failed over before it knows of the run's end.
+// The error says why it is not known to, though the run has ended.
+func (r *Run) Stands(ctx context.Context) error {
+	if err := r.failover.check(ctx); err != nil {
+		return err
+	}
+	if reason, err := r.stop.cause(); reason == billing.StoppedByFailover {
+		return err
+	}
+	return nil
+}
+
+// MayBeForgotten says that the database may have forgotten requests, so that the run went
+// on under the protection of keys.
+func (r *Run) MayBeForgotten() bool { return r.failover.forgotten.Load() }
 
 // passesBesideSubmitted makes the passes, and asks meanwhile, and for as long as the run
 // lingers, what became of what the API has taken.

@@ -24,15 +24,16 @@ type sender struct {
 	// troubles is told of what is odd.
 	troubles *troubles
 	// right is waited for where attempts hold no slots; nil: who holds one has it.
-	right   *right
-	turn    sync.Mutex // held by the loop that waits for the right
-	stop    *stopper
-	lock    *keeping
-	pace    *pace
-	heard   *heard
-	breaker *breaker
-	proof   *proof        // nil: there is no look-up
-	overdue time.Duration // BILLING_SUBMITTED_FOR
+	right    *right
+	turn     sync.Mutex // held by the loop that waits for the right
+	stop     *stopper
+	lock     *keeping
+	failover *failover
+	pace     *pace
+	heard    *heard
+	breaker  *breaker
+	proof    *proof        // nil: there is no look-up
+	overdue  time.Duration // BILLING_SUBMITTED_FOR
 
 	known       billing.Known
 	runID       uuid.UUID
@@ -103,6 +104,8 @@ func (s *sender) permit(a *attempt) error {
 		return newAttemptError("the run lock is lost")
 	case a.claim.lost():
 		return newAttemptError("the claim's connection is lost")
+	case s.failover.halts():
+		return newAttemptError("the database was failed over")
 	case s.stop.stopped():
 		return newAttemptError("the run is stopping")
 	case tooLate(a.sendBy):

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -77,6 +78,9 @@ func (p *pace) share(runners int) {
 	// Who comes and is alone need not wait: whoever comes later counts this one.
 	if p.part.count(now, runners) && runners > 1 {
 		p.next = later(p.next, now.Add(shareWait+rand.N(p.interval())))
+	}
+	if p.part.runners > 1 {
+		p.slowed(fmt.Sprintf("BILLING_RATE, shared by %d runners", p.part.runners))
 	}
 	p.tell()
 }

@@ -17,7 +17,7 @@ func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
 	var killed, doubts []string
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		killed, doubts = nil, nil
-		w := newWriting()
+		w := s.newWriting()
 		w.query(func(rows pgx.Rows) error {
 			var run, application string
 			_, err := pgx.ForEachRow(rows, []any{&run, &application}, func() error {
@@ -65,7 +65,11 @@ func (s *Store) tellOfLeftOver(doubts []string) {
 	}
 }
 
-// writeOff is WriteOff for a run lock that is held again.
+// writeOff is WriteOff for a run lock that is held again. Not after a fail-over: an
+// unfinished run, dead or alive, may have sent what was lost, and is waited for.
 func (l *KeptRunLock) writeOff(ctx context.Context) {
+	if l.store.moved.Load() {
+		return
+	}
 	l.store.WriteOff(ctx, l.name, l.mode == advisory.Exclusive)
 }

@@ -97,7 +97,7 @@ func (s *Store) note(ctx context.Context, statement string, args ...any) error {
 		fmt.Errorf("the database was away for %s", notePatience))
 	defer cancel()
 	return s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(statement, append([]any{s.runID()}, args...)...)
 		return w.commit(ctx, conn)
 	})

@@ -17,6 +17,8 @@ type statements struct {
 	runSettled                               string
 	paused                                   string
 	identity, acceptIdentity, foundIdentity  string
+	beginAgain, runRecorded, runsBehind      string
+	identityHere                             string
 	isPending, missingID, twins, markTrial   string
 	pendingAmong, blocking, unmarked         string
 	scanGuarded, scanGuardedAfter            string
@@ -88,6 +90,10 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.identity, "identity", nil},
 		{&s.acceptIdentity, "accept_identity", nil},
 		{&s.foundIdentity, "found_identity", nil},
+		{&s.identityHere, "identity", []string{"here"}},
+		{&s.beginAgain, "begin_again", nil},
+		{&s.runRecorded, "run_recorded", nil},
+		{&s.runsBehind, "runs_behind", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},

@@ -63,6 +63,10 @@ type Store struct {
 	hasSettled atomic.Bool // and the run's row says so
 
 	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
+
+	home   atomic.Pointer[home]      // the database that is written to; nil: any
+	moved  atomic.Bool               // it was failed over since the run began
+	record atomic.Pointer[RunRecord] // of this run, once it has begun
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is
