@@ -47,7 +47,7 @@ func (s *Store) FindLeftOver(ctx context.Context) {
 	var doubts []string
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		doubts = nil
-		w := newWriting()
+		w := s.newWriting()
 		w.query(eachID(func(id string) { doubts = append(doubts, id) }), s.sql.leftOver, s.runID(), true)
 		return w.commit(ctx, conn)
 	})
