@@ -62,3 +62,115 @@ func TestEInvoicingRecipe(t *testing.T) {
 		}
 	}
 }
+
+// provider creates invoices and sends them; it has no keys.
+type provider struct {
+	mu      sync.Mutex
+	created map[string]int // by reference
+	sent    map[string]int
+	asked   map[string]int
+}
+
+func (p *provider) reply(w http.ResponseWriter, a asked, _ int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	path, query, _ := strings.Cut(a.uri, "?")
+	reference, isSend := strings.CutSuffix(strings.TrimPrefix(path, "/v1/invoices/inv_"), "/send")
+	switch {
+	case query != "":
+		reference = strings.TrimPrefix(query, "reference=")
+		if p.created[reference] == 0 {
+			fmt.Fprint(w, `{"data": []}`)
+			return
+		}
+		fmt.Fprintf(w, `{"data": [{"id": "inv_%s"}]}`, reference)
+	case isSend:
+		p.sent[reference]++
+		w.WriteHeader(http.StatusAccepted)
+	case a.method == http.MethodGet:
+		p.asked[reference]++
+		state := "draft"
+		if p.sent[reference] > 0 {
+			state = "sent"
+		}
+		fmt.Fprintf(w, `{"state": %q}`, state)
+	default:
+		var invoice struct{ Reference string }
+		if err := json.Unmarshal([]byte(a.body), &invoice); err != nil || invoice.Reference == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		p.created[invoice.Reference]++
+		fmt.Fprintf(w, `{"id": "inv_%s"}`, invoice.Reference)
+	}
+}
+
+func TestTwoStepsRecipe(t *testing.T) {
+	t.Parallel()
+	p := &provider{created: map[string]int{}, sent: map[string]int{}, asked: map[string]int{}}
+	server := newServer(t, p.reply)
+	recipe(t, "two-steps.md", map[string]string{"https://billing.example": server.URL}, "LINGER=8s").run()
+	for n := 1; n <= 4; n++ {
+		if reference := fmt.Sprintf("T-%d", n); p.created[reference] != 1 || p.sent[reference] != 1 {
+			t.Errorf("%s was created %d times and sent %d times, want once each", reference, p.created[reference], p.sent[reference])
+		}
+	}
+}
+
+// bank receives orders at once, and executes or rejects them by the second question. It
+// knows an order by its X-Request-ID; its first answer is lost.
+type bank struct {
+	mu     sync.Mutex
+	orders map[string]string // X-Request-ID, by the order's own id
+	asked  map[string]int
+	lost   bool
+}
+
+func (b *bank) reply(w http.ResponseWriter, a asked, _ int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a.method == http.MethodGet {
+		id := strings.TrimSuffix(strings.TrimPrefix(a.uri, "/v1/payments/sepa-credit-transfers/"), "/status")
+		if b.orders[id] == "" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		status := "ACSP"
+		if b.asked[id]++; b.asked[id] > 1 {
+			status = map[bool]string{true: "RJCT", false: "ACSC"}[id == "P-3"]
+		}
+		w.Header().Set("Retry-After", "1")
+		fmt.Fprintf(w, `{"transactionStatus": %q}`, status)
+		return
+	}
+	var order struct{ EndToEndIdentification string }
+	key := a.header.Get("X-Request-ID")
+	if err := json.Unmarshal([]byte(a.body), &order); err != nil || key == "" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	id := order.EndToEndIdentification
+	if known := b.orders[id]; known != "" && known != key {
+		w.WriteHeader(http.StatusConflict)
+		return
+	}
+	b.orders[id] = key
+	if !b.lost {
+		b.lost = true
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintf(w, `{"paymentId": %q, "transactionStatus": "RCVD"}`, id)
+}
+
+func TestBankRecipe(t *testing.T) {
+	t.Parallel()
+	b := &bank{orders: map[string]string{}, asked: map[string]int{}}
+	server := newServer(t, b.reply)
+	recipe(t, "bank.md", map[string]string{"https://bank.example": server.URL}, "LINGER=8s").run()
+	if len(b.orders) != 3 || len(server.asked()) < 4 {
+		t.Errorf("%d orders after %d requests and questions, want three", len(b.orders), len(server.asked()))
+	}
+}

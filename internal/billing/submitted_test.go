@@ -37,11 +37,26 @@ func TestSubmittedTransitions(t *testing.T) {
 		overdue   bool
 		want      State
 	}{
-		{Acted, false, false, Sent}, {Acted, true, false, Sent}, {Acted, false, true, Sent}, {Acted, true, true, Sent},
-		{RefusedFinding, false, false, Failed}, {RefusedFinding, true, false, Failed}, {RefusedFinding, false, true, Failed}, {RefusedFinding, true, true, Failed},
-		{SubmittedFinding, false, false, SubmittedState}, {SubmittedFinding, true, false, SubmittedState}, {SubmittedFinding, false, true, InDoubt}, {SubmittedFinding, true, true, InDoubt},
-		{Absent, false, false, SubmittedState}, {Absent, true, false, InDoubt}, {Absent, false, true, InDoubt}, {Absent, true, true, InDoubt},
-		{UnknownFinding, false, false, SubmittedState}, {UnknownFinding, true, false, SubmittedState}, {UnknownFinding, false, true, InDoubt}, {UnknownFinding, true, true, InDoubt},
+		{Acted, false, false, Sent},
+		{Acted, true, false, Sent},
+		{Acted, false, true, Sent},
+		{Acted, true, true, Sent},
+		{RefusedFinding, false, false, Failed},
+		{RefusedFinding, true, false, Failed},
+		{RefusedFinding, false, true, Failed},
+		{RefusedFinding, true, true, Failed},
+		{SubmittedFinding, false, false, SubmittedState},
+		{SubmittedFinding, true, false, SubmittedState},
+		{SubmittedFinding, false, true, InDoubt},
+		{SubmittedFinding, true, true, InDoubt},
+		{Absent, false, false, SubmittedState},
+		{Absent, true, false, InDoubt},
+		{Absent, false, true, InDoubt},
+		{Absent, true, true, InDoubt},
+		{UnknownFinding, false, false, SubmittedState},
+		{UnknownFinding, true, false, SubmittedState},
+		{UnknownFinding, false, true, InDoubt},
+		{UnknownFinding, true, true, InDoubt},
 	} {
 		d := &Delivery{State: SubmittedState, SubmittedFor: time.Minute}
 		if c.overdue {

@@ -151,8 +151,8 @@ func runLine(r Run, now time.Time) string {
 	line += fmt.Sprintf(": exit %d after %s", *r.ExitCode, took.Round(time.Millisecond))
 	if s := r.Summary; s != nil {
 		line += fmt.Sprintf("; %d sent, %d failed, %d in doubt, %d to be tried again", s.Sent, s.Failed, s.InDoubt, s.Retry)
-		if s.Sent > 0 && s.ElapsedMS > 0 {
-			line += fmt.Sprintf(" (%s a second)", words.Count(s.Sent*1000/s.ElapsedMS))
+		if rate := s.Sent * 1000 / max(s.ElapsedMS, 1); rate > 0 {
+			line += fmt.Sprintf(" (%s a second)", words.Count(rate))
 		}
 	}
 	return line

@@ -36,7 +36,7 @@ func InWords(s billing.Summary, code int) string {
 		parts = append(parts, fmt.Sprintf("%s open altogether", words.Count(s.Open)))
 	}
 	text := fmt.Sprintf("%s: %s in %s", howItEnded(s, code), strings.Join(parts, ", "), s.Elapsed.Round(time.Millisecond))
-	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); s.Sent > 0 {
+	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); rate >= 1 {
 		text += fmt.Sprintf(" (%s a second)", words.Count(int64(rate)))
 	}
 	if p := s.LowestPace; p != nil {

@@ -15,7 +15,7 @@ import (
 	"billonce/internal/words"
 )
 
-//go:embed style.css live.js *.gohtml
+//go:embed style.css icon.svg live.js *.gohtml
 var assets embed.FS
 
 // site answers requests that the guard let in.
@@ -23,6 +23,7 @@ type site struct {
 	Page
 	views     *template.Template
 	live      *live
+	tracker   tracker
 	searching chan struct{} // holds one while somebody searches the ledger
 }
 
@@ -108,7 +109,7 @@ func (s *site) tonight(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, "tonight", "Tonight", "tonight", struct {
 		Now    now
 		Nights nightsPicture
-	}{newNow(st, nil), drawNights(nights, st.At)})
+	}{newNow(st, s.tracker.add(st)), drawNights(nights, st.At)})
 }
 
 func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
@@ -146,35 +147,35 @@ func (s *site) watch(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	news, leave := s.live.watch()
 	defer leave()
-	var p pace
 	for {
 		select {
 		case <-r.Context().Done():
 			return
 		case <-s.live.ctx.Done():
 			return
-		case st := <-news:
+		case event := <-news:
 			// A reader that takes nothing any more holds no connection for ever.
 			if control.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
 				return
 			}
-			if s.send(w, newNow(st, p.add(st))) != nil || control.Flush() != nil {
+			if _, err := w.Write(event); err != nil || control.Flush() != nil {
 				return
 			}
 		}
 	}
 }
 
-func (s *site) send(w http.ResponseWriter, n now) error {
-	var b bytes.Buffer
-	if err := s.views.ExecuteTemplate(&b, "now", n); err != nil {
-		return err
+// event is the part of the page that changes, as one server-sent event.
+func (s *site) event(st desk.Status) ([]byte, error) {
+	var part, event bytes.Buffer
+	if err := s.views.ExecuteTemplate(&part, "now", newNow(st, s.tracker.add(st))); err != nil {
+		return nil, err
 	}
-	for line := range bytes.Lines(b.Bytes()) {
-		if _, err := fmt.Fprintf(w, "data: %s\n", bytes.TrimRight(line, "\n")); err != nil {
-			return err
-		}
+	for line := range bytes.Lines(part.Bytes()) {
+		event.WriteString("data: ")
+		event.Write(bytes.TrimRight(line, "\n"))
+		event.WriteByte('\n')
 	}
-	_, err := fmt.Fprint(w, "\n")
-	return err
+	event.WriteByte('\n')
+	return event.Bytes(), nil
 }

@@ -43,7 +43,8 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Page: p, views: views, live: newLive(ctx, p.Desk, p.Log), searching: make(chan struct{}, 1)}
+	s := &site{Page: p, views: views, searching: make(chan struct{}, 1)}
+	s.live = newLive(ctx, p.Desk, s.event, p.Log)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.tonight)
 	mux.HandleFunc("GET /invoice", s.invoice)
@@ -58,6 +59,7 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	mux.HandleFunc("POST /confirm", s.deciders(s.confirm))
 	mux.HandleFunc("POST /pause", s.deciders(s.pause))
 	mux.HandleFunc("POST /resume", s.deciders(s.resume))
+	mux.HandleFunc("GET /icon.svg", asset("icon.svg", "image/svg+xml"))
 	mux.HandleFunc("GET /style.css", asset("style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /live.js", asset("live.js", "text/javascript; charset=utf-8"))
 	return guard(newDoor(c), mux), nil
