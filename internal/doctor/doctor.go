@@ -30,6 +30,8 @@ type Subject struct {
 	Runners    int    // that are to work side by side
 	ClaimSize  int
 	Longest    time.Duration     // that a request may take
+	Forgets    bool              // FAILOVER_LOSES_COMMITS
+	Keys       bool              // BILLING_IDEMPOTENT
 	BillingURL string            // empty: not set
 	TLS        *tls.Config       // of requests; nil: nothing particular
 	Row        bool              // requests need the row as JSON
@@ -82,6 +84,7 @@ func checks() []check {
 		{"row security", examineRowSecurity},
 		{"mark", examineMark},
 		{"index", examineIndex},
+		{"fail-over", examineFailover},
 		{"pause", examinePause},
 		{"backlog", examineBacklog},
 		{"under way", examineUnderWay},

@@ -137,7 +137,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 
 	finished := make(chan struct{})
 	var background, senders sync.WaitGroup
-	end := ending{r.stop, r.config.Deadline, r.config.Drain, stopClaiming, giveUp}
+	end := ending{r.stop, r.sender.flight, r.config.Deadline, r.config.Drain, stopClaiming, giveUp}
 	background.Go(func() { end.watch(ctx, finished) })
 	background.Go(func() { r.lock.keep(claiming) })
 	background.Go(func() { r.settler.run(detached) })
