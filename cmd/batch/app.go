@@ -12,7 +12,6 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
-	"billonce/internal/fault"
 )
 
 // app is what the commands share.
@@ -122,11 +121,7 @@ func exitCodeOf(err error) int {
 // configurationFault gives the faults that only the database can see the exit
 // code of a wrong configuration: nothing was touched.
 func configurationFault(err error) error {
-	var schema *pgstore.SchemaError
-	var fragment *pgstore.UserSQLError
-	var settings *fault.Error
-	if errors.As(err, &schema) || errors.As(err, &settings) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) ||
-		errors.Is(err, pgstore.ErrOtherTable) {
+	if pgstore.DoesNotFit(err) {
 		return usage(err)
 	}
 	return err

@@ -18,12 +18,18 @@ func (st Status) Print(out io.Writer) error {
 	if p := st.Paused; p != nil {
 		fmt.Fprintf(out, "PAUSED by %s since %s: %s\n`batch resume` ends it.\n\n", words.OneLine(p.By), words.Stamp(p.At), words.OneLine(p.Reason))
 	}
+	if a := st.Accepted; a != nil && !st.Identity.Same(*a, false) {
+		fmt.Fprintf(out, "NOT TRUSTED: %s. `batch doctor` says what follows.\n\n", st.Identity.Since(*a))
+	}
 	printDeliveries(w, st)
 	for _, f := range st.Failed {
 		fmt.Fprintf(w, "\t\t%s × %s (invoice %s)\n", words.Count(f.Count), seenText(f.HTTPStatus, f.Error), f.Example)
 	}
 	if o := st.Open; o != nil {
 		fmt.Fprintf(w, "Open\twaits for you\t%s\n", openText(*o))
+	}
+	if st.Identity != (billing.Identity{}) {
+		fmt.Fprintf(w, "Database\tidentity\t%s\n", st.Identity)
 	}
 	title := "Held back"
 	for _, h := range st.HeldBack {

@@ -61,6 +61,8 @@ func howItEnded(s billing.Summary, code int) string {
 		return "stopped: none of the invoices that were sent first was accepted, and the rest was not sent"
 	case s.Stopped == billing.StoppedByThrottle && s.NotBefore != nil:
 		return fmt.Sprintf("stopped early: the billing API takes no more requests before %s, and the next run goes on from then", words.Stamp(*s.NotBefore))
+	case s.Stopped == billing.StoppedByFailover:
+		return "refused: the database was failed over, and may have forgotten what was sent (see `batch status`)"
 	case s.Stopped == billing.StoppedByPause:
 		return "stopped: the book was paused (see `batch status`)"
 	case s.Stopped != "":
