@@ -45,7 +45,8 @@ func TestServeAsARoleWithNoMoreThanItNeeds(t *testing.T) {
 				{"resolve", "3", "--cancel", "--reason", "not owed", "--yes"},
 				{"resolve", "3", "--reopen", "--reason", "owed", "--yes"},
 				{"resolve", "1", "--again", "--reason", "owed twice", "--yes"},
-				{"pause", "--reason", "a look"}, {"resume", "--reason", "all is well"},
+				{"pause", "--reason", "a look"},
+				{"resume", "--reason", "all is well"},
 			} {
 				out.Reset()
 				if args[2] == "--again" {
