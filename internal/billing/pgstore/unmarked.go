@@ -57,7 +57,7 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 	switch {
 	case err == nil:
 		return nil
-	case failsOnData(err) && !s.guarded:
+	case pgerr.FailsOnData(err) && !s.guarded:
 		s.guarded = true
 		return s.all(ctx, group, came)
 	case len(group) > 1:
