@@ -12,7 +12,7 @@ type Status struct {
 	At             time.Time               `json:"at"`
 	TimeZone       string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
 	Paused         *billing.Pause          `json:"paused,omitempty"`
-	Pending        int64                   `json:"pending"`
+	Pending        *int64                  `json:"pending"`    // nil: INVOICES_PENDING fails on a row
 	Deliveries     map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
 	Estimated      bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
 	SentToday      int64                   `json:"sent_today"`

@@ -55,8 +55,10 @@ func verdict(st desk.Status, running int) (mark, text string) {
 		return "harm", fmt.Sprintf("%s need a person; a run is under way.", words.Plural(open, "invoice"))
 	case open > 0:
 		return "harm", fmt.Sprintf("%s need a person.", words.Plural(open, "invoice"))
+	case running > 0 && st.Pending == nil:
+		return "work", "A run is under way."
 	case running > 0:
-		return "work", fmt.Sprintf("A run is under way: %s to send.", words.Plural(st.Pending, "invoice"))
+		return "work", fmt.Sprintf("A run is under way: %s to send.", words.Plural(*st.Pending, "invoice"))
 	case len(st.Runs) == 0:
 		return "work", "No run has begun yet."
 	case st.Runs[0].ExitCode == nil:
@@ -74,17 +76,20 @@ type pace struct{ seen []desk.Status }
 const paceSpan = time.Minute
 
 func (p *pace) add(st desk.Status) *string {
+	if st.Pending == nil {
+		return nil
+	}
 	p.seen = append(p.seen, st)
 	for len(p.seen) > 1 && st.At.Sub(p.seen[0].At) > paceSpan {
 		p.seen = p.seen[1:]
 	}
 	first := p.seen[0]
-	took, done := st.At.Sub(first.At), first.Pending-st.Pending
+	took, done := st.At.Sub(first.At), *first.Pending-*st.Pending
 	if took <= 0 || done <= 0 {
 		return nil
 	}
 	perSecond := float64(done) / took.Seconds()
-	left := time.Duration(float64(st.Pending) / perSecond * float64(time.Second))
+	left := time.Duration(float64(*st.Pending) / perSecond * float64(time.Second))
 	text := fmt.Sprintf("%s a second; done about %s", words.Count(int64(perSecond+0.5)), clock(st.At.Add(left)))
 	return &text
 }

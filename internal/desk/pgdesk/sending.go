@@ -12,6 +12,7 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/desk"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -38,7 +39,7 @@ func (r *statusReader) readSending(ctx context.Context) error {
 		found = append(found, u)
 		return nil
 	}, sendingWalk)
-	if err != nil {
+	if err != nil && !pgerr.FailsOnData(err) {
 		return err
 	}
 	held, err := advisory.ObjectHolders(ctx, r.conn)
@@ -64,7 +65,7 @@ func (r *statusReader) readSending(ctx context.Context) error {
 			alive[who].Since = u.updatedAt
 		}
 	}
-	s := desk.Sending{Alive: []desk.AliveRunner{}, AtLeast: r.st.Pending > sendingWalk}
+	s := desk.Sending{Alive: []desk.AliveRunner{}, AtLeast: r.st.Pending == nil || *r.st.Pending > sendingWalk}
 	for _, a := range alive {
 		s.Alive = append(s.Alive, *a)
 	}

@@ -11,6 +11,7 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/desk"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -103,10 +104,16 @@ func (r *statusReader) readPause(ctx context.Context) (err error) {
 	return err
 }
 
-// readPending is the first that meets the user's SQL, which may be wrong by now.
+// readPending is the first that meets the user's SQL, which may be wrong by now. Where it
+// fails on a row, the number is left out.
 func (r *statusReader) readPending(ctx context.Context) error {
-	err := r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
-	if err == nil {
+	var n int64
+	err := r.each(ctx, "pending_count", []any{&n}, keep)
+	switch {
+	case err == nil:
+		r.st.Pending = &n
+		return nil
+	case pgerr.FailsOnData(err):
 		return nil
 	}
 	statement, qerr := sql.Query("pending_count", r.names)
