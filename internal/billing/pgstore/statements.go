@@ -20,7 +20,7 @@ type statements struct {
 	isPending, missingID, markTrial          string
 	pendingAmong, blocking, unmarked         string
 	pendingAmongGuarded                      string
-	leftOverFound, leftOverPending             string
+	leftOverFound, leftOverPending           string
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
 	setAside, setAsideOver, markGuarded      string

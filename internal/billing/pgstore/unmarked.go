@@ -107,7 +107,9 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 	})
 }
 
-func lockTimeout(err error) bool { return !pgerr.Raised(err) && pgerr.Is(err, pgerrcode.LockNotAvailable) }
+func lockTimeout(err error) bool {
+	return !pgerr.Raised(err) && pgerr.Is(err, pgerrcode.LockNotAvailable)
+}
 
 func marks(group []billing.Settlement) bool { return len(sentOf(group)) > 0 }
 
