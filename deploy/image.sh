@@ -7,6 +7,8 @@ image=$1
 cd "$(dirname "$0")/.."
 
 stamp=$(deploy/stamp.sh)
+trap 'rm -f batch.cdx.json' EXIT
+deploy/sbom.sh batch.cdx.json
 epoch=$(git log -1 --format=%ct) # of every file in the image: same commit, same digest
 
 if docker info >/dev/null 2>&1; then
@@ -14,13 +16,18 @@ if docker info >/dev/null 2>&1; then
 	exit
 fi
 
+command -v buildah >/dev/null && [ -x /bin/busybox ] && [ -d /usr/share/ca-certificates/mozilla ] || {
+	echo "image: no docker answers, and buildah needs more: apt-get install buildah runc busybox-static ca-certificates" >&2
+	exit 1
+}
+
 # A base to build in, out of this machine: its Go, a shell, Debian's
 # certificates. (Not /etc/ssl/certs: that can hold a company's own.)
 export BUILDAH_ISOLATION=chroot
 builder=localhost/billonce-builder:$(go env GOVERSION)
 if ! buildah inspect --type image "$builder" >/dev/null 2>&1; then
 	certificates=$(mktemp)
-	trap 'rm -f "$certificates"' EXIT
+	trap 'rm -f batch.cdx.json "$certificates"' EXIT
 	cat /usr/share/ca-certificates/mozilla/*.crt >"$certificates"
 	c=$(buildah from scratch)
 	buildah copy -q "$c" "$(go env GOROOT)" /usr/local/go >/dev/null

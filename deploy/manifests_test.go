@@ -272,12 +272,7 @@ func TestNamesAreVariables(t *testing.T) {
 // as far as the database, where there is none.
 func TestTheConfigurationIsAccepted(t *testing.T) {
 	t.Parallel()
-	batch := filepath.Join(t.TempDir(), "batch")
-	build := exec.Command("go", "build", "-o", batch, "./cmd/batch")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	batch := buildBatch(t)
 	for _, folder := range folders() {
 		m := render(t, folder)
 		run := exec.Command(batch, m.container().Args...)
@@ -294,6 +289,17 @@ func TestTheConfigurationIsAccepted(t *testing.T) {
 			t.Errorf("%s: %v\n%s", folder, err, out)
 		}
 	}
+}
+
+func buildBatch(t testing.TB) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "batch")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/batch")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
 }
 
 func read(t testing.TB, path string) string {

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Builds dist/: a binary for each platform, an SBOM, and their checksums. From a
+# Builds dist/: an archive for each platform, an SBOM, and their checksums. From a
 # clean tree only, and the same commit gives the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.7.0
 
 if [ -n "$(git status --porcelain)" ]; then
 	echo "release: the tree has changes: commit or stash them first" >&2
@@ -13,15 +12,18 @@ stamp=$(deploy/stamp.sh)
 version=${stamp%% *}
 rm -rf dist
 mkdir dist
+epoch=$(git log -1 --format=%ct) # of every file in the archives
 for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do
+	name=billonce_${version}_${platform/\//_}
+	mkdir "dist/$name"
 	GOOS=${platform%/*} GOARCH=${platform#*/} CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata \
-		-ldflags "-s -w -X 'main.linked=$stamp'" -o "dist/batch_${version}_${platform/\//_}" ./cmd/batch
+		-ldflags "-s -w -X 'main.linked=$stamp'" -o "dist/$name/batch" ./cmd/batch
+	cp LICENSE README.md CHANGELOG.md .env.example "dist/$name"
+	tar -C dist --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - "$name" |
+		gzip -n >"dist/$name.tar.gz"
+	rm -r "dist/$name"
 done
-# What cmd/batch is linked from, by a tool that deploy/go.mod pins. Its time is the
-# commit's, so that it too is the same again.
-sbom=$PWD/dist/batch_$version.cdx.json
-CGO_ENABLED=0 go -C deploy tool cyclonedx-gomod app -json -licenses -noserial -main cmd/batch .. 2>/dev/null |
-	sed "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"${stamp##* }\"/" >"$sbom"
+deploy/sbom.sh "dist/billonce_$version.cdx.json"
 cd dist
 sha256sum -- * >SHA256SUMS
 cat SHA256SUMS

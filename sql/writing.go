@@ -32,3 +32,11 @@ const WriterSettings = onPrimary + `select pg_current_xact_id()::xid::text,
        set_config('tcp_keepalives_idle', '15', true),
        set_config('tcp_keepalives_interval', '5', true),
        set_config('tcp_keepalives_count', '3', true)`
+
+// OnTimeline is one more column of WriterSettings: on another timeline than $1 the
+// transaction fails (22P02), whatever it was to write. Asked in the same transaction,
+// since behind a pooler a connection outlives its server; and volatile, so that no plan
+// computes the failing cast beforehand.
+const OnTimeline = `,
+       case when left(pg_walfile_name(pg_current_wal_lsn()), 8) <> $1
+            then (left(pg_walfile_name(pg_current_wal_lsn()), 8) || ' is another timeline')::integer end`

@@ -125,7 +125,7 @@ func (a app) withDatabase(ctx context.Context, f func(context.Context, settings,
 // withDesk runs a command that shows people the ledger, or decides for them.
 func (a app) withDesk(ctx context.Context, f func(context.Context, *pgdesk.Desk) error) error {
 	return a.withDatabase(ctx, func(ctx context.Context, c settings, d *database) error {
-		desk, err := pgdesk.Open(ctx, d.main, pgstore.DeskBook{Book: c.book, After: c.BillingLookupAfter})
+		desk, err := pgdesk.Open(ctx, d.main, c.deskBook())
 		if err != nil {
 			return configurationFault(err)
 		}

@@ -26,8 +26,8 @@ func (a app) demoCommand() *cobra.Command {
 		Long: `demo shows, in less than a minute and with nothing to configure, what happens
 when servers send the same invoices: one alone; two without a lock; two with
 SELECT … FOR UPDATE NOWAIT around the call; the same, and one is killed between
-the call and the commit; and two with Billonce, where one is killed at the same
-place. The servers are processes, PostgreSQL is a temporary one, and what was
+the call and the commit; two with Billonce, where one is killed at the same place;
+and Billonce on a database that was restored from a backup. The servers are processes, PostgreSQL is a temporary one, and what was
 billed is counted by a fake billing API on loopback. Your own database and
 billing API are not touched. The exit code is 1 if the counts are not as expected.`,
 		Args: cobra.NoArgs,

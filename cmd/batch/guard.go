@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,20 +29,8 @@ func (e *execution) canary(now map[string]string, earlier pgstore.Standing) int 
 		log.Msg("no earlier run had a request accepted: a few invoices go first")
 		return n
 	}
-	log.Strs("changed", changed(earlier.Last, now)).Msg("settings have changed since a request was last accepted: a few invoices go first")
+	log.Strs("changed", billing.ChangedSettings(earlier.Last, now)).Msg("settings have changed since a request was last accepted: a few invoices go first")
 	return n
-}
-
-// changed names the variables that differ.
-func changed(before, now map[string]string) []string {
-	var all []string
-	for name, hash := range now {
-		if before[name] != hash {
-			all = append(all, name)
-		}
-	}
-	slices.Sort(all)
-	return all
 }
 
 func (e *execution) sayWait(wait time.Duration) {

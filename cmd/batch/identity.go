@@ -2,44 +2,88 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/pgstore"
 	"billonce/internal/words"
 )
 
+// livingPoll is how often runs that live through a fail-over are looked for.
+const livingPoll = 250 * time.Millisecond
+
+// awaitLiving waits, for at most LINGER, for the runs that live through a fail-over: they
+// know what it has lost, and the run lock is theirs meanwhile.
+func (e *execution) awaitLiving(ctx context.Context, lock *pgstore.KeptRunLock) (*pgstore.KeptRunLock, error) {
+	living, err := e.store.Living(ctx)
+	if err != nil || len(living) == 0 {
+		return lock, err
+	}
+	e.log.Info().Str("event", "awaits_living_runs").Strs("runs", living[:min(len(living), livingNamed)]).Str("linger", e.config.Linger.String()).
+		Msg("the database was failed over: waiting for the unfinished runs, which may know what it has lost")
+	if err := releaseRunLock(ctx, lock); err != nil {
+		return nil, err
+	}
+	over := time.NewTimer(e.config.Linger)
+	defer over.Stop()
+	again := time.NewTicker(livingPoll)
+	defer again.Stop()
+	for waiting := true; waiting && len(living) > 0; {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-over.C:
+			waiting = false
+		case <-again.C:
+			if living, err = e.store.Living(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return e.acquireRunLock(ctx)
+}
+
+const livingNamed = 20
+
 // checkIdentity holds the database against the one that the ledger trusts. Where it is
 // another one, it may have forgotten what was sent (a restored backup, a copy, a fail-over
-// that lost commits): the run goes on only where keys make a repeat harmless. It returns
-// the identity for the ledger to trust once the run has gone well; nil: it does already.
-func (e *execution) checkIdentity(ctx context.Context) (*billing.Identity, error) {
+// that lost commits): the run goes on only where keys make a repeat harmless, and is told so.
+func (e *execution) checkIdentity(ctx context.Context) (forgotten bool, err error) {
 	now, accepted, err := e.store.Identity(ctx)
+	if err != nil {
+		return false, err
+	}
+	e.store.Home(now, e.config.FailoverLosesCommits)
 	switch {
-	case err != nil:
-		return nil, err
 	case accepted == nil && now == billing.Identity{}:
-		return nil, nil
+		return false, nil
 	case accepted == nil:
-		return nil, e.store.AcceptIdentity(ctx, now, "batch run", "the ledger's first run")
+		return false, e.store.AcceptIdentity(ctx, now, "batch run", "the ledger's first run")
 	case now.Same(*accepted, !e.config.FailoverLosesCommits):
-		return nil, nil
+		return false, nil
 	}
 	newest, age, err := e.store.FoundIdentity(ctx, now)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	what := fmt.Sprintf("this database may have forgotten what was sent: it is not the one that the ledger trusts "+
-		"(a restored backup, a copy, or a fail-over that lost commits). It is %s; the ledger trusts %s. The newest request that it knows was sent at %s",
-		now, *accepted, words.Stamp(newest))
+	what := "this database may have forgotten what was sent: " + now.Since(*accepted) + ". The newest request that it knows was sent at " + words.Stamp(newest)
 	// A key counts as used since the newest request: half of its life leaves time for the run.
 	if e.config.BillingIdempotent && age < e.config.BillingIdempotencyTTL/2 {
 		e.log.Warn().Str("event", "another_database").Time("newest_sent_at", newest).Msg(what + ". Going on, since the API honours idempotency keys")
-		return &now, nil
+		return true, nil
 	}
-	return nil, &exitError{billing.ExitRefused, errors.New(what + ". Nothing was sent. Compare with the billing API's own list (`batch reconcile FILE --adopt`), " +
-		"then run `batch resume --accept-database --reason …`" + afterFailover(now, *accepted))}
+	return false, &exitError{billing.ExitRefused, fmt.Errorf("%s. Nothing was sent%s. Compare with the billing API's own list: `batch reconcile FILE --adopt`; "+
+		"then: `batch resume --accept-database --reason …`%s. It is %s; the ledger trusts %s", what, e.couldBeTwice(ctx), afterFailover(now, *accepted), now, *accepted)}
+}
+
+// couldBeTwice says how much may have been billed before; nothing where it can't be counted.
+func (e *execution) couldBeTwice(ctx context.Context) string {
+	could, err := e.store.CountSendable(ctx)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(": %s invoices are pending%s, and any of them may have been billed since", words.Count(could.Invoices), sums(could.Sums))
 }
 
 // afterFailover is advice where only the timeline is another one.
@@ -52,14 +96,14 @@ func afterFailover(now, accepted billing.Identity) string {
 
 // acceptIdentity has the ledger trust the database, once a run that nothing limited has
 // gone through all of it.
-func (e *execution) acceptIdentity(ctx context.Context, id *billing.Identity, s billing.Summary, code int) {
+func (e *execution) acceptIdentity(ctx context.Context, s billing.Summary, code int) {
 	limited := e.config.RunLimit > 0 || len(e.flags.only) > 0 || e.flags.maxPending > 0 || s.Stopped != ""
-	if id == nil || limited || code != billing.ExitDone && code != billing.ExitPerson {
+	if limited || code != billing.ExitDone && code != billing.ExitPerson {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := e.store.AcceptIdentity(ctx, *id, "batch run", "a run under idempotency keys went through all of it"); err != nil {
+	if err := e.store.Accept(ctx, "a run under idempotency keys went through all of it"); err != nil {
 		e.log.Warn().Err(err).Msg("the next run asks again whether the database has forgotten something")
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/doctor"
 )
 
 func (a app) migrateCommand() *cobra.Command {
-	var role string
+	var role, purpose string
 	var rebind bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
@@ -20,10 +21,16 @@ func (a app) migrateCommand() *cobra.Command {
 
 With --role it also grants that role what ` + "`batch run`" + ` needs, and no more: to read
 invoices and to set the columns that INVOICES_MARK_SENT names, and to write the
-ledger. Say it at each upgrade: new tables need new grants.`,
+ledger. With --for serve it is what ` + "`batch serve`" + ` needs: to read, and only where
+SERVE_DECIDERS names somebody to decide, too. Say it at each upgrade: new tables need
+new grants.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
+				work, err := workFor(purpose, c)
+				if err != nil {
+					return err
+				}
 				if err := proveSession(ctx, d); err != nil {
 					return &exitError{exitCodeOf(err), err}
 				}
@@ -51,22 +58,38 @@ ledger. Say it at each upgrade: new tables need new grants.`,
 				default:
 					fmt.Fprintf(a.stdout, "Schema %s is up to date (version %d).\n", m.Schema, m.To)
 				}
-				return a.grant(ctx, c, d, role)
+				if m.NotUnique {
+					fmt.Fprintf(a.stdout, "Warning: %s.\n%s.\n", doctor.NotUnique(c.InvoicesID), doctor.UniqueRemedy)
+				}
+				return a.grant(ctx, c, d, role, work)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&rebind, "rebind", false, "the table was renamed: bind the ledger to INVOICES_TABLE and INVOICES_ID")
-	cmd.Flags().StringVar(&role, "role", "", "grant the role `NAME` what batch run needs")
+	cmd.Flags().StringVar(&role, "role", "", "grant the role `NAME` what batch run needs, or what --for names")
+	cmd.Flags().StringVar(&purpose, "for", "run", "with --role: what the role is for, run or serve")
 	return cmd
+}
+
+func workFor(purpose string, c settings) (pgstore.Work, error) {
+	switch {
+	case purpose == "run":
+		return pgstore.Running, nil
+	case purpose == "serve" && c.ServeDeciders != "":
+		return pgstore.Deciding, nil
+	case purpose == "serve":
+		return pgstore.Showing, nil
+	}
+	return "", usage(fmt.Errorf("--for %q: write run or serve", purpose))
 }
 
 // grant shows the statements whatever becomes of them: the invoices may belong to
 // somebody else, who then has to run them.
-func (a app) grant(ctx context.Context, c settings, d *database, role string) error {
+func (a app) grant(ctx context.Context, c settings, d *database, role string, work pgstore.Work) error {
 	if role == "" {
 		return nil
 	}
-	statements, err := pgstore.Grant(ctx, d.main, c.book, role)
+	statements, err := pgstore.Grant(ctx, d.main, c.book, role, work)
 	if err != nil && len(statements) > 0 {
 		return fmt.Errorf("grant role %s its rights: %w; have the owner of the invoices run:\n%s", role, err, strings.Join(statements, "\n"))
 	}

@@ -38,7 +38,7 @@ func checkOnly(ctx context.Context, log zerolog.Logger, c settings, db *database
 	if len(only) == 0 {
 		return nil
 	}
-	d, err := pgdesk.Open(ctx, pgstore.Unprepared(db.main), pgstore.DeskBook{Book: c.book})
+	d, err := pgdesk.Open(ctx, pgstore.Unprepared(db.main), c.deskBook())
 	if err != nil {
 		return err
 	}

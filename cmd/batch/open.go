@@ -17,8 +17,8 @@ func (e *execution) keepSetAside(ctx context.Context, found billing.FoundSetAsid
 // countOpen has what waits for a person counted. Where that can't be done, the run is no
 // success.
 func (e *execution) countOpen(ctx context.Context, s *billing.Summary) {
-	if st, err := e.store.SubmittedStanding(context.WithoutCancel(ctx)); err == nil {
-		s.Submitted = st.Count
+	if n, err := e.store.CountSubmitted(context.WithoutCancel(ctx)); err == nil {
+		s.Submitted = n
 	} else {
 		e.log.Warn().Err(err).Msg("what is submitted was not counted")
 	}

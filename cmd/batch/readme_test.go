@@ -3,8 +3,14 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"path"
+	"regexp"
+	"strings"
 	"testing"
+
+	"billonce/internal/config"
 )
 
 // What the README sets for a table and an API of one's own does what it says.
@@ -23,4 +29,31 @@ func TestReadmeYourTableYourAPI(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	s.wants(`select string_agg(concat_ws(' ', "No", status, api_id), ', ' order by "No") from billing."Invoice"`, "1 sent in_1, 2 open, 3 paid")
+}
+
+// Whatever the page says to set, the front door takes as it stands.
+func TestYourAPIPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/your-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := regexp.MustCompile("`([A-Z_]+=[^`]+)`").FindAllStringSubmatch(string(page), -1)
+	if len(settings) < 12 {
+		t.Errorf("%d settings on the page, want a dozen", len(settings))
+	}
+	for _, setting := range settings {
+		bash := exec.CommandContext(t.Context(), "bash", "-euc", "export "+setting[1]+"\nenv -0")
+		bash.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "DATABASE_URL=postgres://db.example/app",
+			"BILLING_URL=https://billing.example/{id}", "BILLING_LOOKUP_URL=https://billing.example/{id}",
+		}
+		environ, err := bash.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", setting[1], err)
+		}
+		if _, err := (app{environ: strings.Split(strings.TrimSuffix(string(environ), "\x00"), "\x00")}).settings(config.Database | config.Billing); err != nil {
+			t.Errorf("%s: %v", setting[1], err)
+		}
+	}
 }

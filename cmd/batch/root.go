@@ -26,6 +26,7 @@ func untilSignal() context.Context {
 	go func() {
 		cancel(fmt.Errorf("%s signal received", <-signals))
 		<-signals
+		fmt.Fprintln(os.Stderr, "batch: ended by a second signal. What became of the requests in flight is not known: the next `batch run` finds out, or leaves them in doubt")
 		os.Exit(billing.ExitStopped)
 	}()
 	return ctx
@@ -67,7 +68,6 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 		SuggestionsMinimumDistance: 2, // as cobra has it for commands without Args
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		a.runCommand(), a.migrateCommand(), a.seedCommand(),
 		a.serveCommand(), a.statusCommand(), a.resolveCommand(), a.reconcileCommand(), a.pauseCommand(), a.resumeCommand(), a.historyCommand(), a.pruneCommand(),

@@ -196,6 +196,9 @@ func (e *execution) closeStore(ctx context.Context) {
 // underLock is the part of a run that happens under the run lock.
 func (e *execution) underLock(ctx context.Context) (int, error) {
 	lock, err := e.acquireRunLock(ctx)
+	if err == nil && e.config.FailoverLosesCommits {
+		lock, err = e.awaitLiving(ctx, lock)
+	}
 	var held *advisory.HeldError
 	switch {
 	case errors.As(err, &held):
@@ -204,7 +207,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	case err != nil && ctx.Err() != nil:
 		return billing.ExitStopped, fmt.Errorf("stopped while waiting for the run lock: %w", context.Cause(ctx))
 	case err != nil:
-		return billing.ExitError, err
+		return exitCodeOf(err), err
 	}
 	if pause, err := e.store.Paused(ctx); err != nil || pause != nil {
 		rerr := releaseRunLock(ctx, lock)
@@ -216,20 +219,22 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		e.tellOfPause(ctx)
 		return e.stillOpen(ctx)
 	}
-	trusts, err := e.checkIdentity(ctx)
+	e.forgotten, err = e.checkIdentity(ctx)
 	if err != nil {
 		return exitCodeOf(err), errors.Join(err, releaseRunLock(ctx, lock))
 	}
 	e.teller.PingStart(ctx, func(err error) { e.log.Warn().Err(err).Msg("the dead man's switch did not hear of this run's start") })
 	traced := e.startTrace(ctx, e.log, e.config, e.id.String(), e.client)
-	e.forgotten = trusts != nil
-	summary, m, err := e.run(traced.Context(ctx), lock, traced)
+	sends, summary, m, err := e.run(traced.Context(ctx), lock, traced)
 	rerr := releaseRunLock(ctx, lock)
 	if err != nil {
 		traced.End(ctx, exitCodeOf(err), summary)
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
 	e.keepSetAside(ctx, summary.FoundSetAside)
+	if summary.LeftSending {
+		e.store.FindLeftOver(ctx)
+	}
 	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
@@ -238,48 +243,63 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 			code = billing.ExitStopped
 		}
 	}
-	e.acceptIdentity(ctx, trusts, summary, code)
-	if err := e.store.FinishRun(ctx, code, summary); err != nil {
+	if sends.MayBeForgotten() {
+		e.acceptIdentity(ctx, summary, code)
+	}
+	if code, err = e.finish(ctx, sends, code, summary); err != nil {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
-	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
+	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Database: e.store.Where(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
 	e.tell(ctx, code, summary, m, traced)
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)
 	return code, nil
 }
 
+// finish records the run's end. Where the database was failed over since the engine has
+// looked, what was lost is written again first.
+func (e *execution) finish(ctx context.Context, sends *engine.Run, code int, s billing.Summary) (int, error) {
+	err := e.store.FinishRun(ctx, code, s)
+	if !errors.Is(err, billing.ErrFailedOver) {
+		return code, err
+	}
+	if refused := sends.Stands(ctx); refused != nil {
+		return exitCodeOf(refused), refused
+	}
+	return code, e.store.FinishRun(ctx, code, s)
+}
+
 // run sends what is pending.
-func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (s billing.Summary, m *metrics.Metrics, err error) {
+func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *tracing.Run) (sends *engine.Run, s billing.Summary, m *metrics.Metrics, err error) {
 	if lock != nil {
 		if err := lock.ShareRoom(ctx); err != nil {
-			return s, nil, err
+			return nil, s, nil, err
 		}
 	}
 	c := e.config
 	cfg, err := e.engineConfig(ctx)
 	if err != nil {
-		return s, nil, err
+		return nil, s, nil, err
 	}
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
 	if err := e.store.ConnectAll(ctx); err != nil {
-		return s, nil, err
+		return nil, s, nil, err
 	}
 	if err := e.store.TryMark(ctx); err != nil {
-		return s, nil, err
+		return nil, s, nil, err
 	}
 	settings := c.Fingerprint()
 	standing, err := e.store.ReadStanding(ctx, settings)
 	if err != nil {
-		return s, nil, err
+		return nil, s, nil, err
 	}
 	cfg.NotBefore, cfg.Canary, cfg.WantsID = standing.Wait, e.canary(settings, standing), c.BillingReplyID != ""
 	e.sayWait(standing.Wait)
 	could, err := e.refuseTooMany(ctx)
 	if err != nil {
-		return s, nil, err
+		return nil, s, nil, err
 	}
 	err = e.store.StartRun(ctx, pgstore.RunRecord{
 		Name: e.config.RunName, Strategy: e.config.LockStrategy, RunLock: e.config.RunLock,
@@ -287,7 +307,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 		Settings: settings, Job: c.JobName, CouldSend: could, MarkSent: c.InvoicesMarkSent, Pending: c.InvoicesPending,
 	})
 	if err != nil {
-		return s, nil, err
+		return nil, s, nil, err
 	}
 	e.store.WriteOff(ctx, e.config.RunName, e.config.RunLock == "exclusive")
 	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
@@ -296,15 +316,16 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	ports := engine.Ports{
 		Scanner: e.store, NewClaimer: func() engine.Claimer { return traced.Claimer(e.store.NewClaimer()) },
 		Ledger: traced.Ledger(e.store), Unmarked: e.store, Renderer: e.client, Keeper: e.client, Kept: e.store, Sender: traced.Sender(m.Sender(e.client)), LookUp: e.client, Tests: e.store,
-		Standing: e.store, Submitted: e.store, LookUps: e.client,
+		Standing: e.store, Submitted: e.store, LookUps: e.client, Failover: e.store,
 	}
 	if lock != nil {
-		ports.RunLock = lock
+		ports.RunLock, ports.Rate = lock, lock
 	}
 	if c.InvoicesOnePer != "" {
 		ports.Values = e.store
 	}
-	return engine.New(cfg, ports, tally, e.log).Do(ctx), m, nil
+	sends = engine.New(cfg, ports, tally, e.log)
+	return sends, sends.Do(ctx), m, nil
 }
 
 func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, error) {
@@ -318,7 +339,12 @@ func (e *execution) acquireRunLock(ctx context.Context) (*pgstore.KeptRunLock, e
 	}
 	lock, err := advisory.Acquire(ctx, advisory.Config{
 		Conn: e.db.lock, First: e.db.proven.session, Key: advisory.NewRunKey(c.RunName), Mode: mode, Wait: c.RunLockWait, LongestRequest: c.BillingTimeout,
+		Check: e.store.SameDatabase,
 	})
+	if errors.Is(err, pgstore.ErrElsewhere) {
+		return nil, &exitError{billing.ExitRefused, fmt.Errorf("%w; LOCK_DATABASE_URL and DATABASE_URL have to lead to one server", err)}
+	}
+	e.db.proven.session = nil // it is taken over
 	if err != nil {
 		return nil, fmt.Errorf("take the run lock %q: %w", c.RunName, err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"billonce/internal/billing/billinghttp"
 	books "billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
@@ -29,7 +31,11 @@ func (a app) settings(need config.Needs) (settings, error) {
 		Schema: c.LedgerSchema, Invoices: c.InvoicesTable, ID: c.InvoicesID,
 		Pending: c.InvoicesPending, MarkSent: c.InvoicesMarkSent, Namespace: c.LockNamespace,
 		Amount: c.InvoicesAmount, Currency: c.InvoicesCurrency, OnePer: c.InvoicesOnePer,
+		Show: c.InvoicesShow, Link: c.InvoicesLink,
 	})
+	if s.RunName == "" && len(ofBook) == 0 {
+		s.RunName = runName(c, s.book)
+	}
 	s.api = billinghttp.Config{
 		URL: c.BillingURL, LookupURL: c.BillingLookupURL, Method: c.BillingMethod, Headers: c.BillingHeaders,
 		Token: c.BillingToken, BasicAuth: c.BillingBasicAuth,
@@ -41,6 +47,7 @@ func (a app) settings(need config.Needs) (settings, error) {
 	if len(s.book.Currency) > 0 {
 		s.api.Currency = s.book.Currency[0]
 	}
+	s.book.Secret = billinghttp.IsSecret(s.api)
 	if c.BillingFromFiles {
 		s.api.Again = func() (billinghttp.Config, error) {
 			again, err := a.settings(need)
@@ -63,6 +70,23 @@ func (a app) settings(need config.Needs) (settings, error) {
 		return settings{tell: s.tell}, usage(err)
 	}
 	return s, nil
+}
+
+// runName is the run's name where none is given. Two books of one table have two names: a
+// ledger beside the default one lends it its schema's.
+func runName(c config.Config, b books.Book) string {
+	schema, table := b.Schema[len(b.Schema)-1], b.Invoices[len(b.Invoices)-1]
+	if schema == config.LedgerSchema {
+		return c.InvoicesTable
+	}
+	return schema + "." + table
+}
+
+// deskBook is the book as people's commands take it.
+func (s settings) deskBook() pgstore.DeskBook {
+	// By the id in a reply no doubt is looked up: its reply was lost.
+	looksUp := s.BillingLookupURL != "" && !strings.Contains(s.BillingLookupURL, "{reply_id}")
+	return pgstore.DeskBook{Book: s.book, After: s.BillingLookupAfter, Overdue: s.BillingSubmittedFor, LookUp: looksUp}
 }
 
 func checkDatabases(c config.Config) (faults []fault.Fault) {

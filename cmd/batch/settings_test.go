@@ -8,8 +8,27 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billingfake"
+	"billonce/internal/config"
 	"billonce/internal/pgtemp/pgtest"
 )
+
+// Runs of two books don't keep each other away, also where both are of one table.
+func TestRunNameIsTheBooks(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ env, want string }{
+		{"", "invoices"},
+		{`INVOICES_TABLE=billing."Invoice"`, `billing."Invoice"`}, // as older programs have it
+		{"LEDGER_SCHEMA=refunds", "refunds.invoices"},
+		{`LEDGER_SCHEMA="Refunds" INVOICES_TABLE=billing."Invoice"`, "Refunds.Invoice"},
+		{"LEDGER_SCHEMA=refunds RUN_NAME=nightly", "nightly"},
+	} {
+		environ := append(strings.Fields(c.env), "DATABASE_URL=postgres://db.example/app")
+		s, err := app{environ: environ}.settings(config.Database)
+		if err != nil || s.RunName != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.env, s.RunName, err, c.want)
+		}
+	}
+}
 
 // What a DBA may have set for a database or a role: all is sent once, or the
 // run is refused before anything is touched.

@@ -7,6 +7,7 @@
  *                 NOKEYS   it has none
  *   with either:  LOOKUP   it can be asked whether it acted
  *                 REUSED   (KEYS) it may hold another request under our key: 422
+ *                 LATER    (LOOKUP) it answers 202, and acts or refuses later
  * Property:       P1 P2 P3 L, or LIVE with -a -f; P2 with NOCLOCK is P4
  * Mutants:        M_*    a rule of the protocol is broken on purpose
  * Found:          FOUND_* the code as it was when this model was written
@@ -70,6 +71,7 @@
 mtype = {
     none,                                               /* no row, no request, no outcome */
     sending, sent, failed, retry, in_doubt, cancelled,  /* states of a delivery */
+    submitted,                                          /* state and outcome: taken with a 202 */
     accepted, refused, not_sent, unknown,               /* outcomes */
     reused, not_asked,                                  /* Reply.KeyReused, Reply.NotAsked */
     no_byte,                                            /* not_sent, since no byte of the request left */
@@ -102,6 +104,13 @@ byte row_lock = NOBODY;
 byte effects;               /* how often it has billed the customer */
 bit key_known;              /* it remembers our key */
 bit foreign_key_use;        /* it holds another request under our key */
+#ifdef LATER
+byte taken;                 /* requests that it has answered with a 202 and not decided yet */
+bit rejected;               /* it has refused what it had taken */
+#else
+#define taken 0
+#define rejected 0
+#endif
 mtype request[2] = none;    /* a runner's request: none, flying, or what came of it */
 byte orphans;               /* requests on their way whose reply nobody waits for */
 
@@ -186,6 +195,11 @@ inline decide(i) {
     next_doubtful = r[i].doubtful;
     if
     :: request[i] == accepted -> next = sent
+#ifdef M_SUBMITTED_SENT
+    :: request[i] == submitted -> next = sent
+#else
+    :: request[i] == submitted -> next = submitted
+#endif
     :: request[i] == refused ->
 #ifdef FOUND_REFUSED
         next = failed
@@ -224,7 +238,13 @@ inline decide(i) {
 #define guard(n, a, to) (ledger.state != none)
 #else
 #define guard(n, a, to) (ledger.run_id == n && ledger.attempt == a && (ledger.state == sending || \
-                         ((ledger.state == retry || ledger.state == in_doubt) && to != sending)))
+                         ((ledger.state == retry || ledger.state == in_doubt) && to != sending) || \
+                         (ledger.state == submitted && to != sending && to != SUBMITTED_NOT)))
+#ifdef M_SUBMITTED_AGAIN
+#define SUBMITTED_NOT none
+#else
+#define SUBMITTED_NOT retry
+#endif
 #endif
 inline settle(whose, which, onto, dbt) {
     if
@@ -433,7 +453,9 @@ end_runner:
     :: atomic { r[i].at == LOOK_UP ->
         if
         :: effects > 0 -> r[i].next = sent
-        :: effects == 0 -> r[i].next = retry; uncertain = 0
+        :: effects == 0 && taken > 0 -> r[i].next = submitted
+        :: effects == 0 && taken == 0 && rejected -> r[i].next = failed; uncertain = 0
+        :: effects == 0 && taken == 0 && !rejected -> r[i].next = retry; uncertain = 0
         :: faults > 0 -> faults--; r[i].next = in_doubt
         fi;
         printf("runner %d: look-up says %e\n", i, r[i].next);
@@ -541,6 +563,15 @@ end_runner:
 
 /* --- the API ------------------------------------------------------------------- */
 inline act() {
+#ifdef LATER
+    if
+    :: API_KEYS && key_known        /* the first 202 again */
+    :: else ->
+        if :: taken < 2 -> taken++ :: else fi;
+        rejected = 0; key_known = API_KEYS;
+        printf("API: takes it\n")
+    fi
+#else
     if
 #ifndef M_NEW_KEY
     :: API_KEYS && key_known        /* the first reply again */
@@ -551,14 +582,20 @@ inline act() {
         printf("API: acts (effects: %d)\n", effects);
         check()
     fi
+#endif
 }
+#ifdef LATER
+#define DONE submitted
+#else
+#define DONE accepted
+#endif
 
 inline arrive(i) {
     if
     :: API_KEYS && foreign_key_use -> request[i] = reused
     :: else ->
         if
-        :: act(); request[i] = accepted
+        :: act(); request[i] = DONE
         :: faults > 0 -> faults--; act(); request[i] = unknown        /* acts, then 5xx or a reset */
         :: faults > 0 -> faults--; request[i] = unknown               /* dropped, or 5xx instead */
         :: faults > 0 -> faults--; request[i] = not_sent              /* 429 */
@@ -584,8 +621,51 @@ end_api:
         :: !foreign_key_use -> act()
         :: true -> printf("API: a request nobody waits for is lost or refused\n")
         fi }
+#ifdef LATER
+    :: atomic { taken > 0 ->
+        taken--;
+        if
+        :: if :: effects < 2 -> effects++ :: else fi; printf("API: acts on what it has taken (effects: %d)\n", effects); check()
+        :: effects == 0 -> rejected = 1; printf("API: refuses what it has taken\n")
+        fi }
+#endif
     od
 }
+
+#ifdef LATER
+/*
+ * submitted.go: what was taken is asked about, with no claim and no lock, by any run. The
+ * answer is settled under the guard of the attempt that was read before the question.
+ */
+proctype asker() {
+    byte run_id, attempt;
+    mtype answer;
+end_asker:
+    do
+    :: atomic { ledger.state == submitted && (effects > 0 || (rejected && taken == 0) || faults > 0) ->
+        run_id = ledger.run_id; attempt = ledger.attempt };
+        atomic {
+            if
+            :: effects > 0 -> answer = sent
+            :: effects == 0 && taken == 0 && rejected -> answer = failed
+            :: faults > 0 ->        /* it is absent there, or BILLING_SUBMITTED_FOR is over */
+                faults--;
+#ifdef M_SUBMITTED_AGAIN
+                answer = retry
+#else
+                answer = in_doubt
+#endif
+            :: else -> answer = submitted
+            fi;
+            printf("asker: the look-up says %e\n", answer) };
+        atomic { answer != sent || row_lock == NOBODY ->
+            if :: answer == failed && guard(run_id, attempt, failed) -> uncertain = 0 :: else fi;
+            settle(run_id, attempt, answer, (answer == in_doubt));
+            printf("asker: settles %e; the ledger says %e\n", answer, ledger.state);
+            run_id = 0; attempt = 0; answer = none }
+    od
+}
+#endif
 
 /* --- the clock, and the user's application ---------------------------------------- */
 #ifdef FOUND_MARGIN
@@ -626,7 +706,7 @@ end_clock:
 #ifdef M_EARLY_RESOLVE
 #define books_are_final 1
 #else
-#define books_are_final ledger.deadline_passed
+#define books_are_final (ledger.deadline_passed && taken == 0)
 #endif
 #ifdef M_BLIND_RESOLVE
 #define as_looked_up 1
@@ -680,6 +760,9 @@ init {
         fi;
         r[1].run_id = 1;
         run runner(0); run runner(1)
+#ifdef LATER
+        ; run asker()
+#endif
     }
 }
 

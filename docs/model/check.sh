@@ -78,6 +78,8 @@ done <<'.'
 2 KEYS LOOKUP REUSED
 3 NOKEYS
 2 NOKEYS LOOKUP
+2 NOKEYS LOOKUP LATER
+1 KEYS LOOKUP LATER
 .
 while read -r faults kind; do
     faults=$((faults + more))
@@ -90,6 +92,8 @@ done <<'.'
 1 KEYS LOOKUP REUSED
 2 NOKEYS
 2 NOKEYS LOOKUP
+1 NOKEYS LOOKUP LATER
+1 KEYS LOOKUP LATER
 .
 expect holds "KEYS, F=2, the clock stands still" P4 "$safety" "$deeply" KEYS P2 NOCLOCK FAULTS=2 DECISIONS=$decisions
 for kind in KEYS FORGETS NOKEYS "NOKEYS LOOKUP"; do
@@ -108,6 +112,8 @@ expect violated "no second look and no fence, no fault at all" P1 "$quick" "-m10
 expect holds "no second look, the fence alone" P1 "$quick" "-m1000000 -w22" NOKEYS P1 M_NO_LOOK FAULTS=2 DECISIONS=1
 mutant "the intent after the send" P1 NOKEYS M_LATE_INTENT
 mutant "a new key for each attempt" P1 KEYS M_NEW_KEY
+mutant "a 202 taken for the act" P3 NOKEYS LOOKUP LATER M_SUBMITTED_SENT
+mutant "sent again though the API has taken it" P1 NOKEYS LOOKUP LATER M_SUBMITTED_AGAIN
 mutant "no guard on settle" P3 NOKEYS M_NO_GUARD
 mutant "sent again though the API is not idempotent" P1 NOKEYS M_RESEND
 mutant "the look-up before the deadline" P1 NOKEYS LOOKUP M_EARLY_LOOKUP

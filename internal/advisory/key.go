@@ -57,6 +57,18 @@ func NewValueKey(ledger, value string) RunKey {
 	return RunKey{Class: valueClass, Object: int32(binary.BigEndian.Uint32(sum[:4]))}
 }
 
+// rateClass is "bilr": the first half of the key of a ledger's rate.
+const rateClass = 0x62696c72
+
+// NewRateKey forms the key that the runners of a ledger hold while they share its rate
+// (BILLING_RATE). A DBA computes the same, as pg_locks shows it, by
+//
+//	select x'62696c72'::int as classid, ('x' || encode(substr(sha256(convert_to($ledger, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint as objid
+func NewRateKey(ledger string) RunKey {
+	sum := sha256.Sum256([]byte(ledger))
+	return RunKey{Class: rateClass, Object: int32(binary.BigEndian.Uint32(sum[:4]))}
+}
+
 // NewRunKey forms the key of the runs of one name: a constant, and the first
 // four bytes of the name's SHA-256. A DBA computes the same, as pg_locks shows
 // it, by

@@ -60,7 +60,7 @@ func TestObjectKeySeparatesNamespaces(t *testing.T) {
 	}
 }
 
-// The SQL in the comments of ObjectKey and NewRunKey computes the same.
+// The SQL in the comments of ObjectKey, NewRunKey and NewRateKey computes the same.
 func TestKeysAreWhatADBAComputes(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, newDB(t))
@@ -78,6 +78,10 @@ func TestKeysAreWhatADBAComputes(t *testing.T) {
 		want := query[string](t, conn, `select x'62696c6c'::int || ',' || ('x' || encode(substr(sha256(convert_to($1, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint`, name)
 		if got := NewRunKey(name).String(); got != want {
 			t.Errorf("NewRunKey(%q) = %s; PostgreSQL computes %s", name, got, want)
+		}
+		want = query[string](t, conn, `select x'62696c72'::int || ',' || ('x' || encode(substr(sha256(convert_to($1, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint`, name)
+		if got := NewRateKey(name).String(); got != want {
+			t.Errorf("NewRateKey(%q) = %s; PostgreSQL computes %s", name, got, want)
 		}
 	}
 }

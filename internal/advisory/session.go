@@ -46,6 +46,10 @@ type Config struct {
 	Wait           time.Duration // how long to try; 0: once
 	LongestRequest time.Duration // how long work that relies on the lock may take; see SessionSettings
 
+	// Check refuses a connection that leads to another server than work under the lock goes
+	// to; nil: none is refused.
+	Check func(ctx context.Context, conn *pgx.Conn) error
+
 	HeartbeatInterval, HeartbeatTimeout time.Duration // of the Watch; 0: the package's
 }
 
@@ -89,6 +93,11 @@ func (c Config) acquireOn(ctx context.Context, conn *pgx.Conn, take func(context
 	home, err := askProcess(ctx, conn)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the lock connection: %w", err)
+	}
+	if c.Check != nil {
+		if err := c.Check(ctx, conn); err != nil {
+			return nil, err
+		}
 	}
 	if err := take(ctx, conn); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package advisory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,10 +25,11 @@ type Watch struct {
 	conn          *pgx.Conn
 	every, answer time.Duration
 
-	stop  context.CancelFunc
-	lost  chan struct{}
-	ended chan struct{}
-	err   error // written before lost is closed
+	errands chan errand
+	stop    context.CancelFunc
+	lost    chan struct{}
+	ended   chan struct{}
+	err     error // written before lost is closed
 }
 
 // StartWatch parks a reader on conn, which nobody else may use until Stop. It
@@ -41,7 +43,7 @@ func StartWatch(ctx context.Context, conn *pgx.Conn, every, timeout time.Duratio
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := &Watch{
 		conn: conn, every: every, answer: timeout - every,
-		stop: stop, lost: make(chan struct{}), ended: make(chan struct{}),
+		errands: make(chan errand), stop: stop, lost: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go w.run(ctx)
 	return w
@@ -70,12 +72,43 @@ func (w *Watch) Stop() error {
 	return w.Err()
 }
 
+// errand is what somebody else has to ask on the connection.
+type errand struct {
+	run  func(ctx context.Context, conn *pgx.Conn) error
+	done chan error
+}
+
+// ErrNotWatched says that a watch has ended.
+var ErrNotWatched = errors.New("the lock connection is not watched any more")
+
+// Do runs f on the connection, in a heartbeat's place, and returns its error. What takes
+// longer than a heartbeat may is the connection's loss. It is for a connection without an
+// open transaction: an error of f's would end that.
+func (w *Watch) Do(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	e := errand{f, make(chan error, 1)}
+	select {
+	case w.errands <- e:
+		return <-e.done
+	case <-w.ended:
+		return errors.Join(ErrNotWatched, w.Err())
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 func (w *Watch) run(ctx context.Context) {
 	defer close(w.ended)
 	defer w.stop()
 	for {
-		err := w.park(ctx)
-		if err == nil && ctx.Err() == nil {
+		e, err := w.park(ctx)
+		switch {
+		case e != nil:
+			failed := w.within(ctx, e.run)
+			if err == nil && w.conn.IsClosed() {
+				err = failed
+			}
+			e.done <- failed
+		case err == nil && ctx.Err() == nil:
 			err = w.beat(ctx)
 		}
 		if err != nil {
@@ -89,27 +122,43 @@ func (w *Watch) run(ctx context.Context) {
 	}
 }
 
-// park reads until the connection ends, the watch is stopped, or it is time for
-// a heartbeat. A read that is interrupted while it waits leaves a pgx
+// park reads until the connection ends, the watch is stopped, somebody else has to ask,
+// or it is time for a heartbeat. A read that is interrupted while it waits leaves a pgx
 // connection open, unlike a statement.
-func (w *Watch) park(ctx context.Context) error {
+func (w *Watch) park(ctx context.Context) (e *errand, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.every)
-	defer cancel()
-	_, err := w.conn.WaitForNotification(ctx)
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		select {
+		case came := <-w.errands:
+			e = &came
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_, err = w.conn.WaitForNotification(ctx)
 	if ctx.Err() != nil && !w.conn.IsClosed() {
-		return nil
+		err = nil
 	}
-	return err
+	cancel()
+	<-heard
+	return e, err
 }
 
 // beat sends a simple query that is empty but for a comment. The server answers
 // without executing anything (manual, Message Flow, Simple Query), so that it can't fail there: an
 // error would end the transaction and free its locks.
 func (w *Watch) beat(ctx context.Context) error {
+	return w.within(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.Ping(ctx) })
+}
+
+// within bounds what is asked by the time that an answer may take.
+func (w *Watch) within(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeoutCause(Detach(ctx), w.answer,
 		fmt.Errorf("no sign of life for %s", w.every+w.answer))
 	defer cancel()
-	if err := w.conn.Ping(ctx); err != nil {
+	if err := f(WithEnd(ctx, ctx), w.conn); err != nil {
 		return withCause(ctx, err)
 	}
 	return nil

@@ -96,7 +96,7 @@ func Decide(k Known) Decision {
 	case !k.DeadlinePassed && (k.HasLookup || k.Recovered):
 		return Decision{Action: Wait, Next: Sending, Reason: "its request may still be on its way"}
 	case k.HasLookup && !k.MayLookUp:
-		return Decision{Action: Wait, Next: Sending, Reason: "it is looked up once its request can't arrive any more"}
+		return Decision{Action: Wait, Next: Sending, Reason: "it is looked up once its request can no longer arrive"}
 	case k.HasLookup:
 		return Decision{Action: LookUp}
 	}

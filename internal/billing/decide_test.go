@@ -76,7 +76,7 @@ func TestDecide(t *testing.T) {
 		{
 			"a look-up waits for what is held on the way",
 			Known{HasLookup: true, DeadlinePassed: true},
-			Decision{Action: Wait, Next: Sending, Reason: "it is looked up once its request can't arrive any more"},
+			Decision{Action: Wait, Next: Sending, Reason: "it is looked up once its request can no longer arrive"},
 		},
 		{"a look-up is due", Known{HasLookup: true, DeadlinePassed: true, MayLookUp: true}, Decision{Action: LookUp}},
 		{

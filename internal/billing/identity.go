@@ -11,9 +11,25 @@ type Identity struct {
 // Same compares the parts that both sides know. anyTimeline: a new timeline alone is no
 // question (FAILOVER_LOSES_COMMITS=false).
 func (i Identity) Same(o Identity, anyTimeline bool) bool {
-	same := func(a, b string) bool { return a == "" || b == "" || a == b }
 	return same(i.System, o.System) && same(i.Database, o.Database) && same(i.Ledger, o.Ledger) &&
 		(anyTimeline || same(i.Timeline, o.Timeline))
+}
+
+func same(a, b string) bool { return a == "" || b == "" || a == b }
+
+// Since says what has become of the database since it was another one.
+func (i Identity) Since(o Identity) string {
+	switch {
+	case !same(i.System, o.System):
+		return "this is another cluster than the one that was used last: its data was restored there, or it was upgraded"
+	case !same(i.Database, o.Database):
+		return "this is a copy of the database that was used last, or was restored beside it"
+	case !same(i.Ledger, o.Ledger):
+		return "its ledger was restored since it was used last"
+	case !same(i.Timeline, o.Timeline):
+		return "it was failed over since it was used last, or recovered to an earlier moment"
+	}
+	return "it is the one that was used last"
 }
 
 func (i Identity) String() string {

@@ -24,6 +24,7 @@ type Resolvable struct {
 	DecideIn     time.Duration // until no request of it can arrive, BILLING_LOOKUP_AFTER past its deadline; ≤ 0: none can
 	Pending      bool          // its invoice is
 	RetryFor     time.Duration // how long it is in Retry
+	SubmittedIn  time.Duration // of SubmittedState: until BILLING_SUBMITTED_FOR is over; ≤ 0: it is
 	Was          State         // of Cancelled: before
 	KeyVersion   int
 	KeyReplaced  bool   // every attempt under its key was answered: another one may follow
@@ -42,7 +43,7 @@ type Ruling struct {
 // Resolve is the people's part of a delivery's state machine, beside [Decide].
 // A person's word weighs as much as a look-up's: "sent" is [Acted], "retry" out
 // of doubt is [Absent], and like a look-up's it counts only once the request
-// can't be on its way any more.
+// can no longer arrive.
 //
 // So a retry out of doubt clears the doubt: the next intent takes the invoice as it is
 // now, under the same key. Were the old hashes kept, the next run would put the
@@ -97,7 +98,7 @@ func outOfReach(d Resolvable, r Resolution) string {
 	case Sending:
 		return "it is sending: its request may be on its way, or its runner has died; the next `batch run` finds out"
 	case SubmittedState:
-		return "it is submitted: the API has taken it, and each `batch run` asks what became of it, until BILLING_SUBMITTED_FOR is over; then it is in doubt"
+		return submittedUntil(d.SubmittedIn)
 	case Sent:
 		switch {
 		case !d.Pending:
@@ -133,6 +134,14 @@ func outOfReach(d Resolvable, r Resolution) string {
 		return fmt.Sprintf("nobody can make it %q", r.To)
 	}
 	return ""
+}
+
+func submittedUntil(left time.Duration) string {
+	const asked = "it is submitted: the API has taken it, and each `batch run` asks what became of it; "
+	if left <= 0 {
+		return asked + "BILLING_SUBMITTED_FOR is over, so that the next one decides it or leaves it in doubt, for you: run it first"
+	}
+	return fmt.Sprintf(asked+"if the API does not say, the first one in %s or later leaves it in doubt, for you (BILLING_SUBMITTED_FOR)", left.Truncate(time.Second)+time.Second)
 }
 
 func is(state State) string {

@@ -77,6 +77,8 @@ func TestResolveSaysWhy(t *testing.T) {
 	}{
 		"on its way":  {Resolvable{State: InDoubt, Attempt: 1, DecideIn: 22500 * time.Millisecond}, Resolution{To: Sent}, "resolve in 23s"},
 		"sending":     {Resolvable{State: Sending}, Resolution{To: Retry}, "it is sending: "},
+		"submitted":   {Resolvable{State: SubmittedState, SubmittedIn: 71*time.Hour + time.Millisecond}, Resolution{To: Sent}, "the first one in 71h0m1s or later leaves it in doubt, for you (BILLING_SUBMITTED_FOR)"},
+		"overdue":     {Resolvable{State: SubmittedState, SubmittedIn: -time.Second}, Resolution{To: Cancelled}, "BILLING_SUBMITTED_FOR is over, so that the next one decides it or leaves it in doubt, for you: run it first"},
 		"not again":   {Resolvable{State: Failed}, Resolution{To: Retry, Again: true}, "--again is for what was sent and is pending once more, and it is failed"},
 		"not pending": {Resolvable{State: Sent}, Resolution{To: Retry, Again: true}, "its invoice is not pending"},
 		"owed again?": {Resolvable{State: Sent, Pending: true}, Resolution{To: Retry}, "take --again if it is owed once more, or --sent to mark it"},

@@ -39,7 +39,11 @@ type Settlement struct {
 	Reason     string        // what was seen, for people; empty when sent
 	Answer     *Answer       // what is kept of the reply; nil: nothing
 	Kept       *Kept         // what its request was made from; nil: nothing, or it is not needed
+	Unlike     bool          // its invoice makes another request by now: it is not the one that was sent, and is not marked
 }
+
+// Marks says that its invoice is marked with it.
+func (s *Settlement) Marks() bool { return s.State == Sent && !s.Unlike }
 
 // Settled says what came of a settlement.
 type Settled int

@@ -2,11 +2,10 @@ package billing
 
 import "time"
 
-// SubmittedStanding is what the API has taken with a 202, and has not yet decided.
-type SubmittedStanding struct {
-	Count  int64
-	Since  *time.Time    // the oldest; nil: there is none
-	NextIn time.Duration // until the next is due to be looked up; ≤ 0: now
+// NextSubmitted is a delivery that the API has taken with a 202.
+type NextSubmitted struct {
+	ID    InvoiceID
+	DueIn time.Duration // until it is due to be looked up; ≤ 0: now
 }
 
 const (
@@ -32,8 +31,21 @@ func DecideSubmitted(d *Delivery, f Found, mayLookUp bool, most time.Duration) D
 	return Decision{Next: SubmittedState, Reason: f.Reason}
 }
 
+// SubmittedNext is how long to wait for the first look-up of what was just submitted.
+func SubmittedNext(asked, most time.Duration) time.Duration {
+	if asked == 0 {
+		return SubmittedFirst
+	}
+	return min(asked, most)
+}
+
 // SubmittedAgain is how long to wait for the next look-up of what was submitted so long
-// ago: half as long again each time. asked is what the API has asked for.
-func SubmittedAgain(since, asked time.Duration) time.Duration {
-	return max(asked, SubmittedFirst, min(since/2, submittedLongest))
+// ago: half as long again each time. asked is what the API has asked for; it is not heeded
+// beyond most, BILLING_SUBMITTED_FOR, when the last look-up is due.
+func SubmittedAgain(since, asked, most time.Duration) time.Duration {
+	next := max(SubmittedFirst, min(since/2, submittedLongest))
+	if asked > next {
+		next = max(next, min(asked, most-since))
+	}
+	return next
 }

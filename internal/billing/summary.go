@@ -28,6 +28,7 @@ const (
 	StoppedByThrottle StopReason = "throttled"
 	StoppedByCanary   StopReason = "canary"
 	StoppedByPause    StopReason = "paused"
+	StoppedByFailover StopReason = "failover"
 	StoppedByError    StopReason = "error"
 )
 
@@ -39,6 +40,8 @@ type Tally struct {
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
 	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
 	LookedUp                                       atomic.Int64
+	LeftSending                                    atomic.Bool // deliveries were left as they were until their requests can no longer arrive
+	Pace                                           Pacing
 }
 
 // Left is what the last pass over the table found that this run can't finish.
@@ -72,6 +75,7 @@ type Summary struct {
 	Unrendered  int64 `json:"unrendered"`              // no request could be made of the row
 	Unmarked    int64 `json:"unmarked"`                // accepted, and not marked as the run ended, whoever left it
 	NotSettled  int64 `json:"not_settled,omitempty"`   // replied to, and not written down
+	LeftSending bool  `json:"left_sending,omitempty"`  // some were left `sending`, and may have been decided since
 	LookedUp    int64 `json:"looked_up"`               // decided by look-up
 	Submitted   int64 `json:"submitted"`               // taken by the API, which has still to say what became of it; whoever sent it
 
@@ -79,6 +83,9 @@ type Summary struct {
 	EarlierInDoubt   int `json:"earlier_in_doubt"`  // pending, in doubt since before this run
 	EarlierCancelled int `json:"earlier_cancelled"` // pending, kept back by a person
 	AlreadySent      int `json:"already_sent"`      // pending again though sent: not sent twice
+
+	Throttled  int64       `json:"throttled,omitempty"`   // requests that the API answered with: too many
+	LowestPace *LowestPace `json:"lowest_pace,omitempty"` // nil: nothing slowed the run down
 
 	FoundSetAside FoundSetAside `json:"-"`
 	Open          int64         `json:"open"`          // waits for a person, whoever left it
@@ -102,6 +109,8 @@ type Summary struct {
 // ExitCode is the run's exit code.
 func (s Summary) ExitCode() int {
 	switch {
+	case s.Stopped == StoppedByFailover:
+		return ExitRefused
 	case s.Stopped == StoppedByError:
 		return ExitError
 	case s.Stopped != "" && s.Stopped != StoppedByLimit:
@@ -132,14 +141,16 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 	if reason != "" {
 		retry = t.Retry.Load()
 	}
+	pace := t.Pace.Now(time.Now())
 	return Summary{
+		Throttled: pace.Throttled, LowestPace: pace.Lowest,
 		Sent: t.Sent.Load(), Failed: t.Failed.Load(), InDoubt: t.InDoubt.Load(),
 		Retry:       retry,
 		HeldByOther: int64(left.Held),
 		HeldByDoubt: left.HeldByDoubt,
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), Unmarked: t.Unmarked.Load(), LookedUp: t.LookedUp.Load(),
-		NotSettled:    t.NotSettled.Load(),
+		NotSettled: t.NotSettled.Load(), LeftSending: t.LeftSending.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
 		Cancelled:  int64(earlier.Cancelled),

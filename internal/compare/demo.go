@@ -55,7 +55,7 @@ func (d Demo) scenario(ctx context.Context, t *testbed, sc scenario) (s Counts, 
 	if err := t.refill(ctx, sc.invoices); err != nil {
 		return s, err
 	}
-	keys := !isNaive(sc.strategy)
+	keys := !isNaive(sc.strategy) && !sc.noKeys
 	log := newDemoLog(d.Out, d.Color, keys)
 	crash := &crash{effects: 1, tell: log.killed}
 	if sc.kill {
@@ -69,8 +69,14 @@ func (d Demo) scenario(ctx context.Context, t *testbed, sc scenario) (s Counts, 
 	seen, err := withAPI(ctx, api, func(billingURL string) error {
 		// Before the API is closed, nobody may wait in it for a server that has ended.
 		defer stop()
-		for _, names := range sc.groups {
-			if err := d.runGroup(ctx, t, sc.strategy, names, billingURL, log, crash); err != nil {
+		for i, names := range sc.groups {
+			if sc.restore && i > 0 {
+				if err := t.restore(ctx, sc.invoices); err != nil {
+					return err
+				}
+				log.restored()
+			}
+			if err := d.runGroup(ctx, t, sc, names, billingURL, log, crash); err != nil {
 				return err
 			}
 		}
@@ -84,10 +90,10 @@ func (d Demo) scenario(ctx context.Context, t *testbed, sc scenario) (s Counts, 
 
 // runGroup waits for the servers' ends, of whatever kind. Each takes one invoice at a
 // time, so that all have something to do in so short a list.
-func (d Demo) runGroup(ctx context.Context, t *testbed, strategy string, names []string, billingURL string, log *demoLog, crash *crash) error {
+func (d Demo) runGroup(ctx context.Context, t *testbed, sc scenario, names []string, billingURL string, log *demoLog, crash *crash) error {
 	var all []process
 	for _, name := range names {
-		p, err := t.process(runner{name: name, strategy: strategy, claim: 1, senders: 1, keys: true, timeout: naiveTimeout}, billingURL)
+		p, err := t.process(runner{name: name, strategy: sc.strategy, claim: 1, senders: 1, keys: !sc.noKeys, timeout: naiveTimeout}, billingURL)
 		if err != nil {
 			return err
 		}

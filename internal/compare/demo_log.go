@@ -2,13 +2,16 @@ package compare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
+	"billonce/internal/billing"
 	"billonce/internal/billing/billingfake"
 )
 
@@ -31,6 +34,7 @@ type demoLog struct {
 	absent   map[string]bool // servers that have neither asked yet nor ended
 	together chan struct{}   // closed when there are none
 	errors   int
+	refused  string
 	kill     struct {
 		at              time.Time
 		server, invoice string
@@ -90,10 +94,23 @@ func (l *demoLog) killed(at time.Time, invoice string) {
 	l.say(at, red, fmt.Sprintf("%s is KILLED: invoice %s is billed, and still marked pending", serverA, invoice))
 }
 
-// failed notes a server that ended with an error.
+// restored notes that the database has forgotten the night.
+func (l *demoLog) restored() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.say(time.Now(), red, "the database is RESTORED from a backup: all are pending again")
+}
+
+// failed notes a server that ended with an error, or refused to run.
 func (l *demoLog) failed(server string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == billing.ExitRefused {
+		l.refused = server
+		l.say(time.Now(), green, server+" sees that the ledger was restored, and sends nothing")
+		return
+	}
 	l.errors++
 	l.say(time.Now(), red, fmt.Sprintf("%s DIES of an error, after %d requests:\n          %s", server, l.byServer[server], reason(err)))
 }
@@ -132,7 +149,7 @@ func (l *demoLog) counts() Counts {
 	defer l.mu.Unlock()
 	return Counts{
 		Errors: l.errors, Servers: maps.Clone(l.byServer),
-		Killed: l.kill.server, Recovered: l.kill.recovered.Seconds(),
+		Refused: l.refused, Killed: l.kill.server, Recovered: l.kill.recovered.Seconds(),
 	}
 }
 

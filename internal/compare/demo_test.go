@@ -45,6 +45,7 @@ func testDemo(t *testing.T, e edges) {
 			Name: "Billonce, killed", Invoices: 8, Requests: 9, Effects: 8, Killed: "server A",
 			Servers: map[string]int{"server A": 1, "server B": 8},
 		},
+		{Name: "Billonce, restored", Invoices: 4, Requests: 4, Effects: 4, Refused: "server B", Servers: map[string]int{"server A": 4}},
 	}
 	anyLesson := cmpopts.IgnoreFields(compare.Counts{}, "Lesson", "Recovered")
 	anyServer := cmp.FilterPath(func(p cmp.Path) bool {
@@ -60,7 +61,7 @@ func testDemo(t *testing.T, e edges) {
 	if result.Scenarios[4].Recovered <= 0 || result.Scenarios[3].Recovered != 0 {
 		t.Errorf("want a recovery in scenario 5 alone, got %v and %v", result.Scenarios[3].Recovered, result.Scenarios[4].Recovered)
 	}
-	for words, times := range map[string]int{"TWICE": 5, "KILLED": 2, "55P03": 1, "DIES": 1, "recovers invoice": 1} {
+	for words, times := range map[string]int{"TWICE": 5, "KILLED": 2, "55P03": 1, "DIES": 1, "recovers invoice": 1, "RESTORED": 1, "sends nothing": 1} {
 		if n := strings.Count(text.String(), words); n != times {
 			t.Errorf("want %q %d times, got %d:\n%s", words, times, n, text.String())
 		}

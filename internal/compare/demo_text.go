@@ -21,11 +21,16 @@ commit, so PostgreSQL undoes its transaction. Then server B starts.`
 const openingBillonce = `Two servers run "batch run" with RUN_LOCK=shared, on twice the invoices.
 Server A is killed at the same place: the API has acted, and nothing is settled.`
 
+const openingForgets = `Server A runs "batch run" to its end: everybody is billed. Then the database
+fails, and a backup from before is restored: all invoices are pending again, and
+the ledger knows of none. The API has no idempotency keys. Server B starts.`
+
+// whatNext takes the program's path.
 const whatNext = `
 What next
-  batch compare            measure the lock strategies against each other
-  batch help environment   what to set for your own invoices and billing API
-  batch migrate            make the ledger beside your invoices; then: batch run
+  %[1]s compare            measure the lock strategies against each other
+  %[1]s help environment   what to set for your own invoices and billing API
+  %[1]s migrate            make the ledger beside your invoices; then: %[1]s run
 `
 
 // count says what the API has counted.
@@ -50,7 +55,7 @@ func count(s Counts) string {
 }
 
 func (d Demo) writeTable(all DemoResult) {
-	const line = "%-19s  %8v  %12v  %6v  %s\n"
+	const line = "%-21s %8v %12v %6v  %s\n"
 	fmt.Fprintf(d.Out, "\n"+line, "by the API's count", "requests", "billed twice", "errors", "what it teaches")
 	for i, s := range all.Scenarios {
 		fmt.Fprintf(d.Out, line, fmt.Sprintf("%d. %s", i+1, s.Name), s.Requests, s.BilledTwice, s.Errors, s.Lesson)
@@ -59,5 +64,5 @@ func (d Demo) writeTable(all DemoResult) {
 		fmt.Fprint(d.Out, "\nThese are not the expected counts. Please report it, with this output.\n")
 		return
 	}
-	fmt.Fprint(d.Out, whatNext)
+	fmt.Fprintf(d.Out, whatNext, d.Program.Name)
 }

@@ -23,6 +23,7 @@ type Counts struct {
 	Errors      int            `json:"errors"`       // servers that ended with one; to be killed is none
 	Servers     map[string]int `json:"requests_by_server"`
 	Killed      string         `json:"killed,omitempty"`                  // the server that was
+	Refused     string         `json:"refused,omitempty"`                 // the server that refused to run here
 	Recovered   float64        `json:"recovered_after_seconds,omitempty"` // from the kill to the request for the same invoice
 }
 
@@ -35,6 +36,8 @@ type scenario struct {
 	latency    time.Duration // of the API
 	groups     [][]string    // the servers that work side by side; who comes next, once they have gone
 	kill       bool          // server A, when the API has acted for it the first time
+	noKeys     bool          // the API does not know idempotency keys
+	restore    bool          // a backup from before, once the first group has gone
 	asExpected func(Counts) bool
 }
 
@@ -64,6 +67,11 @@ func (d Demo) scenarios() []scenario {
 			name: "Billonce, killed", opening: openingBillonce, lesson: "a committed intent does not",
 			strategy: report.Advisory, invoices: 2 * d.Invoices, latency: d.Latency / 5, groups: both, kill: true,
 			asExpected: Counts.recovered,
+		},
+		{
+			name: "Billonce, restored", opening: openingForgets, lesson: "a ledger that forgot is seen",
+			strategy: report.Advisory, invoices: d.Invoices, latency: d.Latency / 5, groups: [][]string{{serverA}, {serverB}},
+			noKeys: true, restore: true, asExpected: Counts.refused,
 		},
 	}
 }
@@ -96,4 +104,9 @@ func (s Counts) recovered() bool {
 	once := s.Effects == s.Invoices && s.BilledTwice == 0 && s.Errors == 0
 	idle := slices.ContainsFunc([]string{serverA, serverB}, func(name string) bool { return s.Servers[name] == 0 })
 	return once && !idle && s.Killed != "" && s.Recovered > 0 && s.Requests == s.Invoices+1
+}
+
+// refused: the second server saw that its ledger had forgotten, and sent nothing.
+func (s Counts) refused() bool {
+	return s.eachOnce() && s.Refused == serverB && s.Servers[serverB] == 0
 }

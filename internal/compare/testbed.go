@@ -117,6 +117,24 @@ func (t *testbed) refill(ctx context.Context, invoices int) error {
 	return nil
 }
 
+// restore is a backup that is restored from before any of the invoices was sent: they are
+// pending, the ledger is the same and knows of none, and its tables are made anew.
+func (t *testbed) restore(ctx context.Context, invoices int) error {
+	if err := t.refill(ctx, invoices); err != nil {
+		return err
+	}
+	_, err := t.conn.Exec(ctx, fmt.Sprintf(`begin;
+		alter table %[1]s rename to lost;
+		create table %[1]s (like %[2]s including all);
+		insert into %[1]s select * from %[2]s;
+		drop table %[2]s;
+		commit`, t.table("ledger"), t.table("lost")), pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return fmt.Errorf("restore the ledger: %w", err)
+	}
+	return nil
+}
+
 // close removes the schema, whatever became of the comparison and of its connection.
 func (t *testbed) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), dropTimeout,

@@ -42,7 +42,7 @@ type Config struct {
 
 	LockStrategy  string        `envconfig:"LOCK_STRATEGY" group:"The run" default:"advisory" oneof:"advisory row" desc:"How one invoice is kept to one runner.\n  advisory  advisory locks: a claim writes nothing, and no vacuum waits\n  row       row locks, FOR NO KEY UPDATE SKIP LOCKED: use smaller claims"`
 	RunLock       string        `envconfig:"RUN_LOCK" default:"exclusive" oneof:"exclusive shared off" desc:"How runs are kept apart.\n  exclusive  a second run ends at once, with exit code 0\n  shared     runners work side by side\n  off        no run lock; invoices are locked one by one all the same"`
-	RunName       string        `envconfig:"RUN_NAME" unset:"the name in INVOICES_TABLE" desc:"Runs of one name exclude each other."`
+	RunName       string        `envconfig:"RUN_NAME" unset:"the name in INVOICES_TABLE; with another LEDGER_SCHEMA than billonce that schema and the table's name, for example refunds.invoices" desc:"Runs of one name exclude each other."`
 	RunLockWait   time.Duration `envconfig:"RUN_LOCK_WAIT" default:"0s" min:"0s" max:"8760h" desc:"How long to wait for the run lock."`
 	RunDeadline   time.Duration `envconfig:"RUN_DEADLINE" min:"1ms" max:"8760h" unset:"none" desc:"Stop claiming invoices after this; what is in flight is finished."`
 	RunLimit      int           `envconfig:"RUN_LIMIT" min:"1" unset:"no limit" desc:"Send at most this many invoices."`
@@ -64,6 +64,9 @@ type Config struct {
 	InvoicesAmount   string `envconfig:"INVOICES_AMOUNT" unset:"recognised where sums are shown" desc:"The column of what is billed, a number, which the ledger keeps with the delivery: in the currency's unit, or, of a column named …_cents or …_minor, in its smallest. The ledger has it in the unit."`
 	InvoicesCurrency string `envconfig:"INVOICES_CURRENCY" unset:"recognised where sums are shown" desc:"The column of its currency, as ISO 4217 has it: EUR. The ledger keeps it, too."`
 
+	InvoicesShow string `envconfig:"INVOICES_SHOW" unset:"what fits" desc:"The columns that people are shown beside an invoice's key wherever they decide, comma-separated or one a line: customer, due_date. By default the table's first few that are short, and none that a secret header is made from or that is named like a secret."`
+	InvoicesLink string `envconfig:"INVOICES_LINK" unset:"none" desc:"Where people find an invoice in the provider's books: https://dashboard.example/invoices/{reply_id}. {column}, {reply_id} (the id of BILLING_REPLY_ID) and {idempotency_key} are filled in."`
+
 	BillingURL               string        `envconfig:"BILLING_URL" decides:"true" group:"The billing API" needed:"billing" form:"template" desc:"Where each invoice is sent, by http or https. {column} is filled from its row: https://billing.example/v1/invoices/{id}/send"`
 	BillingMethod            string        `envconfig:"BILLING_METHOD" decides:"true" default:"POST" desc:"HTTP method of that request: POST, PUT, PATCH or DELETE."`
 	BillingToken             string        `envconfig:"BILLING_TOKEN" secret:"true" unset:"none" desc:"Bearer token."`
@@ -78,7 +81,7 @@ type Config struct {
 	BillingSigningSecret     string        `envconfig:"BILLING_SIGNING_SECRET" secret:"true" unset:"none" desc:"Sign each request with HMAC-SHA256 as Standard Webhooks has it (the headers webhook-id, webhook-timestamp and webhook-signature): whsec_ and the base64 of 24 to 64 bytes, for example \"whsec_$(openssl rand -base64 32)\""`
 	BillingHeaders           string        `envconfig:"BILLING_HEADERS" decides:"true" secret:"true" unset:"none" desc:"Further headers, Name: value, one a line or comma-separated. {column} and {idempotency_key} are filled in as in BILLING_URL. Within a value, write \\, for a comma and \\{ for a brace. Idempotency-Key is not among them: see BILLING_IDEMPOTENT."`
 	BillingBody              string        `envconfig:"BILLING_BODY" decides:"true" default:"row" desc:"The request's body.\n  row   the invoice's row as JSON\n  none  no body\n  else  a Go text/template over the row, with the functions\n          json      a value as JSON: {\"to\": {{json .customer}}}\n          urlquery  a value for a form: customer={{urlquery .customer}}\n          cents     an amount in cents: {{cents .amount}}\n          minor     in the smallest unit: {{minor .amount .currency}}\n          date      {{.due_on | date \"2006-01-02\" \"UTC\"}}\n          idempotency_key, idempotency_key_hex: the key (32 characters)\nA form needs BILLING_HEADERS='Content-Type: application/x-www-form-urlencoded'"`
-	BillingIdempotent        bool          `envconfig:"BILLING_IDEMPOTENT" decides:"true" default:"false" desc:"true: the API honours idempotency keys. The key goes in the header Idempotency-Key, and wherever {idempotency_key} is written, or {idempotency_key_hex} (32 characters). Only then is a request of unknown outcome sent again. Said of an API that does not, customers are billed twice."`
+	BillingIdempotent        bool          `envconfig:"BILLING_IDEMPOTENT" decides:"true" default:"false" desc:"true: the API honours idempotency keys. The key goes in the header Idempotency-Key, and wherever {idempotency_key} is written, or {idempotency_key_hex} (32 characters). Only then is a request of unknown outcome sent again. If the API does not, customers are billed twice."`
 	BillingIdempotencyTTL    time.Duration `envconfig:"BILLING_IDEMPOTENCY_TTL" default:"24h" min:"1ms" max:"87600h" desc:"How long the API remembers a key."`
 	BillingOutcomes          string        `envconfig:"BILLING_OUTCOMES" decides:"true" unset:"what the status says" desc:"What replies mean: rules, one a line; the first that matches decides. STATUS -> OUTCOME, or STATUS if CONDITION -> OUTCOME.\n  STATUS     409, 4xx or 200-299\n  CONDITION  in CEL, over body (its JSON), text and header\n  OUTCOME    accepted, submitted, refused, throttled, not_sent or unknown\n             202 -> submitted: the look-up says later what came of it\nWhere a condition names a 2xx, that status no longer means accepted by itself: 200 if body.status == \"sent\" -> accepted"`
 	BillingReplyID           string        `envconfig:"BILLING_REPLY_ID" decides:"true" unset:"none is kept" desc:"Path to the id that an accepted reply gives the invoice, for example id or data.0.id: the ledger keeps it, and batch history shows it."`
@@ -88,14 +91,14 @@ type Config struct {
 	BillingSubmittedFor      time.Duration `envconfig:"BILLING_SUBMITTED_FOR" default:"72h" min:"1s" max:"8760h" desc:"How long the API may take to say what became of what it has taken with a 202 (submitted in BILLING_OUTCOMES); then it is in doubt."`
 	BillingTimeout           time.Duration `envconfig:"BILLING_TIMEOUT" default:"30s" min:"1ms" max:"8760h" desc:"Hard deadline of one request."`
 	BillingMaxAttempts       int           `envconfig:"BILLING_MAX_ATTEMPTS" default:"5" min:"1" max:"10000" desc:"Attempts for one invoice in one run."`
-	BillingRate              Rate          `envconfig:"BILLING_RATE" unset:"no limit" desc:"Requests at most, of this runner: 25 a second, 60/m or 5000/h. Where runners share a run, give each its part. 0: no limit."`
+	BillingRate              Rate          `envconfig:"BILLING_RATE" unset:"no limit" desc:"Requests at most, of the whole run: 25 a second, 60/m or 5000/h. Runners of one ledger divide it among those that have something to send, as they come and go; with RUN_LOCK=off each has all of it. 0: no limit."`
 	BillingBreaker           int           `envconfig:"BILLING_BREAKER" default:"20" min:"1" desc:"Stop the run after so many consecutive outcomes that were neither accepted nor refused, or after so many refusals that are not about one invoice: 403, 404, 405, 406, 410 and 415 with nothing accepted in between, or one status while nothing was accepted at all. Only invoices that no earlier run has tried count."`
 
 	ServeAddr           string `envconfig:"SERVE_ADDR" group:"The page" default:"127.0.0.1:8321" form:"address" desc:"Where batch serve listens. Off loopback it needs SERVE_USERS_FILE or SERVE_PROXY_HEADER."`
 	ServeUsersFile      string `envconfig:"SERVE_USERS_FILE" unset:"no passwords" desc:"A file with the readers' names and passwords, as htpasswd -B writes it. Off loopback it needs TLS, or SERVE_TRUSTED_PROXIES."`
 	ServeProxyHeader    string `envconfig:"SERVE_PROXY_HEADER" unset:"no authenticating proxy" desc:"The header in which an authenticating proxy names the reader, for example X-Forwarded-User. It needs SERVE_TRUSTED_PROXIES."`
 	ServeTrustedProxies string `envconfig:"SERVE_TRUSTED_PROXIES" unset:"none" desc:"Addresses or networks of the proxies that are believed, comma-separated: 10.0.0.7, 10.1.0.0/16"`
-	ServeDeciders       string `envconfig:"SERVE_DECIDERS" unset:"nobody" desc:"The names that may decide, comma-separated. Everybody else reads. The page decides nothing yet: that is done by batch resolve."`
+	ServeDeciders       string `envconfig:"SERVE_DECIDERS" unset:"nobody" desc:"The names that may decide, comma-separated. They are as SERVE_USERS_FILE or the proxy has them. Everybody else reads."`
 	ServeTLSCertFile    string `envconfig:"SERVE_TLS_CERT_FILE" unset:"plain HTTP" desc:"A file with the page's certificate, in PEM, with SERVE_TLS_KEY_FILE."`
 	ServeTLSKeyFile     string `envconfig:"SERVE_TLS_KEY_FILE" unset:"plain HTTP" desc:"A file with its private key, in PEM."`
 
@@ -116,6 +119,9 @@ type Config struct {
 	unknown []string // warnings about names that are close to one of ours
 }
 
+// LedgerSchema is the default of LEDGER_SCHEMA.
+const LedgerSchema = "billonce"
+
 // Embedded is the DATABASE_URL that stands for a private server.
 const Embedded = "embedded"
 
@@ -129,9 +135,6 @@ func (c Config) withFallbacks(env func(string) (string, bool)) Config {
 	}
 	if c.LockDatabaseURL == "" {
 		c.LockDatabaseURL = c.DatabaseURL
-	}
-	if c.RunName == "" {
-		c.RunName = c.InvoicesTable
 	}
 	return c
 }

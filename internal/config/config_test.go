@@ -68,7 +68,7 @@ func TestLoadConfigDefaults(t *testing.T) {
 	url := working()["DATABASE_URL"]
 	want := Config{
 		DatabaseURL: url, LockDatabaseURL: url, FailoverLosesCommits: true,
-		LockStrategy: "advisory", RunLock: "exclusive", RunName: "invoices",
+		LockStrategy: "advisory", RunLock: "exclusive",
 		Linger: 90 * time.Second, DrainTimeout: 35 * time.Second, ClaimSize: 500, Concurrency: 64,
 		LedgerSchema: "billonce", InvoicesTable: "invoices", InvoicesID: "id",
 		InvoicesPending: "pending", InvoicesMarkSent: "pending = false, sent_at = now()",

@@ -105,37 +105,3 @@ func TestExampleChangesNothing(t *testing.T) {
 		t.Errorf("%d settings, %v (-none +example):\n%s", len(environ), faults, diff)
 	}
 }
-
-// The README's table is a choice of the variables, in their order, with their defaults.
-func TestReadmeNamesVariablesAsTheyAre(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := map[string]bool{}
-	var got, want [][2]string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| (.*?) \\| ").FindAllStringSubmatch(string(text), -1) {
-		got = append(got, [2]string{m[1], m[2]})
-		named[m[1]] = true
-	}
-	for _, v := range variables() {
-		note := v.unset
-		switch {
-		case v.needed == Database:
-			note = "required"
-		case v.needed == Billing:
-			note = "required by `run`"
-		case v.def != "":
-			note = "`" + v.def + "`"
-		}
-		if named[v.name] {
-			want = append(want, [2]string{v.name, note})
-		} else if v.needed != Nothing {
-			t.Errorf("%s is required, and the README does not name it", v.name)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-Config +README:\n%s", diff)
-	}
-}

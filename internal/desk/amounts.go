@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"billonce/internal/billing"
@@ -23,7 +24,7 @@ type Amounts struct {
 func (a *Amounts) Add(row json.RawMessage) {
 	columns, values := decodeRow(row)
 	if a.Column == "" {
-		a.Column = amountColumn(columns, values)
+		a.Column = amountColumn(slices.DeleteFunc(slices.Clone(columns), func(c string) bool { return !isNumber(values[c]) }))
 	}
 	currency := a.Currency
 	if currency == "" {
@@ -46,10 +47,10 @@ func (a *Amounts) String() string {
 	return fmt.Sprintf("Their %s adds up to %s.", words.OneLine(a.Column), a.sums)
 }
 
-func amountColumn(columns []string, values map[string]json.RawMessage) string {
+func amountColumn(numbers []string) string {
 	for _, word := range []string{"amount", "total"} {
-		for _, c := range columns {
-			if strings.Contains(strings.ToLower(c), word) && isNumber(values[c]) {
+		for _, c := range numbers {
+			if strings.Contains(strings.ToLower(c), word) {
 				return c
 			}
 		}

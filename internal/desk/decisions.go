@@ -78,20 +78,44 @@ func ReadDecisions(in io.Reader, reason string) ([]FileDecision, error) {
 	return all, errors.Join(faults...)
 }
 
-func newFileDecision(id, attempt, decision, reason, otherwise string) (d FileDecision, err error) {
-	d.InvoiceID = billing.InvoiceID(id)
-	switch strings.ToLower(strings.TrimSpace(decision)) {
+// Wanted is the decision as it would come of a form: about whatever the delivery is now.
+func (d FileDecision) Wanted() Wanted {
+	w := Wanted{InvoiceID: d.InvoiceID, Attempt: d.Resolution.Attempt, Decision: "reopen", Reason: d.Resolution.Reason}
+	switch {
+	case d.Resolution.Again:
+		w.Decision = "again"
+	case d.Resolution.To == billing.Sent:
+		w.Decision = "sent"
+	case d.Resolution.To == billing.Retry:
+		w.Decision = "retry"
+	case d.Resolution.To == billing.Cancelled:
+		w.Decision = "cancel"
+	}
+	return w
+}
+
+// ParseDecision reads what is decided, in one word.
+func ParseDecision(word string) (r billing.Resolution, err error) {
+	switch strings.ToLower(strings.TrimSpace(word)) {
 	case "sent":
-		d.Resolution.To = billing.Sent
+		r.To = billing.Sent
 	case "retry":
-		d.Resolution.To = billing.Retry
+		r.To = billing.Retry
 	case "cancel":
-		d.Resolution.To = billing.Cancelled
+		r.To = billing.Cancelled
 	case "again":
-		d.Resolution = billing.Resolution{To: billing.Retry, Again: true}
+		r.To, r.Again = billing.Retry, true
 	case "reopen":
 	default:
-		return d, fmt.Errorf("%q is no decision: sent, retry, cancel, again or reopen", decision)
+		return r, fmt.Errorf("%q is no decision: sent, retry, cancel, again or reopen", word)
+	}
+	return r, nil
+}
+
+func newFileDecision(id, attempt, decision, reason, otherwise string) (d FileDecision, err error) {
+	d.InvoiceID = billing.InvoiceID(id)
+	if d.Resolution, err = ParseDecision(decision); err != nil {
+		return d, err
 	}
 	if d.Resolution.Reason = reason; strings.TrimSpace(reason) == "" {
 		d.Resolution.Reason = otherwise

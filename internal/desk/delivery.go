@@ -19,14 +19,19 @@ type Delivery struct {
 	Doubtful    bool              `json:"doubtful"`
 	FirstSentAt time.Time         `json:"first_sent_at"`
 	UpdatedAt   time.Time         `json:"updated_at"`
-	DeadlineAt  time.Time         `json:"deadline_at"` // after this, none of its requests can be on its way
-	DecideAt    time.Time         `json:"-"`           // from then on a person may decide about it out of doubt: BILLING_LOOKUP_AFTER past that
+	DeadlineAt  time.Time         `json:"deadline_at"`        // after this, none of its requests can be on its way
+	BegunAt     *time.Time        `json:"begun_at,omitempty"` // its last attempt; nil: not known
+	RunGoneAt   *time.Time        `json:"-"`                  // when its runner was found to be killed or cut off; nil: it was not
+	RunEndedAt  *time.Time        `json:"-"`                  // when its run ended; nil: it has not
+	DecideAt    time.Time         `json:"decide_at,omitzero"` // from then on a person may decide about it out of doubt: BILLING_LOOKUP_AFTER past that
 	DueAt       *time.Time        `json:"due_at,omitempty"`
 	HTTPStatus  int               `json:"http_status,omitempty"`
 	Error       string            `json:"error,omitempty"`
 	RunID       uuid.UUID         `json:"run_id"`
 	Application string            `json:"application,omitempty"` // the run's: billonce/pod/process
 	ReplyID     string            `json:"reply_id,omitempty"`    // what the API calls the invoice
+	LooksUp     bool              `json:"-"`                     // a run asks the API about what is in doubt
+	Row
 
 	// By the database's clock, as of the reading.
 	DecideIn   time.Duration `json:"-"` // until a person may decide about it out of doubt

@@ -36,15 +36,12 @@ func (k Kind) Print(out io.Writer, deliveries []Delivery, withCommand bool) erro
 	var b strings.Builder
 	for _, d := range deliveries {
 		fmt.Fprintf(&b, "%s: %s for %s\n", d.InvoiceID, k.text, d.Age.Truncate(time.Second))
-		fmt.Fprintf(&b, "  attempt %d, first sent %s, key %s\n", d.Attempt, words.Stamp(d.FirstSentAt), d.Key)
-		fmt.Fprintf(&b, "  seen: %s\n", seenText(d.HTTPStatus, d.Error))
-		fmt.Fprintf(&b, "  body's SHA-256 %s\n", d.BodySHA256)
-		fmt.Fprintf(&b, "  run %s (%s)\n", d.RunID, d.Application)
+		d.Row.print(&b, "  ")
+		fmt.Fprintf(&b, "  %s\n", d.Story())
+		fmt.Fprintf(&b, "  attempt %d by %s, key %s, run %s\n", d.Attempt, orUnknown(d.Application), d.Key, d.RunID)
+		fmt.Fprintf(&b, "  %s:\n", d.Decidable())
 		if !withCommand {
 			continue
-		}
-		if d.DecideIn > 0 && k.State == billing.InDoubt {
-			fmt.Fprintf(&b, "  its request may still arrive: wait until %s, then run\n", words.Stamp(d.DecideAt))
 		}
 		fmt.Fprintf(&b, "  batch resolve --attempt %d %s --reason '…' -- %s\n", d.Attempt, k.choices, words.ShellWord(string(d.InvoiceID)))
 	}
@@ -70,13 +67,18 @@ func seenText(status int, text string) string {
 
 // WriteDeliveriesCSV writes deliveries, with an empty column for decisions.
 func WriteDeliveriesCSV(out io.Writer, deliveries []Delivery) error {
-	t, err := newTable(out, "invoice_id", "state", "attempt", "reason", "http_status", "first_sent_at", "updated_at", "deadline_at", "reply_id", "run_id", "decision")
+	rows := make([]Row, len(deliveries))
+	for i := range deliveries {
+		rows[i] = deliveries[i].Row
+	}
+	t, err := newRowTable(out, rows, "invoice_id", "state", "attempt", "reason", "http_status", "first_sent_at", "updated_at", "deadline_at",
+		"reply_id", "run_id", "amount", "currency")
 	if err != nil {
 		return err
 	}
 	for _, d := range deliveries {
-		err := t.row(string(d.InvoiceID), string(d.State), strconv.Itoa(d.Attempt), d.Error, strconv.Itoa(d.HTTPStatus),
-			words.Stamp(d.FirstSentAt), words.Stamp(d.UpdatedAt), words.Stamp(d.DeadlineAt), d.ReplyID, d.RunID.String(), "")
+		err := t.row(d.Row, string(d.InvoiceID), string(d.State), strconv.Itoa(d.Attempt), d.Error, statusCell(d.HTTPStatus),
+			words.Stamp(d.FirstSentAt), words.Stamp(d.UpdatedAt), words.Stamp(d.DeadlineAt), d.ReplyID, d.RunID.String(), text(d.Amount), text(d.Currency))
 		if err != nil {
 			return err
 		}

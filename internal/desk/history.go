@@ -19,7 +19,8 @@ type History struct {
 	State     billing.State     `json:"state,omitempty"` // of the delivery; empty: never tried
 	Key       *uuid.UUID        `json:"idempotency_key,omitempty"`
 	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
-	Attempts  []Attempt         `json:"attempts"`
+	Row
+	Attempts []Attempt `json:"attempts"`
 }
 
 // Known says whether there is such an invoice, or was.
@@ -54,6 +55,7 @@ func (h History) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if h.State == "" {
 		fmt.Fprintf(w, "Invoice %s (%s): never tried\n", h.InvoiceID, h.Invoice)
+		h.Row.print(w, "  ")
 		return w.Flush()
 	}
 	fmt.Fprintf(w, "Invoice %s (%s): %s, key %s", h.InvoiceID, h.Invoice, h.State, h.Key)
@@ -61,6 +63,7 @@ func (h History) Print(out io.Writer) error {
 		fmt.Fprintf(w, ", at the API %s", words.OneLine(h.ReplyID))
 	}
 	fmt.Fprintln(w)
+	h.Row.print(w, "  ")
 	for _, a := range h.Attempts {
 		fmt.Fprintf(w, "%s\tattempt %d\t%s\n", begunText(a.BegunAt), a.Attempt, attemptText(a))
 		fmt.Fprintf(w, "\t\tby %s, run %s\n", orUnknown(a.Application), a.RunID)

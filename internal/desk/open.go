@@ -22,8 +22,10 @@ type OpenItem struct {
 	Attempt   *int              `json:"attempt"` // likewise
 	Reason    string            `json:"reason"`
 	Since     time.Time         `json:"since"`
-	Amount    *string           `json:"amount,omitempty"`
-	Currency  *string           `json:"currency,omitempty"`
+	Key       string            `json:"idempotency_key,omitempty"`
+	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
+	Delivery  *Delivery         `json:"-"`                  // nil: it has none
+	Row
 }
 
 // OpenCount is what was open as the last run ended, less what was decided since.
@@ -46,7 +48,7 @@ type openGroup struct {
 	kind   billing.OpenKind
 	reason string
 	since  time.Time
-	ids    []billing.InvoiceID
+	items  []OpenItem
 	sums   sums
 }
 
@@ -62,14 +64,14 @@ func groupOpen(items []OpenItem) []*openGroup {
 			g = &openGroup{kind: item.Kind, reason: item.Reason, since: item.Since, sums: sums{}}
 			known[alike], groups = g, append(groups, g)
 		}
-		g.ids = append(g.ids, item.InvoiceID)
+		g.items = append(g.items, item)
 		if item.Since.Before(g.since) {
 			g.since = item.Since
 		}
 		g.sums.add(text(item.Amount), text(item.Currency))
 	}
 	slices.SortStableFunc(groups, func(a, b *openGroup) int {
-		return cmp.Or(b.sums.most().Cmp(a.sums.most()), cmp.Compare(len(b.ids), len(a.ids)))
+		return cmp.Or(b.sums.most().Cmp(a.sums.most()), cmp.Compare(len(b.items), len(a.items)))
 	})
 	return groups
 }
@@ -84,7 +86,7 @@ func PrintOpen(out io.Writer, items []OpenItem) error { return printGroups(out, 
 func PrintGroups(out io.Writer, deliveries []Delivery) error {
 	items := make([]OpenItem, len(deliveries))
 	for i, d := range deliveries {
-		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt}
+		items[i] = OpenItem{InvoiceID: d.InvoiceID, Kind: billing.OpenKind(d.State), Reason: seenText(d.HTTPStatus, d.Error), Since: d.UpdatedAt, Delivery: &deliveries[i], Row: d.Row}
 	}
 	return printGroups(out, items, false)
 }
@@ -92,26 +94,35 @@ func PrintGroups(out io.Writer, deliveries []Delivery) error {
 func printGroups(out io.Writer, items []OpenItem, withCommand bool) error {
 	var b strings.Builder
 	for _, g := range groupOpen(items) {
-		fmt.Fprintf(&b, "%s %s: %s\n", words.Count(len(g.ids)), openWords(g.kind), words.OneLine(g.reason))
+		fmt.Fprintf(&b, "%s %s: %s\n", words.Count(len(g.items)), openWords(g.kind), words.OneLine(g.reason))
 		if text := g.sums.String(); text != "" {
 			fmt.Fprintf(&b, "  together %s\n", text)
 		}
 		fmt.Fprintf(&b, "  the oldest since %s\n", words.Stamp(g.since))
-		named := make([]string, 0, idsShown)
-		for _, id := range g.ids[:min(len(g.ids), idsShown)] {
-			named = append(named, words.ShellWord(string(id)))
-		}
-		rest := ""
-		if n := len(g.ids) - idsShown; n > 0 {
-			rest = fmt.Sprintf(" and %s more", words.Count(n))
-		}
-		fmt.Fprintf(&b, "  invoices %s%s\n", strings.Join(named, " "), rest)
+		g.printInvoices(&b)
 		if withCommand {
 			fmt.Fprintf(&b, "  %s\n", whatToDo(g.kind))
 		}
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// printInvoices shows the first ones, with the evidence.
+func (g *openGroup) printInvoices(out io.Writer) {
+	first := g.items[:min(len(g.items), idsShown)]
+	for _, item := range first {
+		fmt.Fprintf(out, "  invoice %s\n", words.ShellWord(string(item.InvoiceID)))
+		item.Row.print(out, "    ")
+		for _, line := range []string{item.Story(), item.Decidable()} {
+			if line != "" {
+				fmt.Fprintf(out, "    %s\n", line)
+			}
+		}
+	}
+	if n := len(g.items) - len(first); n > 0 {
+		fmt.Fprintf(out, "  and %s more\n", words.Count(n))
+	}
 }
 
 func openWords(kind billing.OpenKind) string {
@@ -148,23 +159,66 @@ func whatToDo(kind billing.OpenKind) string {
 
 // WriteOpenCSV writes what is open, with an empty column for decisions.
 func WriteOpenCSV(out io.Writer, items []OpenItem) error {
-	t, err := newTable(out, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "decision")
-	if err != nil {
+	c := OpenCSV{Out: out}
+	if err := c.Write(items); err != nil {
 		return err
 	}
+	return c.End()
+}
+
+// OpenCSV writes what is open as it comes, with an empty column for decisions.
+type OpenCSV struct {
+	Out io.Writer
+	t   *rowTable
+}
+
+// Write takes some of what is open; the first ones say which columns are shown.
+func (c *OpenCSV) Write(items []OpenItem) error {
+	if len(items) == 0 {
+		return nil
+	}
+	return c.write(items)
+}
+
+func (c *OpenCSV) write(items []OpenItem) error {
+	if c.t == nil {
+		rows := make([]Row, len(items))
+		for i := range items {
+			rows[i] = items[i].Row
+		}
+		t, err := newRowTable(c.Out, rows, "invoice_id", "kind", "state", "attempt", "reason", "since", "amount", "currency", "reply_id", "evidence", "decide_at")
+		if err != nil {
+			return err
+		}
+		c.t = &t
+	}
 	for _, i := range items {
-		attempt, state := "", ""
+		attempt, state, decideAt := "", "", ""
+		if i.Delivery != nil && i.Delivery.DecideIn > 0 {
+			decideAt = words.Stamp(i.Delivery.DecideAt)
+		}
 		if i.Attempt != nil {
 			attempt = strconv.Itoa(*i.Attempt)
 		}
 		if i.State != nil {
 			state = string(*i.State)
 		}
-		if err := t.row(string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), ""); err != nil {
+		err := c.t.row(i.Row, string(i.InvoiceID), string(i.Kind), state, attempt, i.Reason, words.Stamp(i.Since), text(i.Amount), text(i.Currency), i.ReplyID, i.Story(), decideAt)
+		if err != nil {
 			return err
 		}
 	}
-	return t.end()
+	return nil
+}
+
+// End writes what is left.
+func (c *OpenCSV) End() error {
+	if c.t == nil {
+		if err := c.write(nil); err != nil {
+			return err
+		}
+	}
+	return c.t.end()
 }
 
 func text(s *string) string {

@@ -12,9 +12,12 @@ type Status struct {
 	At             time.Time               `json:"at"`
 	TimeZone       string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
 	Paused         *billing.Pause          `json:"paused,omitempty"`
-	Pending        *int64                  `json:"pending"`    // nil: INVOICES_PENDING fails on a row
-	Deliveries     map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
-	Estimated      bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
+	Identity       billing.Identity        `json:"identity"`                    // of the database
+	Accepted       *billing.Identity       `json:"accepted_identity,omitempty"` // the one that the ledger trusts; nil: none yet
+	Pending        int64                   `json:"pending"`
+	PendingUnknown bool                    `json:"pending_unknown,omitempty"` // INVOICES_PENDING fails on a row: they are not counted
+	Deliveries     map[billing.State]int64 `json:"deliveries"`                // no `sent`: it is not known
+	Estimated      bool                    `json:"estimated"`                 // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
 	SentToday      int64                   `json:"sent_today"`
 	Sending        Sending                 `json:"sending"`
 	RetryDueAt     *time.Time              `json:"retry_due_at,omitempty"` // the next one
@@ -29,6 +32,8 @@ type Status struct {
 	Reconciled     *Reconciled             `json:"reconciled,omitempty"` // the last time
 	Open           *OpenCount              `json:"open,omitempty"`       // nil: no run has counted it yet
 	RunLock        RunLock                 `json:"run_lock"`
+	Rate           RunLock                 `json:"rate"` // who shares BILLING_RATE; its name is the ledger's id
+	HeldBack       []HeldBack              `json:"held_back,omitempty"`
 	InvoiceLocks   int                     `json:"invoice_locks"` // advisory locks in the invoices' key space, now
 }
 
@@ -40,11 +45,19 @@ type FailedReason struct {
 	Example    billing.InvoiceID `json:"example"` // one of them
 }
 
-// RunLock says who holds the run lock, and under which key pg_locks shows it.
+// RunLock says who holds the run lock, or the rate's, and under which key pg_locks shows it.
 type RunLock struct {
 	Name    string            `json:"name"`
 	Key     string            `json:"key"` // classid,objid in pg_locks
 	Holders []advisory.Holder `json:"holders"`
+}
+
+// HeldBack is a value of INVOICES_ONE_PER whose invoices wait for one delivery.
+type HeldBack struct {
+	Value     string            `json:"value"`
+	InvoiceID billing.InvoiceID `json:"invoice_id"` // of the delivery
+	State     billing.State     `json:"state"`
+	Count     int64             `json:"count"` // of those that wait; a thousand: or more
 }
 
 // Sending tells the deliveries that are under way from those whose runner is gone.
@@ -64,16 +77,18 @@ type AliveRunner struct {
 
 // Run is a row of the ledger's runs.
 type Run struct {
-	ID           string           `json:"run_id"`
-	Name         string           `json:"name"`
-	Strategy     string           `json:"lock_strategy"`
-	RunLock      string           `json:"run_lock"`
-	Application  string           `json:"application"`
-	Version      string           `json:"version"`
-	StartedAt    time.Time        `json:"started_at"`
-	FinishedAt   *time.Time       `json:"finished_at,omitempty"`
-	ExitCode     *int             `json:"exit_code,omitempty"`
-	Summary      *billing.Summary `json:"summary,omitempty"`
-	WrittenOffAt *time.Time       `json:"written_off_at,omitempty"` // when it was found that it had been killed
-	Alive        bool             `json:"alive"`                    // not finished, and its process is connected
+	ID           string            `json:"run_id"`
+	Name         string            `json:"name"`
+	Strategy     string            `json:"lock_strategy"`
+	RunLock      string            `json:"run_lock"`
+	Application  string            `json:"application"`
+	Version      string            `json:"version"`
+	StartedAt    time.Time         `json:"started_at"`
+	FinishedAt   *time.Time        `json:"finished_at,omitempty"`
+	ExitCode     *int              `json:"exit_code,omitempty"`
+	Summary      *billing.Summary  `json:"summary,omitempty"`
+	WrittenOffAt *time.Time        `json:"written_off_at,omitempty"` // when it was found that it had been killed
+	Changed      []string          `json:"changed,omitempty"`        // settings that decide what is sent and what it means, against the run before
+	Identity     *billing.Identity `json:"identity,omitempty"`       // of the database as it saw it
+	Alive        bool              `json:"alive"`                    // not finished, and its process is connected
 }

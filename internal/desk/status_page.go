@@ -18,12 +18,23 @@ func (st Status) Print(out io.Writer) error {
 	if p := st.Paused; p != nil {
 		fmt.Fprintf(out, "PAUSED by %s since %s: %s\n`batch resume` ends it.\n\n", words.OneLine(p.By), words.Stamp(p.At), words.OneLine(p.Reason))
 	}
+	if a := st.Accepted; a != nil && !st.Identity.Same(*a, false) {
+		fmt.Fprintf(out, "NOT TRUSTED: %s. `batch doctor` says what follows.\n\n", st.Identity.Since(*a))
+	}
 	printDeliveries(w, st)
 	for _, f := range st.Failed {
 		fmt.Fprintf(w, "\t\t%s × %s (invoice %s)\n", words.Count(f.Count), seenText(f.HTTPStatus, f.Error), f.Example)
 	}
 	if o := st.Open; o != nil {
 		fmt.Fprintf(w, "Open\twaits for you\t%s\n", openText(*o))
+	}
+	if st.Identity != (billing.Identity{}) {
+		fmt.Fprintf(w, "Database\tidentity\t%s\n", st.Identity)
+	}
+	title := "Held back"
+	for _, h := range st.HeldBack {
+		fmt.Fprintf(w, "%s\t%s\t%s by invoice %s, %s\n", title, words.OneLine(h.Value), words.Count(h.Count), h.InvoiceID, h.State)
+		title = ""
 	}
 	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
 	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
@@ -33,10 +44,17 @@ func (st Status) Print(out io.Writer) error {
 	if len(st.RunLock.Holders) == 0 {
 		fmt.Fprintf(w, "\t\theld by nobody\n")
 	}
-	title := "Runs"
+	fmt.Fprintf(w, "\tBILLING_RATE\tkey %s\n", st.Rate.Key)
+	for _, h := range st.Rate.Holders {
+		fmt.Fprintf(w, "\t\tshared by %s\n", h)
+	}
+	title = "Runs"
 	for _, r := range st.Runs {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", title, words.Stamp(r.StartedAt), runLine(r, st.At))
 		title = ""
+		if len(r.Changed) > 0 {
+			fmt.Fprintf(w, "\t\tunlike the run before: %s\n", strings.Join(r.Changed, ", "))
+		}
 	}
 	if st.Reconciled != nil {
 		fmt.Fprintf(w, "Reconciled\t%s\t%s\n", words.Stamp(st.Reconciled.At), st.Reconciled.text())
@@ -87,10 +105,10 @@ func printDeliveries(w io.Writer, st Status) {
 
 // PendingText says how many invoices are pending, where that is known.
 func (st Status) PendingText() string {
-	if st.Pending == nil {
+	if st.PendingUnknown {
 		return "not known: INVOICES_PENDING fails on a row; a run sends the others, and names it"
 	}
-	return fmt.Sprint(*st.Pending)
+	return fmt.Sprint(st.Pending)
 }
 
 func sendingText(st Status) string {
@@ -141,8 +159,8 @@ func runLine(r Run, now time.Time) string {
 	line += fmt.Sprintf(": exit %d after %s", *r.ExitCode, took.Round(time.Millisecond))
 	if s := r.Summary; s != nil {
 		line += fmt.Sprintf("; %d sent, %d failed, %d in doubt, %d to be tried again", s.Sent, s.Failed, s.InDoubt, s.Retry)
-		if s.Sent > 0 && s.ElapsedMS > 0 {
-			line += fmt.Sprintf(" (%s a second)", words.Count(s.Sent*1000/s.ElapsedMS))
+		if rate := s.Sent * 1000 / max(s.ElapsedMS, 1); rate > 0 {
+			line += fmt.Sprintf(" (%s a second)", words.Count(rate))
 		}
 	}
 	return line

@@ -52,6 +52,29 @@ func (e *exam) locate(ctx context.Context) (pgstore.Place, error) {
 	return *e.place, nil
 }
 
+// UniqueRemedy is what to do where no unique index covers the key.
+const UniqueRemedy = "If the key alone tells the invoices apart, create a unique index on it; if not (a number for each tenant, an id that comes back each month), make a view whose key holds all that does, and name it in INVOICES_TABLE"
+
+// NotUnique says that no unique index covers the key, and what comes of that.
+func NotUnique(key string) string {
+	return "no unique index covers INVOICES_ID (" + key + "): of two invoices with one key only one is sent"
+}
+
+func examineKey(ctx context.Context, e *exam) (Finding, error) {
+	place, err := e.locate(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	unique, known := place.Unique()
+	switch {
+	case !known:
+		return ok("INVOICES_TABLE is a view: a run looks for invoices that share a key as it starts"), nil
+	case !unique:
+		return warning(UniqueRemedy, "%s", NotUnique(e.Book.ID.SQL())), nil
+	}
+	return ok("a unique index covers INVOICES_ID"), nil
+}
+
 func examineRights(ctx context.Context, e *exam) (Finding, error) {
 	place, err := e.locate(ctx)
 	if err != nil {
@@ -131,12 +154,27 @@ func examineIndex(ctx context.Context, e *exam) (Finding, error) {
 	switch {
 	case err != nil:
 		return Finding{}, err
-	case index.Name != "":
-		return ok("%s serves the pending invoices", index.Name), nil
+	case index.Name == "" && !index.Small:
+		return warning(index.Create, "no index serves the pending invoices: each page of a scan reads the table"), nil
+	case place.OnePer():
+		return examineValuesIndex(ctx, e, place)
 	case index.Small:
 		return ok("none serves the pending invoices; the table is small"), nil
 	}
-	return warning(index.Create, "no index serves the pending invoices: each page of a scan reads the table"), nil
+	return ok("%s serves the pending invoices", index.Name), nil
+}
+
+func examineValuesIndex(ctx context.Context, e *exam, place pgstore.Place) (Finding, error) {
+	index, err := place.ValuesIndex(ctx, e.main[0])
+	switch {
+	case err != nil:
+		return Finding{}, err
+	case index.Name != "":
+		return ok("%s finds the invoices of one value of INVOICES_ONE_PER", index.Name), nil
+	case index.Small:
+		return ok("none finds the invoices of one value of INVOICES_ONE_PER; the table is small"), nil
+	}
+	return warning(index.Create, "no index finds the invoices of one value of INVOICES_ONE_PER: each request costs a look through all that are pending"), nil
 }
 
 func (e *exam) readStatus(ctx context.Context) (desk.Status, error) {
@@ -167,12 +205,12 @@ func examineBacklog(ctx context.Context, e *exam) (Finding, error) {
 		return Finding{}, err
 	}
 	pending := "an unknown number"
-	if st.Pending != nil {
-		pending = fmt.Sprint(*st.Pending)
+	if !st.PendingUnknown {
+		pending = fmt.Sprint(st.Pending)
 	}
 	seen := fmt.Sprintf("%s pending, %d to be tried again, %d failed, %d in doubt", pending,
 		st.Deliveries[billing.Retry], st.Deliveries[billing.Failed], st.Deliveries[billing.InDoubt])
-	if st.Pending == nil {
+	if st.PendingUnknown {
 		return warning("A run sends the others, and names the row: mend it, or take it out of INVOICES_PENDING", "%s: INVOICES_PENDING fails on a row", seen), nil
 	}
 	if st.Deliveries[billing.Failed]+st.Deliveries[billing.InDoubt] > 0 {

@@ -23,25 +23,29 @@ package failpoint
 type Point struct {
 	Name    string
 	CanFail bool // it knows the action `error`
+	// Submitted: only deliveries that the API has taken with a 202 come to it.
+	Submitted bool
 }
 
 // Points are all points, in the order of the protocol.
 func Points() []Point {
 	return []Point{
-		{"before_scan", false},
-		{"after_scan", true},
-		{"before_lock", true},
-		{"after_lock", true},
-		{"before_second_look", false},
-		{"after_second_look", true},
-		{"before_intent_commit", false},
-		{"after_intent_commit", true}, // it has failed, or only its answer is lost: nobody knows
-		{"before_send", false},        // the permit has not been asked yet
-		{"before_write", false},       // the permit is given
-		{"after_write", true},
-		{"after_reply", false},
-		{"before_settle_commit", false},
-		{"after_settle_commit", true},
-		{"before_release", false},
+		{Name: "before_scan"},
+		{Name: "after_scan", CanFail: true},
+		{Name: "before_lock", CanFail: true},
+		{Name: "after_lock", CanFail: true},
+		{Name: "before_second_look"},
+		{Name: "after_second_look", CanFail: true},
+		{Name: "before_intent_commit"},
+		{Name: "after_intent_commit", CanFail: true}, // it has failed, or only its answer is lost: nobody knows
+		{Name: "before_send"},                        // the permit has not been asked yet
+		{Name: "before_write"},                       // the permit is given
+		{Name: "after_write", CanFail: true},
+		{Name: "after_reply"},
+		{Name: "before_settle_commit"},
+		{Name: "after_settle_commit", CanFail: true},
+		{Name: "before_release"},
+		{Name: "before_submitted_look_up", Submitted: true},
+		{Name: "after_submitted_look_up", Submitted: true},
 	}
 }

@@ -91,6 +91,19 @@ func (t tallied) Collect(out chan<- prometheus.Metric) {
 	} {
 		out <- prometheus.MustNewConstMetric(plain(c.name, c.help), prometheus.CounterValue, float64(c.n))
 	}
+	pace := t.tally.Pace.Now(time.Now())
+	out <- prometheus.MustNewConstMetric(plain("billonce_waits_total", "Waits that throttled replies asked of the whole runner."),
+		prometheus.CounterValue, float64(pace.Waits))
+	for _, g := range []struct {
+		name, help string
+		n          int
+	}{
+		{"billonce_requests_in_flight", "Requests in flight now.", pace.InFlight},
+		{"billonce_requests_allowed", "Requests that may be in flight now: CONCURRENCY, or what throttled replies have left of it.", pace.Allowed},
+		{"billonce_requests_last_minute", "Requests that were begun in the last minute.", pace.LastMinute},
+	} {
+		out <- prometheus.MustNewConstMetric(plain(g.name, g.help), prometheus.GaugeValue, float64(g.n))
+	}
 	out <- prometheus.MustNewConstMetric(plain("billonce_retry", "Deliveries that wait for another attempt."),
 		prometheus.GaugeValue, float64(t.tally.Retry.Load()))
 }

@@ -91,7 +91,7 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 	m := sample()
 	names := []string{
 		"billonce_run_exit_code", "billonce_run_duration_seconds", "billonce_run_last_end_timestamp_seconds",
-		"billonce_run_last_success_timestamp_seconds", "billonce_open", "billonce_in_doubt", "billonce_in_doubt_oldest_timestamp_seconds", "billonce_failed", "billonce_pending", "billonce_run_stopped",
+		"billonce_run_last_success_timestamp_seconds", "billonce_open", "billonce_in_doubt", "billonce_in_doubt_oldest_timestamp_seconds", "billonce_failed", "billonce_submitted", "billonce_pending", "billonce_run_stopped",
 	}
 	for _, step := range []struct {
 		end  func()
@@ -101,7 +101,7 @@ func TestNoEndIsShownBeforeItCame(t *testing.T) {
 		{func() {
 			m.Finish(End{Summary: billing.Summary{Stopped: billing.StoppedByLockLost}, Code: billing.ExitStopped, Pending: -1})
 		}, 3 + len(stopReasons())}, // what is open was not counted
-		{func() { m.Finish(End{Summary: counted(0, 0), Code: billing.ExitDone}) }, 9 + len(stopReasons())},
+		{func() { m.Finish(End{Summary: counted(0, 0), Code: billing.ExitDone}) }, 10 + len(stopReasons())},
 	} {
 		step.end()
 		if n, err := testutil.GatherAndCount(m.registry, names...); err != nil || n != step.want {

@@ -55,15 +55,15 @@ func TestPushHoldsTheRunsEnd(t *testing.T) {
 	url, pushes := gateway(t, http.StatusAccepted, "")
 	m := sample()
 	summary := counted(5, 7)
-	summary.Elapsed = 90 * time.Second
-	m.Finish(End{summary, billing.ExitPerson, time.Unix(1e9, 0), 12})
+	summary.Elapsed, summary.Submitted = 90*time.Second, 4
+	m.Finish(End{Summary: summary, Code: billing.ExitPerson, At: time.Unix(1e9, 0), Pending: 12})
 	if err := m.Push(t.Context(), url, nil); err != nil {
 		t.Fatal(err)
 	}
 	got := (<-pushes).families
 	for name, want := range map[string]float64{
 		"billonce_run_exit_code": 3, "billonce_run_duration_seconds": 90,
-		"billonce_run_last_end_timestamp_seconds": 1e9, "billonce_open": 12, "billonce_in_doubt": 5, "billonce_failed": 7, "billonce_pending": 12,
+		"billonce_run_last_end_timestamp_seconds": 1e9, "billonce_open": 12, "billonce_in_doubt": 5, "billonce_failed": 7, "billonce_submitted": 4, "billonce_pending": 12,
 	} {
 		if family := got[name]; family == nil || family.GetMetric()[0].GetGauge().GetValue() != want {
 			t.Errorf("%s is %v, want %v", name, family, want)

@@ -81,6 +81,9 @@ func (r *Reconciliation) adoptPages(ctx context.Context, rep Report, all *Adopte
 				ours = append(ours, a)
 			}
 		}
+		if ours, err = r.asOwed(whole, ours); err != nil {
+			return err
+		}
 		all.Left += int64(len(some) - len(ours))
 		if err := r.adopt(whole, rep, ours, all); err != nil {
 			return err

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
+	"billonce/internal/billing/pgstore"
 	"billonce/internal/reconcile"
 )
 
@@ -216,4 +218,28 @@ func TestP12AdoptLeavesNoInvoiceToBeSentAgain(t *testing.T) {
 	if got := s.read("select count(*) || ' ' || (select count(*) from invoices where pending) from billonce.deliveries where state = 'sent'"); got != "6 2" {
 		t.Error(got)
 	}
+}
+
+// What was never tried has its amount in its invoice's row: a list that names another one
+// is about something else, and adopts nothing.
+func TestP12AdoptComparesWhatTheInvoiceBills(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 5)
+	s.execute("update invoices set amount_cents = 1050, currency = 'EUR'")
+	settings := book.Settings{
+		Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending", MarkSent: "pending = false, sent_at = now()",
+		Amount: "amount_cents", Currency: "currency",
+	}
+	b, faults := book.Parse(settings)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	l := s.reconcile("id,amount,currency\n1,10.50,EUR\n2,10.51,EUR\n3,10.5,USD\n4,,\n5,1050,\n", func(c *reconcile.Config) {
+		c.Book = pgstore.DeskBook{Book: b}
+	})
+	adopted, err := l.adopt()
+	if err != nil || adopted.Done != 2 || adopted.Left != 3 {
+		t.Errorf("%+v, %v, want two adopted and three left", adopted, err)
+	}
+	s.wantLedger("1:sent 4:sent")
 }

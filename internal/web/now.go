@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"billonce/internal/billing"
@@ -12,53 +13,75 @@ import (
 // now is the part of the first page that changes while a run goes on.
 type now struct {
 	desk.Status
-	Mark    string // good, work or harm: the mark beside the verdict
-	Verdict string // whether tonight is well, in one sentence
-	Pace    string // empty: not known yet
-	Shown   []shownRun
+	Mark     string // good, work or harm: the mark beside the verdict
+	Verdict  string // whether tonight is well, in one sentence
+	ToDecide bool
+	Progress *progress // nil: no run is under way
+	Figures  []figure
+	Shown    []shownRun
+}
+
+// figure is a number of invoices, with the mark that it has if it is not zero.
+type figure struct {
+	Name, Mark string
+	Count      int64
 }
 
 type shownRun struct {
 	desk.Run
 	Well bool
+	Took string // empty: it has not ended
 }
 
-// In is how many deliveries are in a state.
-func (n now) In(state string) int64 { return n.Deliveries[billing.State(state)] }
-
-func newNow(st desk.Status, pace *string) now {
-	n := now{Status: st}
-	if pace != nil {
-		n.Pace = *pace
-	}
-	running := 0
+func newNow(st desk.Status, p *progress) now {
+	n := now{Status: st, Progress: p, ToDecide: open(st) > 0, Figures: []figure{
+		{"to send", "", left(st)},
+		{"in flight", "", st.Deliveries[billing.Sending]},
+		{"sent today", "", st.SentToday},
+		{"to be tried again", "", st.Deliveries[billing.Retry]},
+		{"in doubt", "harm", st.Deliveries[billing.InDoubt]},
+		{"failed", "harm", st.Deliveries[billing.Failed]},
+	}}
 	for _, r := range st.Runs {
-		n.Shown = append(n.Shown, shownRun{r, r.ExitCode != nil && *r.ExitCode == billing.ExitDone})
-		if r.Alive {
-			running++
+		shown := shownRun{Run: r, Well: r.ExitCode != nil && *r.ExitCode == billing.ExitDone}
+		if r.FinishedAt != nil {
+			shown.Took = took(r.FinishedAt.Sub(r.StartedAt))
 		}
+		n.Shown = append(n.Shown, shown)
 	}
-	n.Mark, n.Verdict = verdict(st, running)
+	n.Mark, n.Verdict = verdict(st)
+	return n
+}
+
+// took is a time as people say it: 42s, 11m, 1h5m.
+func took(d time.Duration) string {
+	if d < time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}
+
+// open is how many invoices wait for a person.
+func open(st desk.Status) int64 {
+	n := st.Deliveries[billing.InDoubt] + st.Deliveries[billing.Failed]
+	if st.Open != nil {
+		n = max(n, st.Open.Count)
+	}
 	return n
 }
 
 // verdict looks first at what waits for a person.
-func verdict(st desk.Status, running int) (mark, text string) {
-	open := st.Deliveries[billing.InDoubt] + st.Deliveries[billing.Failed]
-	if st.Open != nil {
-		open = max(open, st.Open.Count)
-	}
+func verdict(st desk.Status) (mark, text string) {
+	open, running := open(st), underWay(st) != ""
 	switch {
 	case st.Paused != nil:
-		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", words.OneLine(st.Paused.By), stamp(st.Paused.At), words.OneLine(st.Paused.Reason))
-	case open > 0 && running > 0:
+		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", plain(st.Paused.By), stamp(st.Paused.At), plain(st.Paused.Reason))
+	case open > 0 && running:
 		return "harm", fmt.Sprintf("%s need a person; a run is under way.", words.Plural(open, "invoice"))
 	case open > 0:
 		return "harm", fmt.Sprintf("%s need a person.", words.Plural(open, "invoice"))
-	case running > 0 && st.Pending == nil:
-		return "work", "A run is under way."
-	case running > 0:
-		return "work", fmt.Sprintf("A run is under way: %s to send.", words.Plural(*st.Pending, "invoice"))
+	case running:
+		return "work", fmt.Sprintf("A run is under way: %s to send.", words.Plural(left(st), "invoice"))
 	case len(st.Runs) == 0:
 		return "work", "No run has begun yet."
 	case st.Runs[0].ExitCode == nil:
@@ -67,29 +90,4 @@ func verdict(st desk.Status, running int) (mark, text string) {
 		return "harm", fmt.Sprintf("The last run ended with exit code %d.", *st.Runs[0].ExitCode)
 	}
 	return "good", "All is well: nothing is open, and the last run has finished."
-}
-
-// pace reckons how fast a run is, of how the pending invoices become fewer.
-type pace struct{ seen []desk.Status }
-
-// paceSpan is how far back the pace looks.
-const paceSpan = time.Minute
-
-func (p *pace) add(st desk.Status) *string {
-	if st.Pending == nil {
-		return nil
-	}
-	p.seen = append(p.seen, st)
-	for len(p.seen) > 1 && st.At.Sub(p.seen[0].At) > paceSpan {
-		p.seen = p.seen[1:]
-	}
-	first := p.seen[0]
-	took, done := st.At.Sub(first.At), *first.Pending-*st.Pending
-	if took <= 0 || done <= 0 {
-		return nil
-	}
-	perSecond := float64(done) / took.Seconds()
-	left := time.Duration(float64(*st.Pending) / perSecond * float64(time.Second))
-	text := fmt.Sprintf("%s a second; done about %s", words.Count(int64(perSecond+0.5)), clock(st.At.Add(left)))
-	return &text
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"billonce/internal/billing"
@@ -14,14 +15,16 @@ import (
 	"billonce/internal/words"
 )
 
-//go:embed style.css live.js *.gohtml
+//go:embed style.css icon.svg live.js *.gohtml
 var assets embed.FS
 
 // site answers requests that the guard let in.
 type site struct {
 	Page
-	views *template.Template
-	live  *live
+	views     *template.Template
+	live      *live
+	tracker   tracker
+	searching chan struct{} // holds one while somebody searches the ledger
 }
 
 // frame is what every page has around it.
@@ -33,7 +36,7 @@ type frame struct {
 
 func parseViews() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"count": words.Count[int64], "stamp": stamp, "clock": clock, "oneline": words.OneLine,
+		"count": words.Count[int64], "stamp": stamp, "instant": instant, "clock": clock, "oneline": plain, "likeness": desk.ShortReason, "kind": desk.KindInWords, "invoices": invoices, "lines": strings.Lines, "state": stateInWords, "choice": choiceInWords,
 	}).ParseFS(assets, "*.gohtml")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -41,8 +44,9 @@ func parseViews() (*template.Template, error) {
 	return t, nil
 }
 
-func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05 MST") }
-func clock(t time.Time) string { return t.Format("15:04:05") }
+func stamp(t time.Time) string   { return t.Format("2006-01-02 15:04:05 MST") }
+func instant(t time.Time) string { return t.Format(time.RFC3339Nano) }
+func clock(t time.Time) string   { return t.Format("15:04:05") }
 
 func asset(name, kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -65,6 +69,18 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, view, title, here st
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = b.WriteTo(w)
+}
+
+// say is a page of one sentence.
+func (s *site) say(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	var b bytes.Buffer
+	if err := s.views.ExecuteTemplate(&b, "say", frame{title, s.Book, "", whoAsks(r.Context()), text}); err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	_, _ = b.WriteTo(w)
 }
 
@@ -93,7 +109,7 @@ func (s *site) tonight(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, "tonight", "Tonight", "tonight", struct {
 		Now    now
 		Nights nightsPicture
-	}{newNow(st, nil), drawNights(nights, st.At)})
+	}{newNow(st, s.tracker.add(st)), drawNights(nights, st.At)})
 }
 
 func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
@@ -102,7 +118,23 @@ func (s *site) invoice(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.show(w, r, "invoice", "Invoice "+words.OneLine(string(h.InvoiceID)), "invoice", h)
+	body := struct {
+		desk.History
+		Pick    string
+		Choices []string
+	}{History: h}
+	if whoAsks(r.Context()).Decides {
+		body.Choices = desk.ChoicesOf(h.State, h.Invoice)
+	}
+	if len(body.Choices) > 0 {
+		now, err := s.Decider.Deliveries(r.Context(), []billing.InvoiceID{h.InvoiceID})
+		if err != nil {
+			s.fail(w, err)
+			return
+		}
+		body.Pick = pick(now[0].Show())
+	}
+	s.show(w, r, "invoice", "Invoice "+string(h.InvoiceID), "invoice", body)
 }
 
 // watch sends the part of the page that changes, as server-sent events (HTML, 9.2).
@@ -115,31 +147,35 @@ func (s *site) watch(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	news, leave := s.live.watch()
 	defer leave()
-	var p pace
 	for {
 		select {
 		case <-r.Context().Done():
 			return
 		case <-s.live.ctx.Done():
 			return
-		case st := <-news:
-			if s.send(w, newNow(st, p.add(st))) != nil || control.Flush() != nil {
+		case event := <-news:
+			// A reader that takes nothing any more holds no connection for ever.
+			if control.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
+				return
+			}
+			if _, err := w.Write(event); err != nil || control.Flush() != nil {
 				return
 			}
 		}
 	}
 }
 
-func (s *site) send(w http.ResponseWriter, n now) error {
-	var b bytes.Buffer
-	if err := s.views.ExecuteTemplate(&b, "now", n); err != nil {
-		return err
+// event is the part of the page that changes, as one server-sent event.
+func (s *site) event(st desk.Status) ([]byte, error) {
+	var part, event bytes.Buffer
+	if err := s.views.ExecuteTemplate(&part, "now", newNow(st, s.tracker.add(st))); err != nil {
+		return nil, err
 	}
-	for line := range bytes.Lines(b.Bytes()) {
-		if _, err := fmt.Fprintf(w, "data: %s\n", bytes.TrimRight(line, "\n")); err != nil {
-			return err
-		}
+	for line := range bytes.Lines(part.Bytes()) {
+		event.WriteString("data: ")
+		event.Write(bytes.TrimRight(line, "\n"))
+		event.WriteByte('\n')
 	}
-	_, err := fmt.Fprint(w, "\n")
-	return err
+	event.WriteByte('\n')
+	return event.Bytes(), nil
 }

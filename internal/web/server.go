@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"billonce/internal/desk"
 )
 
 // A client that is slower than this holds no connection (each is a goroutine and a
@@ -25,9 +27,14 @@ const (
 
 // Page is what is served of one book.
 type Page struct {
-	Book string // how its readers call it
-	Desk Desk
-	Log  zerolog.Logger
+	Book       string // how its readers call it
+	Desk       Desk
+	Opened     Opened
+	Decider    desk.Decider
+	Pauser     Pauser
+	Searcher   Searcher
+	Reconciler Reconciler
+	Log        zerolog.Logger
 }
 
 // Handler is the whole page, behind its guard. Live pages end with ctx.
@@ -36,11 +43,23 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Page: p, views: views, live: newLive(ctx, p.Desk, p.Log)}
+	s := &site{Page: p, views: views, searching: make(chan struct{}, 1)}
+	s.live = newLive(ctx, p.Desk, s.event, p.Log)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.tonight)
 	mux.HandleFunc("GET /invoice", s.invoice)
 	mux.HandleFunc("GET /live", s.watch)
+	mux.HandleFunc("GET /reconciled", s.reconciled)
+	mux.HandleFunc("GET /search", s.search)
+	mux.HandleFunc("GET /decide", s.decide)
+	mux.HandleFunc("GET /open", s.open)
+	mux.HandleFunc("GET /open.csv", s.openCSV)
+	mux.HandleFunc("POST /file", s.deciders(s.file))
+	mux.HandleFunc("POST /preview", s.deciders(s.preview))
+	mux.HandleFunc("POST /confirm", s.deciders(s.confirm))
+	mux.HandleFunc("POST /pause", s.deciders(s.pause))
+	mux.HandleFunc("POST /resume", s.deciders(s.resume))
+	mux.HandleFunc("GET /icon.svg", asset("icon.svg", "image/svg+xml"))
 	mux.HandleFunc("GET /style.css", asset("style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /live.js", asset("live.js", "text/javascript; charset=utf-8"))
 	return guard(newDoor(c), mux), nil

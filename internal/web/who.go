@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,10 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
-	"golang.org/x/time/rate"
 )
 
 // reader is who asks for a page.
@@ -27,20 +24,12 @@ type reader struct {
 // wrong password.
 const nobody = "$2y$10$4Jrh5LhIhjLVc7A1bP4jAuNlAVIWZ3mTqz9nIFuqcGZpZ7rxX7X2a"
 
-// Log-ins whose password is not known yet: bcrypt is slow on purpose, and guessing has
-// to be slower.
-const (
-	loginsASecond = 2
-	loginsAtOnce  = 10
-	loginWait     = 10 * time.Second
-)
-
 // door knows readers. A right password is remembered as a keyed hash, so that only the
 // first request of a reader pays for bcrypt.
 type door struct {
 	Config
 	key    []byte
-	logins *rate.Limiter
+	logins *logins
 
 	mu    sync.Mutex
 	right map[string][]byte // by name
@@ -49,7 +38,7 @@ type door struct {
 func newDoor(c Config) *door {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
-	return &door{Config: c, key: key, logins: rate.NewLimiter(loginsASecond, loginsAtOnce), right: map[string][]byte{}}
+	return &door{Config: c, key: key, logins: newLogins(), right: map[string][]byte{}}
 }
 
 // open says who asks; a status other than 0 refuses them.
@@ -78,11 +67,10 @@ func (d *door) byPassword(r *http.Request) (name string, refusal int) {
 	if d.knows(name, sum) {
 		return name, 0
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), loginWait)
-	defer cancel()
-	if d.logins.Wait(ctx) != nil {
+	if !d.logins.begin(r.Context(), r.RemoteAddr) {
 		return "", http.StatusTooManyRequests
 	}
+	defer d.logins.end()
 	hash, known := d.users[name]
 	if !known {
 		hash = []byte(nobody)

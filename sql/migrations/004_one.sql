@@ -45,7 +45,9 @@ begin
         add column amount         numeric,
         add column currency       text,
         add column gone_at        timestamptz;
-    create index deliveries_open_idx on {{.schema}}.deliveries (open_state) where open_state is not null;
+    -- The most money first, as people are shown them: a page of them is a page of the index.
+    create index deliveries_open_idx on {{.schema}}.deliveries (open_state, coalesce(-amount, 1e30), invoice_id)
+        where open_state is not null;
 end
 $order$;
 alter table {{.schema}}.deliveries

@@ -2,6 +2,11 @@
 -- Locks: none.
 -- Flags: open (all in the open state $1, oldest first, by deliveries_open_idx), else
 --   those of the ids in $1, in their order; an id without a delivery has no state.
+-- Shape: an attempt began as the one before it was superseded. A run that has not ended is
+--   gone where it was written off, or where nobody is connected under its name.
+with connected as materialized (
+    select distinct application_name from pg_stat_activity
+)
 select {{if .Has.open}}d.invoice_id{{else}}k.id{{end}}::text,
        coalesce(d.state, ''),
        coalesce(d.attempt, 0),
@@ -18,7 +23,17 @@ select {{if .Has.open}}d.invoice_id{{else}}k.id{{end}}::text,
        coalesce(d.error, ''),
        d.run_id,
        coalesce(r.application, ''),
-       coalesce(d.reply_id, '')
+       coalesce(d.reply_id, ''),
+       d.amount::text,
+       d.currency,
+       case when d.attempt = 1 then d.first_sent_at
+            else (select max(h.recorded_at) from {{.Schema}}.history h
+                  where h.invoice_id = d.invoice_id and h.kind = 'attempt' and h.attempt = d.attempt - 1) end,
+       r.finished_at,
+       case when r.finished_at is not null then null
+            when r.written_off_at is not null then r.written_off_at
+            when d.state = 'in_doubt'
+             and not exists (select from connected c where starts_with(c.application_name, r.application)) then d.updated_at end
 {{- if .Has.open}}
 from {{.Schema}}.deliveries d
 {{- else}}

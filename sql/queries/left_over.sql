@@ -7,14 +7,15 @@
 --   write_off.sql, in the same transaction, has written a run off. What is in `retry` is
 --   found by deliveries_open_idx. Whoever is at a delivery meanwhile compares and swaps.
 -- Flags, for where INVOICES_PENDING fails on one of the invoices: found (which deliveries
---   may have been left); pending ($2 are pending).
--- $1: this run.
+--   may have been left); pending ($3 are pending).
+-- $1: this run; $2: whether it has ended, and has left some itself.
 with found as materialized (
     select invoice_id, state
     from {{.Schema}}.deliveries
-    where (select exists (select from {{.Schema}}.runs where written_off_by = $1))
+    where ($2 or (select exists (select from {{.Schema}}.runs where written_off_by = $1)))
       and state = 'sending'
-      and (deadline_at < now() or run_id in (select run_id from {{.Schema}}.runs where written_off_by = $1))
+      and (deadline_at < now() or $2 and run_id = $1::text::uuid
+           or run_id in (select run_id from {{.Schema}}.runs where written_off_by = $1))
     union all
     select invoice_id, state
     from {{.Schema}}.deliveries
@@ -26,7 +27,7 @@ select invoice_id::text from found
     select invoice_id, state
     from found
 {{- if .Has.pending}}
-    where invoice_id <> all ($2::{{.KeyType}}[])
+    where invoice_id <> all ($3::{{.KeyType}}[])
 {{- else}}
     where invoice_id not in (
         select {{.ID}} from {{.Invoices}}
@@ -44,7 +45,7 @@ set state = 'in_doubt',
     retry_since = null,
     updated_at = now(),
     error = case gone.state
-                when 'sending' then 'its runner is gone: it is not known whether the API acted'
+                when 'sending' then coalesce('the API may have acted; seen: ' || d.error, 'its runner is gone: it is not known whether the API acted')
                 else coalesce('the API may have acted; seen: ' || d.error, 'the API may have acted')
             end || '; the invoice is not pending any more'
 from gone

@@ -11,7 +11,7 @@
 --   mostly ids), else one row each; failing (INVOICES_PENDING fails on one of the failed:
 --   all of them count as pending).
 with ledger as materialized (
-    select invoice_id, open_state as kind, state, attempt, amount, currency,
+    select invoice_id, open_state as kind, state, attempt, amount, currency, idempotency_key, reply_id,
            coalesce(error, 'HTTP ' || http_status, 'no reply') as reason,
            case open_state when 'retry' then retry_since else updated_at end as since
     from {{.Schema}}.deliveries
@@ -29,11 +29,11 @@ with ledger as materialized (
        )
 {{- end}}
     union all
-    select p.invoice_id, 'pending_again', d.state, d.attempt, d.amount, d.currency, p.reason, p.since
+    select p.invoice_id, 'pending_again', d.state, d.attempt, d.amount, d.currency, d.idempotency_key, d.reply_id, p.reason, p.since
     from {{.Schema}}.pending_again p
     left join {{.Schema}}.deliveries d on d.invoice_id = p.invoice_id
     union all
-    select s.invoice_id, 'set_aside', d.state, d.attempt, d.amount, d.currency, s.reason, s.since
+    select s.invoice_id, 'set_aside', d.state, d.attempt, d.amount, d.currency, d.idempotency_key, d.reply_id, s.reason, s.since
     from {{.Schema}}.set_aside s
     left join {{.Schema}}.deliveries d on d.invoice_id = s.invoice_id
 )
@@ -58,7 +58,8 @@ from groups
 where nth <= 20
 order by n desc, kind, reason
 {{- else}}
-select invoice_id::text, kind, state, attempt, reason, since, amount::text, currency
+select invoice_id::text, kind, state, attempt, reason, since, amount::text, currency,
+       coalesce(idempotency_key::text, ''), coalesce(reply_id, '')
 from open
 order by kind, since, invoice_id
 {{- end}}

@@ -19,6 +19,7 @@ select d.key_version,
        end,
        coalesce((select r.application from {{.Schema}}.runs r
                  where r.finished_at is null and r.written_off_at is null and r.program is null
-                 order by r.number limit 1), '')
+                 order by r.number limit 1), ''),
+       coalesce(extract(epoch from now() - d.submitted_at), 0)::float8
 from {{.Schema}}.deliveries d
 where d.invoice_id = $1::{{.KeyType}}

@@ -37,11 +37,12 @@ func newBook(t *testing.T, program string) *book {
 
 // testbed is a book with new invoices, and the API that they are sent to.
 type testbed struct {
-	t    *testing.T
-	book *book
-	conn *pgx.Conn
-	api  *billingfake.API
-	url  string // of the API
+	t      *testing.T
+	book   *book
+	conn   *pgx.Conn
+	api    *billingfake.API
+	url    string // of the API
+	lookUp string
 }
 
 func newTestbed(t *testing.T, b *book, invoices int, c billingfake.Config) *testbed {
@@ -65,7 +66,7 @@ func newTestbed(t *testing.T, b *book, invoices int, c billingfake.Config) *test
 	server := httptest.NewServer(s.api)
 	t.Cleanup(server.Close)
 	t.Cleanup(s.api.Close)
-	s.url = server.URL + "/v1/invoices/{id}/send"
+	s.url, s.lookUp = server.URL+"/v1/invoices/{id}/send", server.URL+"/v1/invoices/{id}"
 	return s
 }
 

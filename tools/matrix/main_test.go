@@ -39,6 +39,7 @@ func TestWithFailpoints(t *testing.T) {
 		books <- newBook(t, program)
 	}
 	t.Run("matrix", func(t *testing.T) { testMatrix(t, books) })
+	t.Run("submitted", func(t *testing.T) { testSubmitted(t, books) })
 	t.Run("doubt", func(t *testing.T) { testDoubtIsSmall(t, books) })
 }
 

@@ -59,7 +59,7 @@ func cells() []cell {
 			}
 		}
 	}
-	for _, point := range failpoint.Points() {
+	for _, point := range points() {
 		add(point.Name, "kill")
 		add(point.Name, "stop")
 		if point.CanFail {
@@ -70,10 +70,15 @@ func cells() []cell {
 	return all
 }
 
+// points are those that every delivery comes to.
+func points() []failpoint.Point {
+	return slices.DeleteFunc(failpoint.Points(), func(p failpoint.Point) bool { return p.Submitted })
+}
+
 // orders is what the target is told, a point each.
 func (c cell) orders() []string {
 	var all []string
-	for _, p := range failpoint.Points() {
+	for _, p := range points() {
 		if c.point == p.Name || c.point == everyPoint {
 			all = append(all, fmt.Sprintf("%s=%s@%d", p.Name, c.action, hitOf(p.Name)))
 		}

@@ -88,6 +88,13 @@ func indexOf(all []member, name string) int {
 	return slices.IndexFunc(all, func(m member) bool { return m.name == name })
 }
 
+// IsSecret says of a column whether a secret header is made from it, or whether it is
+// named like a secret: no person is shown it unasked.
+func IsSecret(c Config) func(column string) bool {
+	client, _ := read(c)
+	return client.isCredential
+}
+
 // isCredential says of a column whether a secret header is made from it, or whether it is
 // named like a secret.
 func (c *Client) isCredential(column string) bool {

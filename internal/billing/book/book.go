@@ -21,6 +21,8 @@ type Settings struct {
 	Amount    string // INVOICES_AMOUNT; empty: not kept
 	Currency  string // INVOICES_CURRENCY; empty: not kept
 	OnePer    string // INVOICES_ONE_PER; empty: none
+	Show      string // INVOICES_SHOW; empty: what fits
+	Link      string // INVOICES_LINK; empty: none
 }
 
 // Book is one table of invoices with its ledger. [Parse] makes it.
@@ -34,6 +36,11 @@ type Book struct {
 	Amount    Name     // the column of what is billed: one part; nil: not said
 	Currency  Name     // the column of its currency: one part; nil: not said
 	OnePer    Name     // a column: one request at a time for each of its values; empty: none
+	Show      []string // columns that people are shown beside the key; empty: what fits
+	Link      Link     // where people find an invoice in the provider's books
+	// Secret says of a column that it holds a secret: it is not shown unless Show names it.
+	// Nil: none does.
+	Secret func(column string) bool
 }
 
 // longestName is what PostgreSQL allows a name (manual, 4.1.1); it cuts a longer one
@@ -81,6 +88,13 @@ func Parse(s Settings) (Book, []fault.Fault) {
 		name, err := ParseName(s.OnePer, 1)
 		faults = append(faults, fault.In("INVOICES_ONE_PER", err)...)
 		b.OnePer = name
+	}
+	show, err := parseShow(s.Show)
+	faults = append(faults, fault.In("INVOICES_SHOW", err)...)
+	b.Show = show
+	if s.Link != "" {
+		b.Link, err = parseLink(s.Link)
+		faults = append(faults, fault.In("INVOICES_LINK", err)...)
 	}
 	if strings.TrimSpace(s.Pending) == "" {
 		faults = append(faults, fault.New("INVOICES_PENDING", "is blank"))

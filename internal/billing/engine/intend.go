@@ -24,13 +24,19 @@ type intents struct {
 	troubles *troubles
 	queue    *queue
 	life     time.Duration // from before the commit until a request is begun, at most
-	deadline time.Duration // from the commit until a request can't be on its way any more
+	deadline time.Duration // from the commit until a request can no longer arrive
 	hand     *hand
+	failover *failover
 	turn     sync.Mutex // held by the claim that hands attempts to the senders
 }
 
-func newIntents(l Ledger, t *troubles, q *queue, h *hand, life, timeout time.Duration) *intents {
-	return &intents{ledger: l, troubles: t, queue: q, hand: h, life: life, deadline: life + timeout + deadlineMargin}
+// intentDeadline is how long an intent's request can be on its way.
+func intentDeadline(life, timeout time.Duration) time.Duration {
+	return life + timeout + deadlineMargin
+}
+
+func newIntents(f *failover, t *troubles, q *queue, h *hand, life, timeout time.Duration) *intents {
+	return &intents{ledger: f, failover: f, troubles: t, queue: q, hand: h, life: life, deadline: intentDeadline(life, timeout)}
 }
 
 // commit commits the intents of steps, and returns the attempts that are ours to make.
@@ -53,12 +59,15 @@ func (i *intents) commit(ctx context.Context, c *claim, steps []step) ([]*attemp
 	for n := range steps {
 		s := &steps[n]
 		if _, ours := committed.Begun[s.intent.InvoiceID]; !ours {
-			i.troubles.fenced(s.intent.InvoiceID)
+			if committed.Begun != nil { // else a fail-over has kept all back
+				i.troubles.fenced(s.intent.InvoiceID)
+			}
 			c.fenced++
 			i.hand.give(size(s.request))
 			continue
 		}
 		i.troubles.begun(s.intent)
+		s.request.Repeat = s.request.Repeat || i.failover.forgotten.Load()
 		attempts[n] = attempt{step: s, claim: c, committed: at, sendBy: at.Add(i.life)}
 		begun = append(begun, &attempts[n])
 	}

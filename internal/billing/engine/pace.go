@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -17,10 +18,15 @@ const (
 	// holdMost is how long what is claimed waits for the pace. Who has to wait longer
 	// holds nothing meanwhile.
 	holdMost = time.Second
+	// pacedLife is how long what is claimed takes to be begun, where the pace holds it back.
+	pacedLife = 500 * time.Millisecond
 	// queuedMost is how old an intent may grow in the queue of a run that is held back.
 	queuedMost = 2 * time.Second
-	// slack is how far a run that was kept from sending may catch up with its rate.
-	slack = 50 * time.Millisecond
+	// slack is how far a run that was kept from sending may catch up with BILLING_RATE, and
+	// learnedSlack with a pace that it has learned: an API's own clock has more of it, and who
+	// is wrong is told so.
+	slack        = 50 * time.Millisecond
+	learnedSlack = 250 * time.Millisecond
 )
 
 // backoff is how long to wait after the n-th attempt of a run (from 1):
@@ -48,34 +54,65 @@ type pace struct {
 	inFlight int
 	throttle throttle
 	wall     wall
+	part     part
+	shown    *billing.Pacing
 	lookUp   time.Time // when look-ups took their share last
 }
 
 func newPace(c Config, stop *stopper, log zerolog.Logger) *pace {
 	return &pace{
 		stop: stop, log: log, turn: make(chan struct{}, 1), rate: c.Rate,
-		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c),
+		throttle: newThrottle(c.Concurrency, c.Linger), wall: newWall(c), part: newPart(), shown: &billing.Pacing{},
 	}
 }
 
-// interval is between the beginnings of two requests. The caller holds mu, as of what
+// showIn has the pace shown in what others may look at.
+func (p *pace) showIn(shown *billing.Pacing) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown = shown
+	p.shown.InFlight(0, p.throttle.most())
+	if p.rate > 0 {
+		p.slowed("BILLING_RATE")
+	}
+}
+
+// slowed shows to what the run was slowed down, and why. The caller holds mu, as of what
 // follows.
+func (p *pace) slowed(why string) {
+	slow := billing.LowestPace{AtOnce: p.throttle.most(), Why: why}
+	if every := p.interval(); every > 0 {
+		slow.PerSecond = math.Round(100*float64(time.Second)/float64(every)) / 100
+	}
+	p.shown.SlowTo(slow)
+}
+
+// interval is between the beginnings of two requests.
 func (p *pace) interval() time.Duration {
 	if p.rate == 0 {
 		return p.throttle.gap
 	}
-	return max(p.throttle.gap, time.Duration(float64(time.Second)/p.rate))
+	return max(p.throttle.gap, time.Duration(float64(time.Second)*float64(p.part.runners)/p.rate))
 }
 
 // untilNext is how long until one more request may begin; room: it waits for one in
-// flight to end.
+// flight to end, or to be counted among those that share the rate.
 func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
-	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most()
+	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most() || p.part.away()
 }
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
-	p.next = later(p.next, now.Add(-slack)).Add(p.interval())
+	p.part.used = now
+	p.shown.Began(now, p.inFlight)
+	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
+}
+
+func (p *pace) slack() time.Duration {
+	if p.rate > 0 {
+		return slack
+	}
+	return learnedSlack
 }
 
 // tell wakes who waits.
@@ -146,14 +183,17 @@ func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
 	if !p.limited() {
 		return func() {}, true
 	}
+	p.want(1)
 	select {
 	case p.turn <- struct{}{}:
 	case <-p.stop.done:
+		p.want(-1)
 		return func() {}, false
 	case <-ctx.Done():
+		p.want(-1)
 		return func() {}, false
 	}
-	leave = sync.OnceFunc(func() { <-p.turn })
+	leave = sync.OnceFunc(func() { <-p.turn; p.want(-1) })
 	return leave, p.wait(ctx, forever, func(time.Time) {})
 }
 
@@ -162,6 +202,8 @@ const forever = 1<<63 - 1
 // waitForLookUp returns when one more look-up may begin. Look-ups take what requests leave
 // of the rate, and a tenth of it at least. They count for no request in flight.
 func (p *pace) waitForLookUp(ctx context.Context) error {
+	p.want(1)
+	defer p.want(-1)
 	for ctx.Err() == nil {
 		d := p.untilLookUp(time.Now())
 		if d <= 0 {
@@ -185,11 +227,14 @@ func (p *pace) untilLookUp(now time.Time) time.Duration {
 	if d := p.throttle.until.Sub(now); d > 0 {
 		return d
 	}
+	if p.part.away() {
+		return countEvery
+	}
 	every := p.interval()
 	if d := p.next.Sub(now); d > 0 && now.Sub(p.lookUp) < 10*every {
 		return min(d, 10*every-now.Sub(p.lookUp)) + rand.N(every+time.Millisecond)
 	}
-	p.lookUp = now
+	p.lookUp, p.part.used = now, now
 	p.next = later(p.next, now.Add(-slack)).Add(every)
 	return 0
 }
@@ -210,7 +255,7 @@ func (p *pace) size(n int) int {
 	}
 	n = min(n, p.throttle.most()-p.inFlight)
 	if every := p.interval(); every > 0 {
-		n = min(n, int(claimLife/every))
+		n = min(n, int(pacedLife/every))
 	}
 	return max(1, n)
 }
@@ -236,6 +281,7 @@ func (p *pace) giveBack(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight -= n
+	p.shown.InFlight(p.inFlight, p.throttle.most())
 	p.tell()
 }
 
@@ -278,7 +324,10 @@ func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
 		if !p.limits() {
 			p.log.Warn().Int("http_status", reply.Status).Str("reason", reply.Reason).Msg("the billing API asks for a slower pace: going slower")
 		}
+		until := p.throttle.until
 		p.throttle.lower(now, began, p.inFlight, reply.RetryAfter)
+		p.shown.Throttled(p.throttle.until.After(until))
+		p.slowed(reply.Reason)
 		p.next = later(p.next, now.Add(p.interval()))
 		if p.wall.throttled(now, began, reply.RetryAfter, account(r)) {
 			p.log.Error().Str("run_again_after", p.wall.over.Format(time.RFC3339)).Str("reason", reply.Reason).
@@ -290,6 +339,7 @@ func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
 		p.throttle.raise(now, reply.Outcome)
 	}
 	p.inFlight--
+	p.shown.InFlight(p.inFlight, p.throttle.most())
 	p.tell()
 }
 

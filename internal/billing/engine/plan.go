@@ -28,6 +28,7 @@ const (
 	notOurs      reason = iota // this run has no more to do with it
 	heldByOther                // its sender lives
 	notDue                     // not before dueIn
+	mayArrive                  // its request may still arrive: not before dueIn
 	stillInDoubt               // an earlier run left it so
 	unrendered                 // no request can be made of it
 )
@@ -36,7 +37,7 @@ const (
 type step struct {
 	do       action
 	why      reason           // toLeave
-	dueIn    time.Duration    // notDue
+	dueIn    time.Duration    // notDue, mayArrive
 	err      error            // unrendered
 	decision billing.Decision // toSettle
 	changed  bool             // the invoice makes another request, or look-up, now than what may have had its effect
@@ -55,7 +56,6 @@ type planner struct {
 	keyTTL      time.Duration // how long the API remembers a key
 	maxAttempts int
 	lookUpAfter time.Duration
-	forgotten   bool  // what looks untried may have been sent before
 	pace        *pace // nil: nothing is held back
 }
 
@@ -102,7 +102,6 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 			s.key = s.key.Used(seen.KeyAge, v.at)
 		}
 		s.do = toBegin
-		s.request.Repeat = p.forgotten
 		return s
 	case seen.State == billing.InDoubt && (err != nil || !asksAboutIt(request, seen)):
 		return step{why: stillInDoubt, changed: changed}
@@ -191,7 +190,7 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 		if known.DeadlinePassed {
 			due += p.lookUpAfter
 		}
-		return step{why: notDue, dueIn: max(due, lingerPoll)}
+		return step{why: mayArrive, dueIn: max(due, lingerPoll)}
 	case decision.Action == billing.LookUp:
 		s.do = toAsk
 	case decision.Next == billing.Retry:
@@ -235,7 +234,7 @@ func (s step) settlement(d billing.Decision) billing.Settlement {
 		State: d.Next, Doubtful: d.Next == billing.InDoubt, KeyUse: billing.KeyDoubted, Reason: d.Reason,
 	}
 	if d.Next == billing.SubmittedState {
-		came.RetryIn = billing.SubmittedAgain(seen.SubmittedFor, 0)
+		came.RetryIn = billing.SubmittedAgain(seen.SubmittedFor, 0, 0) // nobody has asked for more
 	}
 	return came
 }

@@ -49,7 +49,7 @@ func TestP9ARepeatIsTheSameRequest(t *testing.T) {
 	older.RequestSHA256, older.LookupSHA256 = nil, nil
 	doubted := attempt
 	doubted.State = billing.InDoubt
-	answered := attempt // by a 500: nobody has to wait until it can't be on its way any more
+	answered := attempt // by a 500: nobody has to wait until it can no longer arrive
 	answered.State, answered.Doubtful, answered.DeadlineIn, answered.LookupSHA256 = billing.Retry, true, time.Minute, nil
 	for name, c := range map[string]struct {
 		now        rendering

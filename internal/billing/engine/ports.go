@@ -24,14 +24,51 @@ type Ports struct {
 	Submitted  Submitted      // nil: nothing is asked about that the API has taken and not yet decided
 	Standing   Standing       // nil: nobody keeps it
 	Values     Values         // nil: INVOICES_ONE_PER is not set
+	Failover   Failover       // nil: what is committed stays
+	Rate       Rate           // nil: BILLING_RATE is this runner's own
+}
+
+// Failover is the database as a fail-over may have left it. Whatever is committed fails with
+// [billing.ErrFailedOver] on another timeline than the one that was followed last.
+type Failover interface {
+	// Follow follows the database to the timeline that it is on, and says whether it is
+	// another one than before.
+	Follow(ctx context.Context) (moved bool, err error)
+	// Recorded says whether it knows that this run began.
+	Recorded(ctx context.Context) (bool, error)
+	// Delivered returns those of the invoices' deliveries that it has.
+	Delivered(ctx context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]*billing.Delivery, error)
+	// LookAny returns invoices, pending or not; of those that there are, one at least.
+	LookAny(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
+	// BeginAgain writes intents that were lost. What was begun or decided since stands.
+	BeginAgain(ctx context.Context, lost []billing.Lost) error
+	// RecordAgain tells other runs that all that this one remembers stands.
+	RecordAgain(ctx context.Context) error
+	// Behind names the unfinished runs that have not told so.
+	Behind(ctx context.Context) ([]string, error)
+	// Accept has the ledger trust the database as it is now.
+	Accept(ctx context.Context, reason string) error
+	// Doubt records that it may have forgotten what was sent, and returns how long ago the
+	// newest request was sent that it knows; of what was written since a moment, nothing counts.
+	Doubt(ctx context.Context, since time.Time) (age time.Duration, err error)
+}
+
+// Rate counts the runners that share BILLING_RATE.
+type Rate interface {
+	// Join counts this runner as one of them, if it is not yet counted, and returns how many
+	// they are.
+	Join(ctx context.Context) (runners int, err error)
+	// Leave counts it no more.
+	Leave(ctx context.Context) error
 }
 
 // Submitted is what the API has taken with a 202 and not yet decided.
 type Submitted interface {
-	// SubmittedDue returns up to limit invoices of which that is to be asked now, whatever
-	// became of them.
-	SubmittedDue(ctx context.Context, limit int) ([]billing.Invoice, error)
-	SubmittedStanding(ctx context.Context) (billing.SubmittedStanding, error)
+	// NextSubmitted returns the up to limit of them that are due soonest, in that order.
+	NextSubmitted(ctx context.Context, limit int) ([]billing.NextSubmitted, error)
+	// LookSubmitted returns invoices and their deliveries, whatever became of them; fewer
+	// where rows are wide. Of one whose row can't be read only the id is known.
+	LookSubmitted(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
 }
 
 // Values says what keeps an invoice back, where one request at a time is in flight for

@@ -223,7 +223,7 @@ func (p *proof) believes(ctx context.Context, since time.Time) control {
 	if p.last.asked.After(since) {
 		return p.last
 	}
-	c, err := p.askControl(ctx)
+	c, err := p.askControl(ctx, (*billing.Delivery).StandsAccepted)
 	if err != nil {
 		return control{why: "the look-up is not believed: " + err.Error()}
 	}
@@ -231,6 +231,22 @@ func (p *proof) believes(ctx context.Context, since time.Time) control {
 		p.last = c
 	}
 	return c
+}
+
+// deniesSent is why an absence that the look-up tells of does not count for what is
+// submitted: it knows nothing of what was certainly sent, either. Empty: it counts. It
+// leads to a doubt at most, and so it need not be proved by a control.
+func (p *proof) deniesSent(ctx context.Context) string {
+	c, err := p.askControl(ctx, func(d *billing.Delivery) bool {
+		return d != nil && (d.State == billing.Sent || d.State == billing.Unmarked)
+	})
+	switch {
+	case err != nil:
+		return "the look-up is not believed: " + err.Error()
+	case len(c.seen) == 0:
+		return ""
+	}
+	return c.why
 }
 
 // distrusted is why nothing that the look-up says of what is submitted counts; empty: it
@@ -244,9 +260,9 @@ func (p *proof) distrusted() string {
 	return p.test.Why
 }
 
-// askControl asks about the youngest control that is old enough and whose look-up is
-// still the same; where that one does not tell, about further ones.
-func (p *proof) askControl(ctx context.Context) (c control, err error) {
+// askControl asks about the youngest control that stands, is old enough, and whose look-up
+// is still the same; where that one does not tell, about further ones.
+func (p *proof) askControl(ctx context.Context, stands func(*billing.Delivery) bool) (c control, err error) {
 	c.asked = time.Now()
 	ripe, soon := billing.RipeControls(append(p.own.all(), p.earlier...), p.after, c.asked)
 	ripe = ripe[:min(len(ripe), controlsRead)]
@@ -265,7 +281,7 @@ func (p *proof) askControl(ctx context.Context) (c control, err error) {
 	var answers []billing.ControlAnswer
 	for _, r := range ripe {
 		inv, there := rows[r.InvoiceID]
-		if !there || !inv.Delivery.StandsAccepted() {
+		if !there || !stands(inv.Delivery) {
 			continue
 		}
 		request, err := p.render(inv, "")

@@ -34,8 +34,10 @@ type Run struct {
 	settler   *settler
 	proof     *proof     // nil: there is no look-up
 	submitted *submitted // likewise
+	sharing   *sharing   // nil: BILLING_RATE is this runner's alone, or there is none
 	troubles  *troubles
 	unmarked  *marker
+	failover  *failover
 
 	aside billing.FoundSetAside
 }
@@ -44,20 +46,27 @@ type Run struct {
 func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	t := newTerms(c)
 	stop, budget, flight := newStopper(log), newBudget(c.Limit), &inFlight{}
+	f := newFailover(c, p, intentDeadline(t.intentLife, c.Timeout), stop, log)
+	p.Ledger = f
 	r := &Run{
-		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log),
+		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log), failover: f,
 		heard: newHeard(c.WantsID), standing: p.Standing,
 		lingering: lingering{most: c.Linger, stop: stop, log: log},
 		queue:     newQueue(t.queueLow, flight),
 		troubles:  newTroubles(c.RunID, tally, log),
 	}
+	r.lock.failover = f
 	var values *onePer
 	if p.Values != nil {
 		values = newOnePer(p.Values, log)
 	}
 	right := right{stop, newPace(c, stop, log), r.lock}
+	if p.Rate != nil && c.Rate > 0 {
+		r.sharing = newSharing(p.Rate, right, log)
+	}
+	right.pace.showIn(&tally.Pace)
 	r.settler = &settler{
-		ledger: p.Ledger, troubles: r.troubles, stop: stop, flight: flight,
+		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, wake: make(chan struct{}, 1),
 	}
 	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
@@ -65,7 +74,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.sender = &sender{
 		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log),
+		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
@@ -73,7 +82,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
 	planner := planner{
-		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, forgotten: c.Forgotten, pace: right.pace,
+		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
 	}
 	if c.HasLookup {
 		r.proof = &proof{
@@ -84,7 +93,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		if p.Submitted != nil {
 			r.submitted = &submitted{
 				port: p.Submitted, renderer: p.LookUps, proof: r.proof, settler: r.settler, tally: tally,
-				most: c.Concurrency, after: c.LookUpAfter, overdue: c.SubmittedFor, log: log,
+				most: c.Concurrency, after: c.LookUpAfter, overdue: c.SubmittedFor,
 			}
 		}
 	}
@@ -100,9 +109,9 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	}
 	r.pace, r.budget = right.pace, budget
 	r.canary = &canary{
-		first: c.Canary, scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
+		first: c.Canary, claim: t.claimMost[0], scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
 	}
-	intents := newIntents(p.Ledger, r.troubles, r.queue, h, t.intentLife, c.Timeout)
+	intents := newIntents(f, r.troubles, r.queue, h, t.intentLife, c.Timeout)
 	if t.holdsSlots {
 		slots := newSlots(right, c.Concurrency)
 		r.settler.slots, r.producer.busy = slots, slots.inUse
@@ -128,7 +137,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 
 	finished := make(chan struct{})
 	var background, senders sync.WaitGroup
-	end := ending{r.stop, r.config.Deadline, r.config.Drain, stopClaiming, giveUp}
+	end := ending{r.stop, r.sender.flight, r.config.Deadline, r.config.Drain, stopClaiming, giveUp}
 	background.Go(func() { end.watch(ctx, finished) })
 	background.Go(func() { r.lock.keep(claiming) })
 	background.Go(func() { r.settler.run(detached) })
@@ -137,11 +146,13 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		senders.Go(func() { r.sender.loop(claiming, sending) })
 	}
 
+	if r.sharing != nil {
+		background.Go(func() { r.sharing.keep(detached, finished) })
+	}
 	if r.proof != nil {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
 	left, earlier, err := r.passesBesideSubmitted(claiming)
-	r.troubles.earlier(earlier)
 	switch {
 	case errors.Is(err, billing.ErrPaused):
 		r.stop.stop(billing.StoppedByPause, nil)
@@ -156,6 +167,10 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	if ctx.Err() == nil {
 		r.unmarked.mark(detached)
 	}
+	if err := errors.Join(r.failover.check(detached), r.failover.pendingAgain(detached, &earlier)); err != nil {
+		r.stop.stop(billing.StoppedByError, err)
+	}
+	r.troubles.earlier(earlier)
 	r.troubles.totals()
 
 	reason, cause := r.stop.cause()
@@ -168,6 +183,23 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 	return s
 }
 
+// Stands makes sure that all that the run has committed stands, whatever a fail-over has
+// lost: once more if the database is failed over before it knows of the run's end.
+// The error says why it is not known to, though the run has ended.
+func (r *Run) Stands(ctx context.Context) error {
+	if err := r.failover.check(ctx); err != nil {
+		return err
+	}
+	if reason, err := r.stop.cause(); reason == billing.StoppedByFailover {
+		return err
+	}
+	return nil
+}
+
+// MayBeForgotten says that the database may have forgotten requests, so that the run went
+// on under the protection of keys.
+func (r *Run) MayBeForgotten() bool { return r.failover.forgotten.Load() }
+
 // passesBesideSubmitted makes the passes, and asks meanwhile, and for as long as the run
 // lingers, what became of what the API has taken.
 func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, earlier billing.Earlier, err error) {
@@ -178,7 +210,7 @@ func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, ear
 	defer end()
 	var asking errgroup.Group
 	left, earlier, err = r.passes(ctx, func() {
-		asking.Go(func() error { return r.submitted.work(beside, time.Time{}) })
+		asking.Go(func() error { return r.submitted.beside(beside) })
 	})
 	end()
 	if aerr := asking.Wait(); err == nil && aerr != nil {
@@ -187,7 +219,7 @@ func (r *Run) passesBesideSubmitted(ctx context.Context) (left billing.Left, ear
 	if err != nil || r.stop.stopped() {
 		return left, earlier, err
 	}
-	return left, earlier, r.stop.unlessStopped(ctx, r.submitted.work(ctx, r.lingering.ends()))
+	return left, earlier, r.stop.unlessStopped(ctx, r.submitted.linger(ctx, r.lingering.ends()))
 }
 
 // passes goes over the table until a whole pass finds nothing more to claim

@@ -17,6 +17,8 @@ type keeping struct {
 	stop *stopper
 	log  zerolog.Logger
 
+	failover *failover // nil: none is looked for
+
 	mu    sync.Mutex
 	again chan struct{} // closed when the lock is held again
 }
@@ -55,7 +57,12 @@ func (k *keeping) keep(ctx context.Context) {
 			return
 		}
 		k.log.Warn().Str("event", "run_lock_lost").Msg("the run lock is lost: nothing new is sent until it is taken again")
-		if err := k.lock.Retake(ctx); err != nil {
+		// What a fail-over has lost is written again, whether or not the lock is had again.
+		err := k.failover.check(ctx)
+		if err == nil {
+			err = k.lock.Retake(ctx)
+		}
+		if err != nil {
 			if ctx.Err() == nil {
 				k.stop.stop(billing.StoppedByLockLost, fmt.Errorf("the run lock is lost: %w", err))
 			}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -25,14 +24,16 @@ type sender struct {
 	// troubles is told of what is odd.
 	troubles *troubles
 	// right is waited for where attempts hold no slots; nil: who holds one has it.
-	right   *right
-	turn    sync.Mutex // held by the loop that waits for the right
-	stop    *stopper
-	lock    *keeping
-	pace    *pace
-	heard   *heard
-	breaker *breaker
-	proof   *proof // nil: there is no look-up
+	right    *right
+	turn     sync.Mutex // held by the loop that waits for the right
+	stop     *stopper
+	lock     *keeping
+	failover *failover
+	pace     *pace
+	heard    *heard
+	breaker  *breaker
+	proof    *proof        // nil: there is no look-up
+	overdue  time.Duration // BILLING_SUBMITTED_FOR
 
 	known       billing.Known
 	runID       uuid.UUID
@@ -103,6 +104,8 @@ func (s *sender) permit(a *attempt) error {
 		return newAttemptError("the run lock is lost")
 	case a.claim.lost():
 		return newAttemptError("the claim's connection is lost")
+	case s.failover.halts():
+		return newAttemptError("the database was failed over")
 	case s.stop.stopped():
 		return newAttemptError("the run is stopping")
 	case tooLate(a.sendBy):
@@ -141,7 +144,7 @@ func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement 
 	case came.State == billing.Retry && reply.Replaced:
 		came.RunAttempt-- // the next one has another credential
 	case came.State == billing.SubmittedState:
-		came.RetryIn = cmp.Or(reply.RetryAfter, billing.SubmittedFirst)
+		came.RetryIn = billing.SubmittedNext(reply.RetryAfter, s.overdue)
 	case came.State == billing.Retry:
 		came.RetryIn = max(reply.RetryAfter, backoff(a.intent.RunAttempt))
 	}

@@ -15,10 +15,14 @@ const (
 	groupEnough = 250
 )
 
+// settling settles a group, and says what came of each.
+type settling func(context.Context, []billing.Settlement) ([]billing.Settled, error)
+
 // settler writes outcomes in groups: whatever has come in while the last
 // group was being committed is the next one, at least.
 type settler struct {
 	ledger   Ledger
+	late     func(context.Context, settling, []billing.Settlement) ([]billing.Settled, error) // what claims settle
 	troubles *troubles
 	stop     *stopper
 	slots    *slots // nil: attempts hold none
@@ -45,7 +49,10 @@ func (s *settler) settleLate(ctx context.Context, c *claim) error {
 	if len(c.late) == 0 {
 		return nil
 	}
-	if err := s.write(ctx, c.Settle, c.late); err != nil {
+	by := func(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
+		return s.late(ctx, c.Settle, group)
+	}
+	if err := s.write(ctx, by, c.late); err != nil {
 		return fmt.Errorf("settle a claim: %w", err)
 	}
 	return nil
@@ -134,7 +141,7 @@ func (s *settler) commit(ctx context.Context, group []billing.Settlement) ([]bil
 }
 
 // write has a group written, reports what came of it, and frees its slots.
-func (s *settler) write(ctx context.Context, by func(context.Context, []billing.Settlement) ([]billing.Settled, error), items []ended) error {
+func (s *settler) write(ctx context.Context, by settling, items []ended) error {
 	group := make([]billing.Settlement, len(items))
 	slots := 0
 	for n, e := range items {

@@ -5,18 +5,25 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"billonce/internal/billing"
+	"billonce/internal/failpoint"
 )
 
 const (
+	// submittedRead is how many of those that are due soonest are read at once.
+	submittedRead = 1000
 	// submittedPage is how many are asked about before what that decides is settled.
 	submittedPage = 100
 	// submittedPoll is how often it is looked for what is due, at least: other runners
 	// submit, too.
 	submittedPoll = 5 * time.Second
+	// submittedIdle is how many times as long as such a look is the pause behind it:
+	// 100,000 of them must not keep the database busy.
+	submittedIdle = 20
+	// submittedBeside is what part of CONCURRENCY look-ups are made beside requests.
+	submittedBeside = 8
 )
 
 // submitted asks what became of the deliveries that the API has taken with a 202,
@@ -31,30 +38,54 @@ type submitted struct {
 	most     int           // look-ups at the same time
 	after    time.Duration // BILLING_LOOKUP_AFTER
 	overdue  time.Duration // BILLING_SUBMITTED_FOR
-	log      zerolog.Logger
 }
 
-// work asks whenever one is due, until ctx is over. With until it returns as soon as none
-// will be due before.
-func (s *submitted) work(ctx context.Context, until time.Time) error {
+// beside asks whenever one is due, until ctx is over, and leaves the API to requests.
+func (s *submitted) beside(ctx context.Context) error {
+	return s.work(ctx, max(1, s.most/submittedBeside), time.Time{})
+}
+
+// linger asks about those that are due, and returns as soon as none will be due before
+// until.
+func (s *submitted) linger(ctx context.Context, until time.Time) error {
+	return s.work(ctx, s.most, until)
+}
+
+func (s *submitted) work(ctx context.Context, most int, until time.Time) error {
 	for ctx.Err() == nil {
-		n, err := s.askDue(ctx)
-		if err != nil {
-			return err
-		}
-		if n == submittedPage {
-			continue
-		}
-		st, err := s.port.SubmittedStanding(ctx)
+		began := time.Now()
+		next, err := s.port.NextSubmitted(ctx, submittedRead)
 		if err != nil {
 			return unlessOver(ctx, err)
 		}
-		wait := submittedPoll
-		if st.Count > 0 {
-			wait = min(wait, max(st.NextIn, lingerPoll))
+		cost := time.Since(began)
+		var due []billing.InvoiceID
+		for _, n := range next {
+			if n.DueIn <= 0 {
+				due = append(due, n.ID)
+			}
 		}
-		if !until.IsZero() && (st.Count == 0 || time.Now().Add(max(st.NextIn, wait)).After(until)) {
-			return nil
+		for page := range slices.Chunk(due, submittedPage) {
+			if err := s.askPage(ctx, page, most); err != nil {
+				return err
+			}
+			if ctx.Err() != nil || !until.IsZero() && time.Now().After(until) {
+				return nil
+			}
+		}
+		if len(due) == submittedRead {
+			continue
+		}
+		wait := submittedPoll
+		if len(due) < len(next) {
+			wait = min(wait, next[len(due)].DueIn)
+		}
+		wait = max(wait, lingerPoll, submittedIdle*cost)
+		if !until.IsZero() {
+			left := time.Until(until)
+			if len(next) == 0 || wait > left || len(due) == 0 && next[0].DueIn > left {
+				return nil
+			}
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -66,33 +97,46 @@ func (s *submitted) work(ctx context.Context, until time.Time) error {
 	return nil
 }
 
-// askDue asks about some that are due, and settles what that decides.
-func (s *submitted) askDue(ctx context.Context) (n int, err error) {
-	invoices, err := s.port.SubmittedDue(ctx, submittedPage)
+// askPage asks about some, and settles what that decides.
+func (s *submitted) askPage(ctx context.Context, ids []billing.InvoiceID, most int) error {
+	invoices, err := s.port.LookSubmitted(ctx, ids)
 	if err != nil {
-		return 0, unlessOver(ctx, err)
+		return unlessOver(ctx, err)
 	}
-	came := make([]*billing.Settlement, len(invoices))
+	invoices = slices.DeleteFunc(invoices, func(inv billing.Invoice) bool {
+		d := inv.Delivery // decided or asked about meanwhile, by another runner
+		return d == nil || d.State != billing.SubmittedState || d.DueIn > 0
+	})
+	found := make([]billing.Found, len(invoices))
 	var g errgroup.Group
-	g.SetLimit(s.most)
+	g.SetLimit(most)
 	for i, inv := range invoices {
 		g.Go(func() error {
-			came[i] = s.ask(ctx, inv)
+			found[i] = s.find(ctx, inv)
 			return nil
 		})
 	}
 	_ = g.Wait() // no look-up is an error
+	doubtAbsent := ""
+	if slices.ContainsFunc(found, func(f billing.Found) bool { return f.Finding == billing.Absent }) {
+		doubtAbsent = s.proof.deniesSent(ctx)
+	}
 	var group []ended
-	for _, c := range came {
-		if c != nil {
-			group = append(group, ended{settlement: *c})
+	for i, inv := range invoices {
+		f := found[i]
+		if f.Finding == billing.Absent && doubtAbsent != "" {
+			f.Finding, f.Reason = billing.UnknownFinding, doubtAbsent
 		}
+		if ctx.Err() != nil && (f.Finding == billing.UnknownFinding || f.Finding == billing.Absent) {
+			continue // the stop cut the look-up off, or its control
+		}
+		group = append(group, ended{settlement: s.settlement(inv, f)})
 	}
 	if len(group) == 0 {
-		return 0, nil
+		return nil
 	}
 	// What was found out is written down even as the run is stopped.
-	return len(invoices), s.settler.write(context.WithoutCancel(ctx), s.settler.commit, group)
+	return s.settler.write(context.WithoutCancel(ctx), s.settler.commit, group)
 }
 
 // unlessOver: what was cut off by the end is no error.
@@ -103,16 +147,9 @@ func unlessOver(ctx context.Context, err error) error {
 	return err
 }
 
-// ask asks about one; nil: the stop cut it off.
-func (s *submitted) ask(ctx context.Context, inv billing.Invoice) *billing.Settlement {
+// settlement is what comes of a delivery by what was found out about it.
+func (s *submitted) settlement(inv billing.Invoice, found billing.Found) billing.Settlement {
 	d := inv.Delivery
-	if d == nil || d.State != billing.SubmittedState {
-		return nil // decided meanwhile
-	}
-	found := s.find(ctx, inv)
-	if ctx.Err() != nil && found.Finding == billing.UnknownFinding {
-		return nil
-	}
 	decision := billing.DecideSubmitted(d, found, d.DeadlineIn+s.after <= 0, s.overdue)
 	came := billing.Settlement{
 		InvoiceID: inv.ID, RunID: d.RunID, Attempt: d.Attempt, RunAttempt: d.RunAttempt,
@@ -120,8 +157,8 @@ func (s *submitted) ask(ctx context.Context, inv billing.Invoice) *billing.Settl
 	}
 	switch decision.Next {
 	case billing.SubmittedState:
-		came.RetryIn = billing.SubmittedAgain(d.SubmittedFor, found.RetryAfter)
-		return &came
+		came.RetryIn = billing.SubmittedAgain(d.SubmittedFor, found.RetryAfter, s.overdue)
+		return came
 	case billing.Sent:
 		came.Answer = found.Answer
 		if came.Answer != nil && d.ReplyID != "" {
@@ -134,7 +171,7 @@ func (s *submitted) ask(ctx context.Context, inv billing.Invoice) *billing.Settl
 		came.Reason += ": " + found.Reason
 	}
 	s.tally.LookedUp.Add(1)
-	return &came
+	return came
 }
 
 // find makes the look-up, where that asks about what was sent and is not known to lie.
@@ -152,5 +189,8 @@ func (s *submitted) find(ctx context.Context, inv billing.Invoice) billing.Found
 	case !slices.Equal(request.LookupSHA256, inv.Delivery.LookupSHA256):
 		return billing.Found{Reason: "no look-up can be made: the invoice or a setting has changed, and it would ask about something else"}
 	}
-	return s.proof.ask(ctx, request)
+	failpoint.Hit("before_submitted_look_up")
+	found := s.proof.ask(ctx, request)
+	failpoint.Hit("after_submitted_look_up")
+	return found
 }

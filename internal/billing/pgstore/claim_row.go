@@ -77,7 +77,7 @@ func (c *Claimer) settle(ctx context.Context, group []billing.Settlement, came [
 	if err := watch.Stop(); err != nil {
 		return err
 	}
-	w := &writing{begun: true}
+	w := &writing{begun: true, timeline: c.store.timeline()}
 	w.settings()
 	return c.store.settleOn(ctx, c.conn, w, group, came)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"billonce/internal/advisory"
+	"billonce/internal/billing"
 	"billonce/internal/fault"
 	"billonce/internal/pgerr"
 )
@@ -113,8 +114,8 @@ func (l *link) use(ctx context.Context, f func(ctx context.Context, conn *pgx.Co
 		}
 	}
 	err := f(ctx, l.conn)
-	if l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' || err != nil && connectionLost(err) {
-		// What was left open must not be met by the next caller, nor a standby.
+	if l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' || err != nil && (connectionLost(err) || errors.Is(err, billing.ErrFailedOver)) {
+		// What was left open must not be met by the next caller, nor a standby, nor an old primary.
 		_ = l.conn.Close(ctx)
 		l.conn = nil
 	}

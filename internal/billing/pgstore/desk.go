@@ -15,11 +15,19 @@ import (
 // it. They open no [Store].
 type DeskBook struct {
 	book.Book
-	After time.Duration // BILLING_LOOKUP_AFTER
+	After   time.Duration // BILLING_LOOKUP_AFTER
+	Overdue time.Duration // BILLING_SUBMITTED_FOR
+	LookUp  bool          // BILLING_LOOKUP_URL decides doubts
 }
 
 // LookUpAfter is how long past its deadline a request may still arrive.
 func (b DeskBook) LookUpAfter() time.Duration { return b.After }
+
+// SubmittedFor is how long the API may take to say what became of a 202.
+func (b DeskBook) SubmittedFor() time.Duration { return b.Overdue }
+
+// LooksUp says whether a run asks the API about what is in doubt.
+func (b DeskBook) LooksUp() bool { return b.LookUp }
 
 // Names are what statements are filled with that read the ledger alone, once it and
 // the invoices' table are there. The user's SQL is not tried.
@@ -49,6 +57,9 @@ func (b DeskBook) ReplyPaths() []string { return b.MarkSent.Paths }
 
 // Marking is INVOICES_MARK_SENT and INVOICES_PENDING, as they were written.
 func (b DeskBook) Marking() (markSent, pending string) { return b.MarkSent.Text, b.Pending }
+
+// Showing is what people are shown of an invoice's row.
+func (b DeskBook) Showing() book.Book { return b.Book }
 
 // PendingFault blames INVOICES_PENDING for the error of a statement that holds it, if
 // PostgreSQL refused the statement for good.

@@ -26,6 +26,9 @@ func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns
 	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns, mentions: mentions}); err != nil {
 		return e, err
 	}
+	if err := e.checkTwins(ctx, conn); err != nil {
+		return e, err
+	}
 	e.Version, err = sql.SchemaVersion()
 	return e, err
 }
@@ -38,6 +41,9 @@ func (e Examined) String() string {
 // Place is where the invoices are.
 func (e Examined) Place() Place { return e.place }
 
+// Unique says whether a unique index covers the key. A view has no index: known is false.
+func (p Place) Unique() (yes, known bool) { return p.unique, !p.view }
+
 // RowSecurity says whether policies decide which invoices this role sees
 // (manual, 5.8).
 func (p Place) RowSecurity(ctx context.Context, conn *pgx.Conn) (active bool, err error) {
@@ -48,7 +54,8 @@ func (p Place) RowSecurity(ctx context.Context, conn *pgx.Conn) (active bool, er
 	return active, nil
 }
 
-// PendingIndex is the index that serves a scan of the pending invoices.
+// PendingIndex is the index that serves a scan of the pending invoices, or finds those of
+// one value.
 type PendingIndex struct {
 	Name   string // empty: none does
 	Small  bool   // the table is so small that none is needed
@@ -85,6 +92,27 @@ func (p Place) PendingIndex(ctx context.Context, conn *pgx.Conn) (i PendingIndex
 	i.Name, err = servingIndex(ctx, tx, p.schema, text)
 	return i, err
 }
+
+// ValuesIndex is the index that finds the invoices of one value of INVOICES_ONE_PER in
+// their order.
+func (p Place) ValuesIndex(ctx context.Context, conn *pgx.Conn) (i PendingIndex, err error) {
+	one, id := p.book.OnePer, p.book.ID
+	i.Small = p.size > 0 && p.size < smallTable
+	i.Create = fmt.Sprintf("create index concurrently %s on %s (%s, %s) where %s;",
+		book.Name{p.table + "_billonce_values_idx"}.SQL(), p.sql(), one.SQL(), id.SQL(), p.book.Pending)
+	query, err := sql.Query("values_index", p.names())
+	if err != nil {
+		return i, err
+	}
+	err = conn.QueryRow(ctx, query, p.sql(), one[0], id[0]).Scan(&i.Name)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return i, fmt.Errorf("look for an index on %s: %w", one.SQL(), err)
+	}
+	return i, nil
+}
+
+// OnePer says whether INVOICES_ONE_PER keeps values apart.
+func (p Place) OnePer() bool { return len(p.book.OnePer) > 0 }
 
 // planNode is a node of EXPLAIN (FORMAT JSON).
 type planNode struct {

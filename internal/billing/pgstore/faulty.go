@@ -229,7 +229,7 @@ func (s *Store) KeepSetAside(ctx context.Context, found billing.FoundSetAside) e
 		ids[i], reasons[i] = a.ID, printable(a.Reason)
 	}
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(s.sql.setAsideOver, found.Whole, keys(ids))
 		if len(ids) > 0 {
 			w.batch.Queue(s.sql.setAside, keys(ids), reasons, s.runID())

@@ -113,7 +113,7 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		again.keyLife = i.KeyLife
 		again.billed.add(i.Amount)
 	}
-	w := newWriting()
+	w := s.newWriting()
 	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
 	if len(fresh.id) > 0 {
 		args := []any{keys(fresh.id), keys(fresh.key), fresh.body, s.runID(), deadline.Seconds(), fresh.request, fresh.lookup, fresh.billed.values, fresh.billed.currencies}
@@ -199,10 +199,11 @@ type writing struct {
 	begun       bool
 	guarded     bool   // mark.sql's flag
 	transaction string // its id, as the rows that it writes have it (xmin)
+	timeline    string // that it is for; empty: any
 }
 
-func newWriting() *writing {
-	w := &writing{}
+func (s *Store) newWriting() *writing {
+	w := &writing{timeline: s.timeline()}
 	w.batch.Queue(sql.BeginWriting).Exec(func(pgconn.CommandTag) error {
 		w.begun = true
 		return nil
@@ -212,12 +213,16 @@ func newWriting() *writing {
 }
 
 func (w *writing) settings() {
+	text, args := sql.WriterSettings, []any(nil)
+	if w.timeline != "" {
+		text, args = text+sql.OnTimeline, []any{w.timeline}
+	}
 	w.query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			w.transaction = string(rows.RawValues()[0])
 		}
 		return rows.Err()
-	}, sql.WriterSettings)
+	}, text, args...)
 }
 
 func (w *writing) query(collect func(pgx.Rows) error, text string, args ...any) {
@@ -248,9 +253,17 @@ func (w *writing) commit(ctx context.Context, conn *pgx.Conn) error {
 		}
 		return nil
 	})
+	return w.send(ctx, conn)
+}
+
+// send sends what is queued.
+func (w *writing) send(ctx context.Context, conn *pgx.Conn) error {
 	err := conn.SendBatch(ctx, &w.batch).Close()
-	if !w.begun {
+	switch {
+	case !w.begun:
 		return begun(err)
+	case w.timeline != "" && w.transaction == "" && pgerr.Is(err, pgerrcode.InvalidTextRepresentation):
+		return fmt.Errorf("%w: %w", billing.ErrFailedOver, err)
 	}
 	return err
 }

@@ -18,20 +18,43 @@ import (
 func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	killed, doubts, err := s.writeOffBy(ctx, name, exclusive, s.sql.leftOver, s.runID())
+	killed, doubts, err := s.writeOffBy(ctx, name, exclusive, s.sql.leftOver, s.runID(), false)
 	if pgerr.FailsOnData(err) {
 		killed, doubts, err = s.writeOffAround(ctx, name, exclusive)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		s.cfg.Log.Warn().Err(err).Msg("can't look for what killed runs left; the next run tries again")
 		return
-	case len(killed) > 0:
-		s.cfg.Log.Info().Int("runs", len(killed)).Strs("killed", killed[:min(len(killed), namedAtMost)]).Msg("earlier runs were killed, or cut off: written off")
 	}
+	if len(killed) > 0 {
+		s.cfg.Log.Info().Int("runs", len(killed)).Strs("killed", killed[:min(len(killed), namedAtMost)]).Msg("earlier runs were killed, cut off, or could not decide everything: written off")
+	}
+	s.tellOfLeftOver(doubts)
+}
+
+// FindLeftOver brings into doubt what this run has left `sending`, and no run will meet
+// again. Whatever goes wrong, the next run does it.
+func (s *Store) FindLeftOver(ctx context.Context) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	var doubts []string
+	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		doubts = nil
+		w := s.newWriting()
+		w.query(eachID(func(id string) { doubts = append(doubts, id) }), s.sql.leftOver, s.runID(), true)
+		return w.commit(ctx, conn)
+	})
+	if err != nil {
+		s.cfg.Log.Warn().Err(err).Msg("can't look for what this run has left undecided; the next run tries again")
+		return
+	}
+	s.tellOfLeftOver(doubts)
+}
+
+func (s *Store) tellOfLeftOver(doubts []string) {
 	if len(doubts) > 0 {
 		s.cfg.Log.Warn().Int("in_doubt", len(doubts)).Strs("invoice_ids", doubts[:min(len(doubts), namedAtMost)]).
-			Msg("in doubt: earlier runs left requests of unknown effect, and their invoices are not pending any more; see `batch status --in-doubt`")
+			Msg("in doubt: these requests are of unknown effect, and their invoices are not pending any more; see `batch status --in-doubt`")
 	}
 }
 
@@ -39,7 +62,7 @@ func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
 func (s *Store) writeOffBy(ctx context.Context, name string, exclusive bool, leftOver string, args ...any) (killed, left []string, err error) {
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		killed, left = nil, nil
-		w := newWriting()
+		w := s.newWriting()
 		w.query(func(rows pgx.Rows) error {
 			var run, application string
 			_, err := pgx.ForEachRow(rows, []any{&run, &application}, func() error {
@@ -60,7 +83,7 @@ func (s *Store) writeOffBy(ctx context.Context, name string, exclusive bool, lef
 // writeOffAround is for where INVOICES_PENDING fails on some row: one on which it does
 // counts as pending, and a scan meets it.
 func (s *Store) writeOffAround(ctx context.Context, name string, exclusive bool) (killed, doubts []string, err error) {
-	_, left, err := s.writeOffBy(ctx, name, exclusive, s.sql.leftOverFound, s.runID())
+	_, left, err := s.writeOffBy(ctx, name, exclusive, s.sql.leftOverFound, s.runID(), false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +95,7 @@ func (s *Store) writeOffAround(ctx context.Context, name string, exclusive bool)
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.writeOffBy(ctx, name, exclusive, s.sql.leftOverPending, s.runID(), keys(slices.Collect(maps.Keys(pending))))
+	return s.writeOffBy(ctx, name, exclusive, s.sql.leftOverPending, s.runID(), false, keys(slices.Collect(maps.Keys(pending))))
 }
 
 // pendingAround says which of the invoices are pending, those on which INVOICES_PENDING
@@ -102,7 +125,11 @@ func (s *Store) pendingAround(ctx context.Context, ids []billing.InvoiceID) (map
 	return pending, err
 }
 
-// writeOff is WriteOff for a run lock that is held again.
+// writeOff is WriteOff for a run lock that is held again. Not after a fail-over: an
+// unfinished run, dead or alive, may have sent what was lost, and is waited for.
 func (l *KeptRunLock) writeOff(ctx context.Context) {
+	if l.store.moved.Load() {
+		return
+	}
 	l.store.WriteOff(ctx, l.name, l.mode == advisory.Exclusive)
 }

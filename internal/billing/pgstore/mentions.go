@@ -28,6 +28,15 @@ func (p Place) checkMentions(ctx context.Context, conn *pgx.Conn, mentions []bil
 	if len(p.book.Currency) > 0 {
 		mentions = append(mentions, billing.Mention{Variable: "INVOICES_CURRENCY", Name: p.book.Currency[0]})
 	}
+	for _, name := range p.book.Show {
+		mentions = append(mentions, billing.Mention{Variable: "INVOICES_SHOW", Name: name})
+	}
+	for _, name := range p.book.Link.Columns() {
+		mentions = append(mentions, billing.Mention{Variable: "INVOICES_LINK", Name: name})
+	}
+	for _, name := range p.book.Link.Ours() {
+		mentions = append(mentions, billing.Mention{Variable: "INVOICES_LINK", Name: name, Ours: true})
+	}
 	if len(mentions) == 0 {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (s *Store) CountOpen(ctx context.Context, found billing.PendingAgain) (o bi
 
 func (s *Store) keepPendingAgain(ctx context.Context, ids []billing.InvoiceID) error {
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(s.sql.pendingAgainOver)
 		return w.commit(ctx, conn)
 	})
@@ -46,7 +46,7 @@ func (s *Store) keepPendingAgain(ctx context.Context, ids []billing.InvoiceID) e
 		return nil
 	}
 	return s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(s.sql.pendingAgain, keys(ids), s.runID())
 		return w.commit(ctx, conn)
 	})

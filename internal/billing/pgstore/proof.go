@@ -21,14 +21,16 @@ const notePatience = 2 * time.Second
 
 // LookAny reads invoices, pending or not, and their deliveries; fewer where rows are wide.
 func (s *Store) LookAny(ctx context.Context, ids []billing.InvoiceID) (seen []billing.Invoice, err error) {
+	seen, err = s.lookAny(ctx, ids)
+	return slices.DeleteFunc(setTwinsAside(seen), func(inv billing.Invoice) bool { return inv.Unread }), err
+}
+
+func (s *Store) lookAny(ctx context.Context, ids []billing.InvoiceID) (seen []billing.Invoice, err error) {
 	err = s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		seen, err = s.lookOnce(ctx, conn, s.sql.lookAny, ids)
 		return err
 	})
-	if err == nil {
-		err = s.refuseTwins(seen)
-	}
-	return slices.DeleteFunc(seen, func(inv billing.Invoice) bool { return inv.Unread }), err
+	return seen, err
 }
 
 // EarlierTests reads the last test of the look-up under the same settings, nil if there
@@ -95,7 +97,7 @@ func (s *Store) note(ctx context.Context, statement string, args ...any) error {
 		fmt.Errorf("the database was away for %s", notePatience))
 	defer cancel()
 	return s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(statement, append([]any{s.runID()}, args...)...)
 		return w.commit(ctx, conn)
 	})

@@ -14,7 +14,7 @@ import (
 	"billonce/internal/pgerr"
 )
 
-// right is what a run needs to be allowed: one privilege on one object. Columns
+// right is what a role needs to be allowed: one privilege on one object. Columns
 // are those of a table that it is for; none: the whole of it.
 type right struct {
 	privilege string // as in GRANT: usage, select, insert, update
@@ -39,9 +39,19 @@ func quoted(names []string) []string {
 	return all
 }
 
-// rights is all that a run and a person's commands need, and no more: no delivery is deleted, and no
-// column of an invoice changed but those that mark it sent.
-func (p Place) rights() ([]right, error) {
+// Work is what a role is for.
+type Work string
+
+// What a role may be for.
+const (
+	Running  Work = "run"    // runs, and a person's commands
+	Showing  Work = "show"   // the page, where nobody decides
+	Deciding Work = "decide" // the page, with deciders
+)
+
+// rights is all that the work needs, and no more: no delivery is deleted, and no column of
+// an invoice changed but those that mark it sent.
+func (p Place) rights(work Work) ([]right, error) {
 	marked, err := p.book.MarkSent.Columns()
 	if err != nil {
 		return nil, err
@@ -49,37 +59,50 @@ func (p Place) rights() ([]right, error) {
 	all := []right{
 		{"usage", "schema", book.Name{p.schema}.SQL(), nil},
 		{"select", "table", p.sql(), nil},
-		{"update", "table", p.sql(), marked},
 		{"usage", "schema", p.book.Schema.SQL(), nil},
 	}
+	if work != Showing {
+		all = append(all, right{"update", "table", p.sql(), marked})
+	}
 	for _, own := range []struct {
-		table      string
-		privileges []string
+		table  string
+		writes map[Work][]string
 	}{
-		{"schema_version", []string{"select"}},
-		{"ledger", []string{"select"}},
-		{"runs", []string{"select", "insert", "update"}},
-		{"deliveries", []string{"select", "insert", "update"}},
-		{"reconciliations", []string{"select", "insert", "update"}},
-		{"kept", []string{"select", "insert", "update"}}, // what goes goes with its owner's right
-		{"set_aside", []string{"select", "insert", "update", "delete"}},
-		{"pending_again", []string{"select", "insert", "update", "delete"}},
-		{"history", []string{"select", "insert"}}, // the trigger's, too: it has its caller's rights
+		{"schema_version", nil},
+		{"ledger", nil},
+		{"runs", map[Work][]string{Running: {"insert", "update"}}},
+		{"deliveries", map[Work][]string{Running: {"insert", "update"}, Deciding: {"update"}}},
+		{"reconciliations", map[Work][]string{Running: {"insert", "update"}}},
+		{"kept", map[Work][]string{Running: {"insert", "update"}}}, // what goes goes with its owner's right
+		{"set_aside", map[Work][]string{Running: {"insert", "update", "delete"}}},
+		{"pending_again", map[Work][]string{Running: {"insert", "update", "delete"}}},
+		{"history", map[Work][]string{Running: {"insert"}, Deciding: {"insert"}}}, // the trigger's, too: it has its caller's rights
 	} {
-		for _, privilege := range own.privileges {
+		if own.table == "kept" && work != Running {
+			continue // requests, with what stands in them
+		}
+		for _, privilege := range append([]string{"select"}, own.writes[work]...) {
 			all = append(all, right{privilege, "table", p.book.Own(own.table), nil})
 		}
 	}
 	// Never whose the ledger is: its id makes the keys.
-	return append(all, right{"update", "table", p.book.Own("ledger"), []string{
-		"accepted_identity", "accepted_at", "accepted_by", "accepted_reason", "found_identity", "found_at", "newest_sent_at",
-		"paused_at", "paused_by", "pause_reason", "not_before", "told_at", "told", "raised_at",
-	}}), nil
+	switch work {
+	case Running:
+		all = append(all, right{"update", "table", p.book.Own("ledger"), []string{
+			"accepted_identity", "accepted_at", "accepted_by", "accepted_reason", "found_identity", "found_at", "newest_sent_at",
+			"paused_at", "paused_by", "pause_reason", "not_before", "told_at", "told", "raised_at",
+		}})
+	case Deciding:
+		all = append(all, right{"update", "table", p.book.Own("ledger"), []string{"paused_at", "paused_by", "pause_reason", "raised_at"}},
+			// raise_key.sql locks it against a run that begins: LOCK wants the right to the whole table.
+			right{"update", "table", p.book.Own("runs"), nil})
+	}
+	return all, nil
 }
 
 // MissingRights names what the connection's role lacks.
 func (p Place) MissingRights(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	all, err := p.rights()
+	all, err := p.rights(Running)
 	if err != nil {
 		return nil, err
 	}
@@ -125,9 +148,9 @@ func (r right) held(ctx context.Context, conn *pgx.Conn) (held bool, err error) 
 	return held, nil
 }
 
-// Grant gives a role what a run needs, in one transaction, and returns the
+// Grant gives a role what its work needs, in one transaction, and returns the
 // statements: those to be run by somebody else, where it fails.
-func Grant(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, role string) (statements []string, err error) {
+func Grant(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, role string, work Work) (statements []string, err error) {
 	name, err := book.ParseName(role, 1)
 	if err != nil {
 		return nil, err
@@ -141,7 +164,7 @@ func Grant(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, role string) (
 	if err != nil {
 		return nil, err
 	}
-	all, err := place.rights()
+	all, err := place.rights(work)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -51,6 +52,32 @@ func (l *KeptRunLock) ShareRoom(ctx context.Context) error {
 	})
 }
 
+// Join implements the engine's Rate.
+func (l *KeptRunLock) Join(ctx context.Context) (runners int, err error) {
+	key, err := l.store.rateKey(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return l.current().Join(ctx, key)
+}
+
+// Leave implements the engine's Rate.
+func (l *KeptRunLock) Leave(ctx context.Context) error {
+	key, err := l.store.rateKey(ctx)
+	if err != nil {
+		return err
+	}
+	return l.current().Leave(ctx, key)
+}
+
+func (s *Store) rateKey(ctx context.Context) (advisory.RunKey, error) {
+	ledger, err := s.LedgerID(ctx)
+	if err != nil {
+		return advisory.RunKey{}, fmt.Errorf("read the ledger's identity: %w", err)
+	}
+	return advisory.NewRateKey(ledger.String()), nil
+}
+
 // Release frees the lock.
 func (l *KeptRunLock) Release(ctx context.Context) error { return l.current().Release(ctx) }
 
@@ -82,8 +109,11 @@ func (l *KeptRunLock) Retake(ctx context.Context) error {
 }
 
 func (l *KeptRunLock) takeAgain(ctx context.Context) (again *advisory.SessionLock, err error) {
-	lost := l.current()
-	err = persistIf(ctx, retakeMaySucceed, func() error {
+	lost, began := l.current(), time.Now()
+	err = persistIf(ctx, func(err error) bool {
+		var held *advisory.HeldError
+		return retakeMaySucceed(err) || errors.As(err, &held) && time.Since(began) < heldPatience
+	}, func() error {
 		again, err = lost.Retake(ctx)
 		return err
 	}, func(err error, try int) {
@@ -92,12 +122,16 @@ func (l *KeptRunLock) takeAgain(ctx context.Context) (again *advisory.SessionLoc
 	return again, err
 }
 
-// retakeMaySucceed: in a fail-over, the address may lead to a standby for a
-// moment that is just about to become the primary.
+// retakeMaySucceed: in a fail-over, the address may lead for a moment to a standby that is
+// just about to become the primary, or to the old one.
 func retakeMaySucceed(err error) bool {
 	var unsafe *advisory.UnsafeError
-	return errors.As(err, &unsafe) || passing(err)
+	return errors.As(err, &unsafe) || errors.Is(err, ErrElsewhere) || passing(err)
 }
+
+// heldPatience is for a run that has just started, and lets the lock go again as it sees
+// that this one lives through a fail-over.
+const heldPatience = 2 * time.Second
 
 // checkNobodyBetween: an exclusive run shares with nobody; a shared one with
 // other shared ones, whenever they came.

@@ -26,7 +26,18 @@ type RunRecord struct {
 
 // StartRun records that the run began.
 func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
+	s.record.Store(&r)
+	return s.recordRun(ctx)
+}
+
+// recordRun writes the run's row, where it is missing, and which database it sees.
+func (s *Store) recordRun(ctx context.Context) error {
+	r := s.record.Load()
 	settings, err := json.Marshal(r.Settings)
+	if err != nil {
+		return err
+	}
+	identity, err := json.Marshal(s.Where())
 	if err != nil {
 		return err
 	}
@@ -34,8 +45,9 @@ func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
 	defer cancel()
 	mark, pending := sha256.Sum256([]byte(r.MarkSent)), sha256.Sum256([]byte(r.Pending))
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
-		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, string(settings), r.Job, r.CouldSend, mark[:], pending[:])
+		w := s.newWriting()
+		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, string(settings), r.Job, r.CouldSend,
+			mark[:], pending[:], string(identity))
 		return w.commit(ctx, conn)
 	})
 	if err != nil {
@@ -72,7 +84,7 @@ func (s *Store) FinishRun(ctx context.Context, exitCode int, summary billing.Sum
 		fmt.Errorf("the database was away for %s", finishPatience))
 	defer cancel()
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(s.sql.runFinish, s.runID(), exitCode, s.inEncoding(string(text)), open, groups, at)
 		return w.commit(ctx, conn)
 	})

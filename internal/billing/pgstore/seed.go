@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -30,6 +31,24 @@ func Seed(ctx context.Context, cfg *pgx.ConnConfig, n int) (err error) {
 	}
 	if _, err := conn.Exec(ctx, rows, n); err != nil {
 		return fmt.Errorf("add %d invoices to the table \"invoices\" (is it the demo's?): %w", n, err)
+	}
+	return nil
+}
+
+// SeedFile carries out the statements of a file, all of them or none, unless it has
+// transactions of its own. A statement that is refused is a *UserSQLError.
+func SeedFile(ctx context.Context, cfg *pgx.ConnConfig, name, statements string) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	if err := conn.PgConn().Exec(ctx, statements).Close(); err != nil {
+		at := -1
+		if said := pgerr.From(err); said != nil {
+			at = int(said.Position) - 1 // counted from 1; 0: it does not point
+		}
+		return &UserSQLError{Variable: name, Fragment: statements, At: at, Err: err}
 	}
 	return nil
 }

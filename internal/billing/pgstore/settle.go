@@ -143,7 +143,7 @@ func (s *Store) readBackSettled(ctx context.Context, conn *pgx.Conn, transaction
 func sentOf(group []billing.Settlement) []*billing.Settlement {
 	var sent []*billing.Settlement
 	for i := range group {
-		if group[i].State == billing.Sent {
+		if group[i].Marks() {
 			sent = append(sent, &group[i])
 		}
 	}

@@ -53,7 +53,7 @@ func (s *Store) writeStanding(ctx context.Context, statement string, args ...any
 		fmt.Errorf("the database was away for %s", standingPatience))
 	defer cancel()
 	return s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(statement, args...)
 		return w.commit(ctx, conn)
 	})

@@ -17,7 +17,9 @@ type statements struct {
 	runSettled                               string
 	paused                                   string
 	identity, acceptIdentity, foundIdentity  string
-	isPending, missingID, markTrial          string
+	beginAgain, runRecorded, runsBehind      string
+	identityHere                             string
+	isPending, missingID, twins, markTrial   string
 	pendingAmong, blocking, unmarked         string
 	pendingAmongGuarded                      string
 	leftOverFound, leftOverPending           string
@@ -32,7 +34,7 @@ type statements struct {
 	pendingAgain, pendingAgainOver           string
 	lookAny, earlierTests                    string
 	keepTest, keepControls                   string
-	submittedDue, submittedStanding          string
+	submittedNext, submittedCount            string
 }
 
 func newStatements(n sql.Names) (statements, error) {
@@ -91,9 +93,14 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.identity, "identity", nil},
 		{&s.acceptIdentity, "accept_identity", nil},
 		{&s.foundIdentity, "found_identity", nil},
+		{&s.identityHere, "identity", []string{"here"}},
+		{&s.beginAgain, "begin_again", nil},
+		{&s.runRecorded, "run_recorded", nil},
+		{&s.runsBehind, "runs_behind", nil},
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.twins, "twins", nil},
 		{&s.pendingAmong, "pending_among", nil},
 		{&s.pendingAmongGuarded, "pending_among", []string{"guarded"}},
 		{&s.leftOverFound, "left_over", []string{"found"}},
@@ -113,8 +120,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.runsUnfinished, "runs_unfinished", nil},
 		{&s.earlierTests, "look_up_earlier", nil},
 		{&s.keepTest, "look_up_test", nil},
-		{&s.submittedDue, "submitted", nil},
-		{&s.submittedStanding, "submitted", []string{"standing"}},
+		{&s.submittedNext, "submitted", nil},
+		{&s.submittedCount, "submitted", []string{"count"}},
 		{&s.keepControls, "look_up_controls", nil},
 	} {
 		if q.name == "lower" && n.OnePer == "" {

@@ -63,6 +63,10 @@ type Store struct {
 	hasSettled atomic.Bool // and the run's row says so
 
 	ledger atomic.Pointer[uuid.UUID] // its id, once it was asked for
+
+	home   atomic.Pointer[home]      // the database that is written to; nil: any
+	moved  atomic.Bool               // it was failed over since the run began
+	record atomic.Pointer[RunRecord] // of this run, once it has begun
 }
 
 // Open connects, and refuses a database that does not fit: a schema that is
@@ -82,6 +86,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0, mentions: cfg.Mentions})
 		if err != nil {
+			return err
+		}
+		if err := s.checkTwins(ctx, conn); err != nil {
 			return err
 		}
 		table, err := advisory.ReadTable(ctx, conn)

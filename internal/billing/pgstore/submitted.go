@@ -4,46 +4,83 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
-// SubmittedDue reads up to limit deliveries that are due to be looked up, and their
-// invoices, pending or not. Of one that is gone only the id is known.
-func (s *Store) SubmittedDue(ctx context.Context, limit int) ([]billing.Invoice, error) {
-	var ids []billing.InvoiceID
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, s.sql.submittedDue, limit)
+// NextSubmitted reads the up to limit submitted deliveries that are due soonest to be
+// looked up, in that order.
+func (s *Store) NextSubmitted(ctx context.Context, limit int) (next []billing.NextSubmitted, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, s.sql.submittedNext, limit)
 		if err != nil {
 			return err
 		}
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[billing.InvoiceID])
+		next, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n billing.NextSubmitted, err error) {
+			var due float64
+			err = row.Scan(&n.ID, &due)
+			n.DueIn = seconds(due)
+			return n, err
+		})
 		return err
 	})
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	seen, err := s.LookAny(ctx, ids)
+	return next, err
+}
+
+// LookSubmitted reads invoices, pending or not, and their deliveries; fewer where rows are
+// wide. Of one that is gone, that shares its id, or on which the user's SQL fails, only
+// the id is known.
+func (s *Store) LookSubmitted(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
+	seen, err := s.lookAnyAround(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	gone := make(map[billing.InvoiceID]bool, len(ids))
-	for _, id := range ids {
-		gone[id] = true
-	}
+	times := make(map[billing.InvoiceID]int, len(ids))
 	for _, inv := range seen {
-		delete(gone, inv.ID)
+		times[inv.ID]++
 	}
-	if len(gone) == 0 {
-		return seen, nil
+	var alone []billing.InvoiceID
+	for _, id := range ids {
+		if times[id] != 1 {
+			alone = append(alone, id)
+		}
 	}
-	ids = ids[:0]
-	for id := range gone {
-		ids = append(ids, id)
+	whole := seen[:0]
+	for _, inv := range seen {
+		if times[inv.ID] == 1 && !inv.Unread {
+			whole = append(whole, inv)
+		}
 	}
+	if len(alone) == 0 {
+		return whole, nil
+	}
+	byID, err := s.lookUpAlone(ctx, alone)
+	return append(whole, byID...), err
+}
+
+// lookAnyAround leaves out the rows on which the user's SQL fails.
+func (s *Store) lookAnyAround(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
+	seen, err := s.lookAny(ctx, ids)
+	switch {
+	case !pgerr.FailsOnData(err):
+		return seen, err
+	case len(ids) == 1:
+		return nil, nil
+	}
+	half := len(ids) / 2
+	lower, err := s.lookAnyAround(ctx, ids[:half])
+	if err != nil {
+		return nil, err
+	}
+	upper, err := s.lookAnyAround(ctx, ids[half:])
+	return append(lower, upper...), err
+}
+
+// lookUpAlone reads deliveries alone: their invoices have no column but the id.
+func (s *Store) lookUpAlone(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	var tried map[billing.InvoiceID]*billing.Delivery
-	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, s.sql.lookLedger, keys(ids))
 		if err != nil {
 			return err
@@ -51,6 +88,7 @@ func (s *Store) SubmittedDue(ctx context.Context, limit int) ([]billing.Invoice,
 		tried, err = scanDeliveries(rows)
 		return err
 	})
+	alone := make([]billing.Invoice, 0, len(tried))
 	for id, d := range tried {
 		inv := billing.Invoice{ID: id, Columns: make([]*string, len(s.cfg.Columns)), Delivery: d}
 		for i, column := range s.cfg.Columns {
@@ -59,18 +97,15 @@ func (s *Store) SubmittedDue(ctx context.Context, limit int) ([]billing.Invoice,
 				inv.Columns[i] = &text
 			}
 		}
-		seen = append(seen, inv)
+		alone = append(alone, inv)
 	}
-	return seen, err
+	return alone, err
 }
 
-// SubmittedStanding says how much the API has taken and not yet decided.
-func (s *Store) SubmittedStanding(ctx context.Context) (st billing.SubmittedStanding, err error) {
+// CountSubmitted says of how many deliveries the API has still to say what became of them.
+func (s *Store) CountSubmitted(ctx context.Context) (n int64, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		var next zeronull.Float8
-		err := conn.QueryRow(ctx, s.sql.submittedStanding).Scan(&st.Count, &st.Since, &next)
-		st.NextIn = seconds(next)
-		return err
+		return conn.QueryRow(ctx, s.sql.submittedCount).Scan(&n)
 	})
-	return st, err
+	return n, err
 }

@@ -15,7 +15,12 @@ func later(found func(m billing.Request) billing.Found) *api {
 		reply: func(billing.Request, int) billing.Reply {
 			return billing.Reply{Outcome: billing.Submitted, Status: 202, RetryAfter: time.Nanosecond}
 		},
-		look: found,
+		look: func(m billing.Request) billing.Found {
+			if m.InvoiceID == control {
+				return told(billing.Acted)
+			}
+			return found(m)
+		},
 	}
 }
 
@@ -109,18 +114,74 @@ func TestP10LyingLookUpsDecideNothingThatIsSubmitted(t *testing.T) {
 	}
 }
 
+// P10: a look-up that does not know what was sent, either, says nothing of what is
+// submitted: a gateway's 404 puts no night's documents into doubt.
+func TestP10AbsentCountsOnlyIfWhatWasSentIsThere(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3)
+	believed(t, cfg)
+	a := later(nil)
+	a.look = func(billing.Request) billing.Found { return told(billing.Absent) }
+	for range 2 {
+		newRunner(t, cfg, a, "advisory", withSubmitted).Run(t.Context(), nil)
+		execute(t, cfg, "update billonce.deliveries set due_at = now(), deadline_at = now() where state = 'submitted'")
+	}
+	if got := query[int](t, cfg, "select count(*)::int from billonce.deliveries where state = 'submitted'"); got != 3 {
+		t.Errorf("%d submitted, want 3", got)
+	}
+}
+
+// P8: one row that can't be read keeps no other one from being asked about.
+func TestP8SubmittedRowThatCantBeReadStopsNobody(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3)
+	believed(t, cfg)
+	said := due(told(billing.Absent))
+	a := later(func(billing.Request) billing.Found { return said })
+	newRunner(t, cfg, a, "advisory", withSubmitted).Run(t.Context(), nil)
+	execute(t, cfg, `update billonce.deliveries set due_at = now() where state = 'submitted';
+		alter table invoices rename to raw; create view invoices as select *, 1 / (id - 2) as share from raw`)
+	said = due(told(billing.Acted))
+	if s := newRunner(t, cfg, a, "advisory", withSubmitted).Run(t.Context(), nil); s.Err != nil {
+		t.Fatal(s.Err)
+	}
+	got := query[string](t, cfg, "select string_agg(state, ' ' order by invoice_id) from billonce.deliveries where invoice_id < 1000")
+	if want := "sent sent sent"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// P3: what the API has decided and can't be marked yet is unmarked, with what the look-up
+// said, and is marked by a later run.
+func TestP3SubmittedThatCantBeMarked(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1)
+	believed(t, cfg)
+	said := due(told(billing.Absent))
+	a := later(func(billing.Request) billing.Found { return said })
+	newRunner(t, cfg, a, "advisory", withSubmitted).Run(t.Context(), nil)
+	execute(t, cfg, `update billonce.deliveries set due_at = now() where state = 'submitted';
+		alter table invoices add constraint held check (id <> 1 or pending)`)
+	said = due(told(billing.Acted))
+	s := newRunner(t, cfg, a, "advisory", withSubmitted).Run(t.Context(), nil)
+	if got := query[string](t, cfg, "select state from billonce.deliveries where invoice_id = 1"); got != "unmarked" || s.ExitCode() != billing.ExitPerson {
+		t.Fatalf("%s, exit %d, want unmarked and 3", got, s.ExitCode())
+	}
+	execute(t, cfg, "alter table invoices drop constraint held")
+	newRunner(t, cfg, a, "advisory", withSubmitted).Run(t.Context(), nil)
+	got := query[string](t, cfg, "select d.state || ' ' || i.pending from billonce.deliveries d join invoices i on i.id = d.invoice_id where i.id = 1")
+	if want := "sent false"; got != want || a.requests["1"] != 1 {
+		t.Errorf("%s after %d requests, want %s after one", got, a.requests["1"], want)
+	}
+}
+
 // P1: what was submitted and has come into doubt is not sent again because a look-up says
 // that it is absent: the API had it.
 func TestP1SubmittedInDoubtIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	cfg := seeded(t, 2)
 	believed(t, cfg)
-	a := later(func(m billing.Request) billing.Found {
-		if m.InvoiceID == control {
-			return told(billing.Acted)
-		}
-		return told(billing.Absent)
-	})
+	a := later(func(billing.Request) billing.Found { return told(billing.Absent) })
 	newRunner(t, cfg, a, "advisory", withSubmitted).Run(t.Context(), nil)
 	for range 3 {
 		execute(t, cfg, "update billonce.deliveries set due_at = now() where state = 'submitted'; update billonce.deliveries set deadline_at = now() - interval '1 h'")

@@ -29,7 +29,7 @@ func (s *Store) Tell(ctx context.Context, t billing.Told) error {
 		return err
 	}
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		w := newWriting()
+		w := s.newWriting()
 		w.batch.Queue(s.sql.tell, string(text))
 		return w.commit(ctx, conn)
 	})

@@ -40,7 +40,7 @@ type settling struct {
 // trigger, a constraint), by halving.
 func (s *settling) all(ctx context.Context, group []billing.Settlement, came []billing.Settled) error {
 	err := s.once(ctx, group, came, s.settleOn)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, billing.ErrFailedOver)) {
 		for i := range came {
 			came[i] = billing.NotSettled
 		}
@@ -72,7 +72,7 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 		return s.all(ctx, group, came)
 	case group[0].Answer != nil && group[0].State != billing.Unmarked:
 		return s.unanswered(ctx, group, came, err)
-	case group[0].State == billing.Sent:
+	case group[0].Marks():
 		return s.unmarked(ctx, group, came, refusedReason(err))
 	}
 	came[0] = billing.NotSettled
@@ -89,7 +89,7 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 	}, func() error {
 		return s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 			who := s.watchWait(ctx, conn)
-			w := newWriting()
+			w := s.newWriting()
 			w.guarded = s.guarded
 			err := by(ctx, conn, w, group, came)
 			if err != nil && conn.PgConn().TxStatus() == 'E' {
@@ -124,7 +124,7 @@ func (s *settling) settleAround(ctx context.Context, conn *pgx.Conn, w *writing,
 	around := make([]billing.Settlement, len(group))
 	copy(around, group)
 	for i := range around {
-		if _, ok := held[around[i].InvoiceID]; ok && around[i].State == billing.Sent {
+		if _, ok := held[around[i].InvoiceID]; ok && around[i].Marks() {
 			around[i].State, around[i].Reason = billing.Unmarked, s.heldReason()
 		}
 	}
@@ -153,9 +153,9 @@ func (s *settling) heldOf(ctx context.Context, conn *pgx.Conn, w *writing, sent 
 	w.query(eachID(func(id string) { locked = append(locked, billing.InvoiceID(id)) }), lock, keys(ids))
 	w.query(func(rows pgx.Rows) error { return collectIDs(rows, held) }, among, keys(ids))
 	w.batch.Queue("set local lock_timeout = '5s'") // for the ledger, as sql.WriterSettings has it
-	err := conn.SendBatch(ctx, &w.batch).Close()
+	err := w.send(ctx, conn)
 	if !w.begun {
-		return nil, begun(err)
+		return nil, err
 	}
 	s.tableHeld = lockTimeout(err)
 	for _, id := range locked {
@@ -168,7 +168,7 @@ func (s *settling) heldOf(ctx context.Context, conn *pgx.Conn, w *writing, sent 
 // invoices can't be marked; with what the replies said, for later.
 func (s *settling) unmarked(ctx context.Context, group []billing.Settlement, came []billing.Settled, reason string) error {
 	for i := range group {
-		if group[i].State == billing.Sent {
+		if group[i].Marks() {
 			group[i].State, group[i].Reason = billing.Unmarked, reason
 		}
 	}
@@ -180,13 +180,13 @@ func (s *settling) unmarked(ctx context.Context, group []billing.Settlement, cam
 func (s *settling) unanswered(ctx context.Context, group []billing.Settlement, came []billing.Settled, refusal error) error {
 	answer := group[0].Answer
 	group[0].Answer = nil
-	if group[0].State == billing.Sent && s.once(ctx, group, came, s.settleOn) != nil {
+	if group[0].Marks() && s.once(ctx, group, came, s.settleOn) != nil {
 		group[0].Answer = answer
 		return s.unmarked(ctx, group, came, refusedReason(refusal))
 	}
 	s.cfg.Log.Warn().Err(refusal).Str("invoice_id", string(group[0].InvoiceID)).
 		Msg("the database does not take what the reply said: settling without it")
-	if group[0].State == billing.Sent {
+	if group[0].Marks() {
 		return nil
 	}
 	return s.all(ctx, group, came)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"billonce/internal/browsertest"
 	"billonce/internal/compare/report"
 )
 
@@ -70,7 +71,7 @@ func TestPage(t *testing.T) {
 			}
 		}
 	}
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	for _, look := range []struct {
 		name  string
 		of    report.Report
@@ -86,9 +87,9 @@ func TestPage(t *testing.T) {
 	} {
 		t.Run(look.name, func(t *testing.T) {
 			t.Parallel()
-			tab := browser.open(t, html(t, look.of), look.width, look.dark)
-			s := ask[sheet](t, tab, lookAtSheet)
-			tab.keep(t, look.name+".png")
+			tab := open(t, browser, html(t, look.of), look.width, look.dark)
+			s := browsertest.Ask[sheet](t, tab.Tab, lookAtSheet)
+			tab.Keep(t, look.name)
 			if want := len(look.of.Drills) + 2 + 9; len(s.Charts) != want {
 				t.Errorf("want %d charts, got %d", want, len(s.Charts))
 			}
@@ -116,15 +117,15 @@ func TestPageForbidsTheNetwork(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	added := fmt.Sprintf(`<img src="%[1]s/img"><link rel="stylesheet" href="%[1]s/css"><script src="%[1]s/js"></script><iframe src="%[1]s/frame"></iframe></main>`, elsewhere.URL)
 	page := strings.Replace(html(t, newSource().report()), "</main>", added, 1)
-	tab := newBrowser(t).open(t, page, 1280, false)
-	images := ask[int](t, tab, `document.images.length`)
+	tab := open(t, browsertest.New(t), page, 1280, false)
+	images := browsertest.Ask[int](t, tab.Tab, `document.images.length`)
 	select {
 	case path := <-asked:
 		t.Errorf("want nothing loaded, got a request for %s", path)
 	default:
 	}
-	if images != 1 || len(tab.complaints()) < 4 {
-		t.Errorf("want the browser to refuse each of 4, got %d images and %q", images, tab.complaints())
+	if images != 1 || len(tab.Complaints()) < 4 {
+		t.Errorf("want the browser to refuse each of 4, got %d images and %q", images, tab.Complaints())
 	}
 }
 

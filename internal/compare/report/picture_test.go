@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"billonce/internal/browsertest"
 )
 
 var (
@@ -25,14 +27,14 @@ func TestPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	for name, dark := range map[string]bool{"compare-light.png": false, "compare-dark.png": true} {
-		tab := browser.open(t, string(text), 1120, dark)
-		height := ask[float64](t, tab, `document.querySelectorAll('.timeline')[3].getBoundingClientRect().bottom + 20`)
-		if err := chromedp.Do(tab.ctx, chromedp.EmulateViewport(1120, int64(height))); err != nil {
+		tab := open(t, browser, string(text), 1120, dark)
+		height := browsertest.Ask[float64](t, tab.Tab, `document.querySelectorAll('.timeline')[3].getBoundingClientRect().bottom + 20`)
+		if err := chromedp.Do(tab.Ctx, chromedp.EmulateViewport(1120, int64(height))); err != nil {
 			t.Fatal(err)
 		}
-		picture, err := chromedp.Run(tab.ctx, chromedp.CaptureScreenshot())
+		picture, err := chromedp.Run(tab.Ctx, chromedp.CaptureScreenshot())
 		if err != nil {
 			t.Fatal(err)
 		}

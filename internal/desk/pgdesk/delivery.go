@@ -27,7 +27,7 @@ func (d *Desk) Deliveries(ctx context.Context, ids []billing.InvoiceID) ([]desk.
 		return nil, err
 	}
 	all, err := d.readDeliveries(ctx, query, wanted)
-	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange) {
+	if pgerr.Is(err, pgerrcode.InvalidTextRepresentation, pgerrcode.NumericValueOutOfRange, pgerrcode.CharacterNotInRepertoire) {
 		return nil, fmt.Errorf("%w: %s", desk.ErrID, pgerr.From(err).Message)
 	}
 	return all, err
@@ -50,16 +50,32 @@ func (d *Desk) readDeliveries(ctx context.Context, query string, args ...any) ([
 			return err
 		}
 		all, err = pgx.CollectRows(rows, scanDelivery)
+		if err != nil {
+			return err
+		}
+		found := make([]beside, len(all))
 		for i := range all {
 			all[i].DecideIn += d.after
-			all[i].DecideAt = all[i].DeadlineAt.Add(d.after)
+			if all[i].State != "" {
+				all[i].DecideAt = all[i].DeadlineAt.Add(d.after)
+			}
+			all[i].LooksUp = d.looksUp
+			found[i] = beside{id: all[i].InvoiceID, replyID: all[i].ReplyID, key: keyText(all[i].Key), into: &all[i].Row}
 		}
-		return err
+		return d.readRows(ctx, conn, found)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
 	return all, nil
+}
+
+// keyText is empty where there is no key.
+func keyText(key uuid.UUID) string {
+	if key == uuid.Nil {
+		return ""
+	}
+	return key.String()
 }
 
 func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
@@ -69,7 +85,8 @@ func scanDelivery(row pgx.CollectableRow) (desk.Delivery, error) {
 	var first, updated, deadline *time.Time
 	var deadlineIn, age float64
 	err := row.Scan(&d.InvoiceID, &d.State, &d.Attempt, &key, &hash, &d.Doubtful, &first, &updated, &deadline,
-		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID)
+		&deadlineIn, &age, &d.DueAt, &d.HTTPStatus, &d.Error, &run, &d.Application, &d.ReplyID, &d.Amount, &d.Currency,
+		&d.BegunAt, &d.RunEndedAt, &d.RunGoneAt)
 	if err != nil || d.State == "" {
 		return d, err
 	}

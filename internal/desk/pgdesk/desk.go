@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/sql"
 )
 
@@ -33,14 +34,23 @@ type Book interface {
 	Marking() (markSent, pending string)
 	// LookUpAfter is how long past its deadline a request may still arrive.
 	LookUpAfter() time.Duration
+	// SubmittedFor is how long the API may take to say what became of a 202.
+	SubmittedFor() time.Duration
+	// LooksUp says whether a run asks the API about what is in doubt.
+	LooksUp() bool
+	// Showing is the book, by which is chosen what people are shown of an invoice.
+	Showing() book.Book
 }
 
 // Desk is people's access to one book's ledger. It has one connection, which serves
 // one caller at a time.
 type Desk struct {
 	names   sql.Names
+	show    book.Book
 	replies int           // places that a reply would fill
 	after   time.Duration // past its deadline a request may still arrive
+	overdue time.Duration // BILLING_SUBMITTED_FOR
+	looksUp bool
 
 	markSent, pending string // the user's SQL, as it was written
 
@@ -50,7 +60,9 @@ type Desk struct {
 
 // Open connects, and refuses a database that does not fit the book.
 func Open(ctx context.Context, cfg *pgx.ConnConfig, book Book) (*Desk, error) {
-	d := &Desk{replies: len(book.ReplyPaths()), after: book.LookUpAfter()}
+	d := &Desk{
+		show: book.Showing(), replies: len(book.ReplyPaths()), after: book.LookUpAfter(), overdue: book.SubmittedFor(), looksUp: book.LooksUp(),
+	}
 	d.markSent, d.pending = book.Marking()
 	var err error
 	if d.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {

@@ -23,6 +23,7 @@ func (d *Desk) History(ctx context.Context, id billing.InvoiceID) (h desk.Histor
 	}
 	now := current[0]
 	h.InvoiceID, h.State, h.ReplyID = now.InvoiceID, now.State, now.ReplyID
+	h.Row = now.Row
 	if now.State != "" {
 		h.Key = &now.Key
 	}

@@ -22,7 +22,26 @@ func (d *Desk) OpenItems(ctx context.Context) ([]desk.OpenItem, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list what is open: %w", err)
 	}
-	return items, nil
+	return items, d.addDeliveries(ctx, items)
+}
+
+// addDeliveries gives each item its delivery.
+func (d *Desk) addDeliveries(ctx context.Context, items []desk.OpenItem) error {
+	var ids []billing.InvoiceID
+	var at []int
+	for n, i := range items {
+		if i.State != nil {
+			ids, at = append(ids, i.InvoiceID), append(at, n)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	deliveries, err := d.Deliveries(ctx, ids)
+	for n := range deliveries {
+		items[at[n]].Delivery = &deliveries[n]
+	}
+	return err
 }
 
 func (d *Desk) openItems(ctx context.Context, flags ...string) ([]desk.OpenItem, error) {
@@ -37,10 +56,17 @@ func (d *Desk) openItems(ctx context.Context, flags ...string) ([]desk.OpenItem,
 			return err
 		}
 		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i desk.OpenItem, err error) {
-			err = row.Scan(&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency)
+			err = row.Scan(&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &i.Key, &i.ReplyID)
 			return i, err
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		found := make([]beside, len(items))
+		for n, i := range items {
+			found[n] = beside{id: i.InvoiceID, replyID: i.ReplyID, key: i.Key, into: &items[n].Row}
+		}
+		return d.readRows(ctx, conn, found)
 	})
 	return items, err
 }

@@ -25,9 +25,9 @@ func (d *Desk) Resolvable(ctx context.Context, seen desk.Delivery) (billing.Reso
 			return err
 		}
 		now.Pending = invoice == desk.InvoicePending
-		var retryFor float64
-		err = conn.QueryRow(ctx, query, string(seen.InvoiceID)).Scan(&now.KeyVersion, &retryFor, &now.Was, &now.KeyReplaced, &now.OlderProgram)
-		now.RetryFor = seconds(retryFor)
+		var retryFor, submittedFor float64
+		err = conn.QueryRow(ctx, query, string(seen.InvoiceID)).Scan(&now.KeyVersion, &retryFor, &now.Was, &now.KeyReplaced, &now.OlderProgram, &submittedFor)
+		now.RetryFor, now.SubmittedIn = seconds(retryFor), d.overdue-seconds(submittedFor)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil // it was pruned since: the decision finds nothing
 		}

@@ -65,7 +65,7 @@ func (r *statusReader) readSending(ctx context.Context) error {
 			alive[who].Since = u.updatedAt
 		}
 	}
-	s := desk.Sending{Alive: []desk.AliveRunner{}, AtLeast: r.st.Pending == nil || *r.st.Pending > sendingWalk}
+	s := desk.Sending{Alive: []desk.AliveRunner{}, AtLeast: r.st.PendingUnknown || r.st.Pending > sendingWalk}
 	for _, a := range alive {
 		s.Alive = append(s.Alive, *a)
 	}

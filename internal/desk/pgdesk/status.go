@@ -18,6 +18,7 @@ import (
 const (
 	lastRuns    = 5 // that a status shows
 	lastReasons = 10
+	lookedAt    = 200 // deliveries that may hold their values back
 
 	// countedUpTo is the ledger's size up to which everything is counted; a
 	// larger one is not read as a whole. It holds about 90,000 deliveries.
@@ -65,16 +66,43 @@ func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error)
 	}
 	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
-		r.readNow, r.readPause, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled,
+		r.readNow, r.readPause, r.readIdentity, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled, r.readRunLock, r.readRate, r.readHeldBack,
 	} {
 		if err := read(ctx); err != nil {
 			return st, err
 		}
 	}
-	key := advisory.NewRunKey(c.RunName)
-	r.st.RunLock = desk.RunLock{Name: c.RunName, Key: key.String()}
-	r.st.RunLock.Holders, err = advisory.Holders(ctx, conn, key)
-	return r.st, err
+	return r.st, nil
+}
+
+func (r *statusReader) readRunLock(ctx context.Context) (err error) {
+	key := advisory.NewRunKey(r.RunName)
+	r.st.RunLock = desk.RunLock{Name: r.RunName, Key: key.String()}
+	r.st.RunLock.Holders, err = advisory.Holders(ctx, r.conn, key)
+	return err
+}
+
+// readHeldBack asks nothing where no values are kept apart.
+func (r *statusReader) readHeldBack(ctx context.Context) error {
+	if r.names.OnePer == "" {
+		return nil
+	}
+	var h desk.HeldBack
+	return r.each(ctx, "status_held_back", []any{&h.Value, &h.InvoiceID, &h.State, &h.Count}, func() error {
+		r.st.HeldBack = append(r.st.HeldBack, h)
+		return nil
+	}, lookedAt, lastReasons)
+}
+
+func (r *statusReader) readRate(ctx context.Context) error {
+	err := r.conn.QueryRow(ctx, advisory.OnPrimary+"select id from "+r.names.Schema+".ledger").Scan(&r.st.Rate.Name)
+	if err != nil {
+		return fmt.Errorf("read the ledger's identity: %w", err)
+	}
+	key := advisory.NewRateKey(r.st.Rate.Name)
+	r.st.Rate.Key = key.String()
+	r.st.Rate.Holders, err = advisory.Holders(ctx, r.conn, key)
+	return err
 }
 
 // each runs a query of queries/ and calls f for each row, scanned into dest.
@@ -104,16 +132,19 @@ func (r *statusReader) readPause(ctx context.Context) (err error) {
 	return err
 }
 
-// readPending is the first that meets the user's SQL, which may be wrong by now. Where it
-// fails on a row, the number is left out.
+func (r *statusReader) readIdentity(ctx context.Context) (err error) {
+	r.st.Identity, r.st.Accepted, err = readIdentity(ctx, r.conn, r.names)
+	return err
+}
+
+// readPending is the first that meets the user's SQL, which may be wrong by now.
 func (r *statusReader) readPending(ctx context.Context) error {
-	var n int64
-	err := r.each(ctx, "pending_count", []any{&n}, keep)
-	switch {
-	case err == nil:
-		r.st.Pending = &n
+	err := r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
+	if err == nil {
 		return nil
-	case pgerr.FailsOnData(err):
+	}
+	if pgerr.FailsOnData(err) { // a number that can't be read is left out
+		r.st.PendingUnknown = true
 		return nil
 	}
 	statement, qerr := sql.Query("pending_count", r.names)
@@ -183,12 +214,15 @@ func (r *statusReader) readRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := r.conn.Query(ctx, query, lastRuns)
+	var settings []map[string]string
+	rows, err := r.conn.Query(ctx, query, lastRuns+1)
 	if err == nil {
 		r.st.Runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (desk.Run, error) {
 			var run desk.Run
+			var fingerprints map[string]string
 			err := row.Scan(&run.ID, &run.Name, &run.Strategy, &run.RunLock, &run.Application, &run.Version,
-				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary, &run.WrittenOffAt)
+				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary, &run.WrittenOffAt, &fingerprints, &run.Identity)
+			settings = append(settings, fingerprints)
 			run.Alive = run.FinishedAt == nil && run.WrittenOffAt == nil && r.connected[run.Application]
 			return run, err
 		})
@@ -196,5 +230,9 @@ func (r *statusReader) readRuns(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the last runs: %w", err)
 	}
+	for i := range len(r.st.Runs) - 1 {
+		r.st.Runs[i].Changed = billing.ChangedSettings(settings[i+1], settings[i])
+	}
+	r.st.Runs = r.st.Runs[:min(lastRuns, len(r.st.Runs))]
 	return nil
 }

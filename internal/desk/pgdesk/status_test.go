@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
@@ -50,8 +51,8 @@ func TestStatusCounts(t *testing.T) {
 	if diff := cmp.Diff(want, st.Deliveries); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if *st.Pending != 7 || st.SentToday != 1 || st.Estimated {
-		t.Errorf("pending %d, today %d, estimated %t", *st.Pending, st.SentToday, st.Estimated)
+	if st.Pending != 7 || st.SentToday != 1 || st.Estimated {
+		t.Errorf("pending %d, today %d, estimated %t", st.Pending, st.SentToday, st.Estimated)
 	}
 	reasons := []desk.FailedReason{
 		{Count: 2, HTTPStatus: 404, Error: "no customer 3", Example: "3"},
@@ -62,6 +63,50 @@ func TestStatusCounts(t *testing.T) {
 	}
 	if st.RetryDueIn < 59*time.Minute || st.InDoubtFor < 2*time.Hour || st.InDoubtFor > 3*time.Hour {
 		t.Errorf("due in %s, in doubt for %s", st.RetryDueIn, st.InDoubtFor)
+	}
+}
+
+// What changed is told from run to run, also of the oldest that is shown; and whose value
+// waits for which delivery.
+func TestStatusTellsWhatChangedAndWhatIsHeldBack(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 12)
+	execute(t, cfg, "update invoices set customer = 'c' || id % 3")
+	execute(t, cfg, `insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, started_at, settings)
+		select gen_random_uuid(), 'invoices', 'advisory', 'off', 'test', 'test', now() - n * interval '1 hour',
+			case when n < 9 then jsonb_build_object('BILLING_URL', (n / 2)::text, 'INVOICES_PENDING', (n / 4)::text) end
+		from generate_series(1, 9) n`)
+	for id, state := range map[string]string{"1": "in_doubt", "2": "retry", "12": "in_doubt"} {
+		execute(t, cfg, `insert into billonce.deliveries (invoice_id, state, attempt, run_attempt, idempotency_key, run_id, first_sent_at, updated_at, deadline_at, due_at)
+			values (`+id+`, '`+state+`', 1, 1, gen_random_uuid(), gen_random_uuid(), now(), now(), now(), case when '`+state+`' = 'retry' then now() end)`)
+	}
+	b := demoBook()
+	b.OnePer = book.Name{"customer"}
+	st, err := pgdesk.ReadStatus(t.Context(), pgdesk.StatusConfig{Conn: cfg, Book: b, RunName: "invoices"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changed [][]string
+	for _, r := range st.Runs {
+		changed = append(changed, r.Changed)
+	}
+	url := []string{"BILLING_URL"}
+	if diff := cmp.Diff([][]string{url, nil, {"BILLING_URL", "INVOICES_PENDING"}, nil, url}, changed); diff != "" {
+		t.Errorf("changed: -want +got:\n%s", diff)
+	}
+	// The last of its value holds nothing back.
+	held := []desk.HeldBack{{Value: "c1", InvoiceID: "1", State: billing.InDoubt, Count: 3}, {Value: "c2", InvoiceID: "2", State: billing.Retry, Count: 3}}
+	if diff := cmp.Diff(held, st.HeldBack); diff != "" {
+		t.Errorf("held back: -want +got:\n%s", diff)
+	}
+	var page strings.Builder
+	if err := st.Print(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"c1", "3 by invoice 1, in_doubt", "unlike the run before: BILLING_URL, INVOICES_PENDING"} {
+		if !strings.Contains(page.String(), line) {
+			t.Errorf("%q is not shown:\n%s", line, page.String())
+		}
 	}
 }
 
@@ -170,7 +215,7 @@ func TestStatusOfALargeLedger(t *testing.T) {
 	const lookUps = "select coalesce(idx_scan, 0) from pg_stat_user_tables where relname = 'deliveries'"
 	scansBefore, lookUpsBefore := query[int64](t, cfg, scans), query[int64](t, cfg, lookUps)
 	st := status(t, cfg)
-	if !st.Estimated || st.SentToday != 77 || *st.Pending != 59000 || st.Sending.Orphaned != 10 ||
+	if !st.Estimated || st.SentToday != 77 || st.Pending != 59000 || st.Sending.Orphaned != 10 ||
 		st.Deliveries[billing.Failed] != 30 || st.Deliveries[billing.Retry] != 20 || st.Deliveries[billing.InDoubt] != 10 {
 		t.Errorf("%+v", st)
 	}
