@@ -28,7 +28,7 @@ type pageDesk struct {
 const reopenTimeout = 10 * time.Second
 
 func (p *pageDesk) book() pgstore.DeskBook {
-	return pgstore.DeskBook{Book: p.c.book, After: p.c.BillingLookupAfter}
+	return p.c.deskBook()
 }
 
 // now is the desk, with a connection that is not known to be lost.

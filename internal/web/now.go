@@ -33,6 +33,9 @@ type shownRun struct {
 	Took string // empty: it has not ended
 }
 
+// Submitted is how many deliveries the API has taken and not yet decided.
+func (n now) Submitted() int64 { return n.Deliveries[billing.SubmittedState] }
+
 func newNow(st desk.Status, p *progress) now {
 	inFlight := "in flight"
 	if st.Sending.AtLeast {

@@ -25,7 +25,11 @@ func serveAPI(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	api := billingfake.New(billingfake.Config{Idempotent: true, Latency: latency})
+	limits, err := limitOf(args[1])
+	if err != nil {
+		return err
+	}
+	api := billingfake.New(billingfake.Config{Idempotent: true, Latency: latency, Limits: limits})
 	server, err := billingfake.Listen("127.0.0.1:0", api)
 	if err != nil {
 		return err
@@ -44,8 +48,8 @@ type apiProcess struct {
 	out     *bufio.Reader
 }
 
-func startAPI(ctx context.Context, self string, latency time.Duration) (*apiProcess, error) {
-	a := &apiProcess{command: exec.CommandContext(ctx, self, "api", latency.String())}
+func startAPI(ctx context.Context, self string, latency time.Duration, limit string) (*apiProcess, error) {
+	a := &apiProcess{command: exec.CommandContext(ctx, self, "api", latency.String(), limit)}
 	a.command.Stderr = os.Stderr
 	out, err := a.command.StdoutPipe()
 	if err != nil {

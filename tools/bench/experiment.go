@@ -18,11 +18,11 @@ import (
 // experiment answers a question that a ratio to the bare loop does not.
 func (b bencher) experiment(ctx context.Context, out io.Writer, o options) error {
 	all := map[string]func(context.Context, io.Writer, options) error{
-		"runners": b.runners, "table": b.table, "kill": b.kill, "idle": b.idle,
+		"runners": b.runners, "table": b.table, "kill": b.kill, "idle": b.idle, "pace": b.pace,
 	}
 	e, ok := all[o.experiment]
 	if !ok {
-		return fmt.Errorf("-experiment %s: there are runners, table, kill and idle", o.experiment)
+		return fmt.Errorf("-experiment %s: there are runners, table, kill, idle and pace", o.experiment)
 	}
 	return e(ctx, out, o)
 }
@@ -151,7 +151,7 @@ func (b bencher) kill(ctx context.Context, out io.Writer, o options) error {
 		if _, err = b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
 			return err
 		}
-		api, err := startAPI(ctx, b.self, s.Latency)
+		api, err := startAPI(ctx, b.self, s.Latency, "")
 		if err != nil {
 			return err
 		}

@@ -132,7 +132,7 @@ func (b bencher) runRiver(ctx context.Context, args ...string) (*os.ProcessState
 // withAPI times call against an API of its own, and checks that it was asked for
 // every invoice once.
 func (b bencher) withAPI(ctx context.Context, s scenario, call func(url string) (*os.ProcessState, error)) (u usage, err error) {
-	api, err := startAPI(ctx, b.self, s.Latency)
+	api, err := startAPI(ctx, b.self, s.Latency, "")
 	if err != nil {
 		return u, err
 	}

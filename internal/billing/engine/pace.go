@@ -18,10 +18,15 @@ const (
 	// holdMost is how long what is claimed waits for the pace. Who has to wait longer
 	// holds nothing meanwhile.
 	holdMost = time.Second
+	// pacedLife is how long what is claimed takes to be begun, where the pace holds it back.
+	pacedLife = 500 * time.Millisecond
 	// queuedMost is how old an intent may grow in the queue of a run that is held back.
 	queuedMost = 2 * time.Second
-	// slack is how far a run that was kept from sending may catch up with its rate.
-	slack = 50 * time.Millisecond
+	// slack is how far a run that was kept from sending may catch up with BILLING_RATE, and
+	// learnedSlack with a pace that it has learned: an API's own clock has more of it, and who
+	// is wrong is told so.
+	slack        = 50 * time.Millisecond
+	learnedSlack = 250 * time.Millisecond
 )
 
 // backoff is how long to wait after the n-th attempt of a run (from 1):
@@ -100,7 +105,14 @@ func (p *pace) begin(now time.Time) {
 	p.inFlight++
 	p.part.used = now
 	p.shown.Began(now, p.inFlight)
-	p.next = later(p.next, now.Add(-slack)).Add(p.interval())
+	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
+}
+
+func (p *pace) slack() time.Duration {
+	if p.rate > 0 {
+		return slack
+	}
+	return learnedSlack
 }
 
 // tell wakes who waits.
@@ -243,7 +255,7 @@ func (p *pace) size(n int) int {
 	}
 	n = min(n, p.throttle.most()-p.inFlight)
 	if every := p.interval(); every > 0 {
-		n = min(n, int(claimLife/every))
+		n = min(n, int(pacedLife/every))
 	}
 	return max(1, n)
 }

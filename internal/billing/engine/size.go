@@ -5,7 +5,7 @@ import "time"
 // claimLife is how long a claim is aimed to last where runners share the run.
 // What one has in hand is kept from the others: near the end, and after a kill,
 // that is how long they wait for it.
-const claimLife = 250 * time.Millisecond
+const claimLife = 125 * time.Millisecond
 
 // probeSize is a claim where others may be at work: how many invoices it costs to
 // find that out.

@@ -44,7 +44,7 @@ func TestSharedRunsTakeInHandWhatTheySendInAMoment(t *testing.T) {
 		want int
 	}{
 		{42, 10 * time.Millisecond, 500},         // fast: CLAIM_SIZE is the most
-		{500, time.Second, 125},                  // as many as take claimLife
+		{500, 4 * claimLife, 125},                // as many as take claimLife
 		{125, 10 * time.Second, 42},              // slow: no fewer than keep the senders busy
 		{0, time.Millisecond, probeSize},         // somebody else's place
 		{8, 500 * time.Millisecond, 42},          // not any more

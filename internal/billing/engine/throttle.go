@@ -16,7 +16,7 @@ const (
 	unsure = time.Second
 	// How much the gap between two requests shrinks with each that is accepted: fast
 	// while the API's rate is not known, and slowly near it.
-	gapFast, gapSlow = 0.9, 0.985
+	gapFast, gapSlow = 0.8, 0.985
 )
 
 // throttle is what the API's throttled replies have taught: how many requests may be in
@@ -78,10 +78,10 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 }
 
 func (t *throttle) limitInFlight(now time.Time, were float64) {
-	if t.tooManyFor == 0 || were > t.tooMany {
-		t.tooManyFor = ceilingFor
-	} else {
+	if were == t.tooMany {
 		t.tooManyFor = min(2*t.tooManyFor, ceilingMost)
+	} else {
+		t.tooManyFor = ceilingFor
 	}
 	t.tooMany, t.tooManyTo = were, now.Add(t.tooManyFor)
 	t.window = max(1, were/2)

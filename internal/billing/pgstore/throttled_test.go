@@ -146,3 +146,51 @@ func TestP8OnlyThrottledRepliesEndTheRun(t *testing.T) {
 		t.Errorf("%+v, exit %d", s, s.ExitCode())
 	}
 }
+
+// What waits for the pace is not claimed: no row of the application's is locked meanwhile.
+func TestP8AWaitHoldsNoRow(t *testing.T) {
+	t.Parallel()
+	for _, idempotent := range []bool{true, false} {
+		t.Run(fmt.Sprintf("idempotent_%t", idempotent), func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 60)
+			var mu sync.Mutex
+			asked, allowed := 0, make(chan struct{})
+			a := &api{reply: func(billing.Request, int) billing.Reply {
+				select {
+				case <-allowed:
+					return billing.Reply{Outcome: billing.Accepted, Status: 200}
+				default:
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				asked++
+				return throttledFor(5 * time.Second)
+			}}
+			r := newRunner(t, cfg, a, "row", func(c *engine.Config) { c.Idempotent, c.Concurrency, c.Linger = idempotent, 4, time.Minute })
+			ended := make(chan billing.Summary, 1)
+			go func() { ended <- r.Run(t.Context(), nil) }()
+			free := func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return asked > 0 && query[int](t, cfg, "select count(*) from (select from invoices for update skip locked) free") == 60
+			}
+			for !free() {
+				select {
+				case s := <-ended:
+					t.Fatalf("the run ended before all rows were free: %+v", s)
+				default:
+				}
+			}
+			mu.Lock()
+			if asked > 4 {
+				t.Errorf("%d requests before it waited", asked)
+			}
+			mu.Unlock()
+			close(allowed)
+			if s := <-ended; s.Sent != 60 || s.Throttled == 0 || s.LowestPace == nil || s.ExitCode() != billing.ExitDone {
+				t.Errorf("%+v, exit %d", s, s.ExitCode())
+			}
+		})
+	}
+}

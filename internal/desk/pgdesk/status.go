@@ -68,7 +68,7 @@ func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error)
 	}
 	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
-		r.readNow, r.readPause, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled, r.readRunLock, r.readRate, r.readHeldBack,
+		r.readNow, r.readPause, r.readIdentity, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled, r.readRunLock, r.readRate, r.readHeldBack,
 	} {
 		if err := read(ctx); err != nil {
 			return st, err
@@ -131,6 +131,11 @@ func (r *statusReader) readNow(ctx context.Context) error {
 
 func (r *statusReader) readPause(ctx context.Context) (err error) {
 	r.st.Paused, err = readPause(ctx, r.conn, r.names)
+	return err
+}
+
+func (r *statusReader) readIdentity(ctx context.Context) (err error) {
+	r.st.Identity, r.st.Accepted, err = readIdentity(ctx, r.conn, r.names)
 	return err
 }
 
@@ -221,7 +226,7 @@ func (r *statusReader) readRuns(ctx context.Context) error {
 			var run desk.Run
 			var fingerprints map[string]string
 			err := row.Scan(&run.ID, &run.Name, &run.Strategy, &run.RunLock, &run.Application, &run.Version,
-				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary, &run.WrittenOffAt, &fingerprints)
+				&run.StartedAt, &run.FinishedAt, &run.ExitCode, &run.Summary, &run.WrittenOffAt, &fingerprints, &run.Identity)
 			settings = append(settings, fingerprints)
 			run.Alive = run.FinishedAt == nil && run.WrittenOffAt == nil && r.connected[run.Application]
 			return run, err
