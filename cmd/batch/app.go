@@ -12,7 +12,6 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
-	"billonce/internal/fault"
 )
 
 // app is what the commands share.
@@ -47,17 +46,44 @@ func (a app) applicationName(c settings) string {
 // nameMax is NAMEDATALEN less one (manual, 19.8, application_name).
 const nameMax = 63
 
-// whoami is user@host.
+// errNobody says that no person's name is known.
+var errNobody = errors.New("it is not known here who you are, and the ledger keeps who decided: add --by NAME")
+
+// decider is who decides: who is named, else the person at this machine. A pod has none.
+func (a app) decider(by string) (string, error) {
+	if by = strings.TrimSpace(by); by != "" {
+		return by, nil
+	}
+	if a.getenv("KUBERNETES_SERVICE_HOST")+a.getenv("POD_NAME") != "" {
+		return "", usage(errNobody)
+	}
+	u, err := user.Current()
+	if err != nil || !isPersons(u.Username) {
+		return "", usage(errNobody)
+	}
+	return cmp.Or(a.getenv("SUDO_USER"), u.Username) + "@" + a.host(), nil
+}
+
+// isPersons tells a person's name from what images and hosts name their processes.
+func isPersons(name string) bool {
+	return name != "nobody" && name != "nonroot" && strings.Trim(name, "0123456789") != ""
+}
+
+// whoami is who runs the command, user@host.
 func (a app) whoami() string {
 	name := a.getenv("USER")
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
+	return cmp.Or(name, "unknown") + "@" + a.host()
+}
+
+func (a app) host() string {
 	host := a.getenv("HOSTNAME")
 	if h, err := os.Hostname(); err == nil {
 		host = h
 	}
-	return cmp.Or(name, "unknown") + "@" + cmp.Or(host, "unknown")
+	return cmp.Or(host, "unknown")
 }
 
 // exitError is an error with an exit code of its own. Without err everything
@@ -95,11 +121,7 @@ func exitCodeOf(err error) int {
 // configurationFault gives the faults that only the database can see the exit
 // code of a wrong configuration: nothing was touched.
 func configurationFault(err error) error {
-	var schema *pgstore.SchemaError
-	var fragment *pgstore.UserSQLError
-	var settings *fault.Error
-	if errors.As(err, &schema) || errors.As(err, &settings) || errors.As(err, &fragment) || errors.Is(err, pgstore.ErrNoInvoices) || errors.Is(err, pgstore.ErrKeyType) ||
-		errors.Is(err, pgstore.ErrOtherTable) {
+	if pgstore.DoesNotFit(err) {
 		return usage(err)
 	}
 	return err

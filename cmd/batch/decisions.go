@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,10 +32,14 @@ func (a app) resolveFrom(cmd *cobra.Command, args []string, f resolveFlags) erro
 		fmt.Fprintln(a.stderr, f.from+" holds no decisions.")
 		return nil
 	}
+	by, err := a.decider(f.by)
+	if err != nil {
+		return err
+	}
 	ids := make([]billing.InvoiceID, len(decisions))
 	for i := range decisions {
 		ids[i] = decisions[i].InvoiceID
-		decisions[i].Resolution.By = cmp.Or(f.by, a.whoami())
+		decisions[i].Resolution.By = by
 	}
 	return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
 		deliveries, err := d.Deliveries(ctx, ids)

@@ -147,6 +147,7 @@ func (a app) doctor(ctx context.Context, c settings, d *database, f doctorFlags)
 	subject := doctor.Subject{
 		Main: d.main, Lock: d.lock, OnePath: d.sameServer, Book: c.book, RunLock: c.RunLock, Runners: f.runners,
 		ClaimSize: c.ClaimSize, Longest: c.BillingTimeout, BillingURL: c.BillingURL,
+		Forgets: c.FailoverLosesCommits, Keys: c.BillingIdempotent,
 	}
 	if c.BillingURL != "" {
 		client, err := billinghttp.New(c.api)

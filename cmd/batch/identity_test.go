@@ -7,6 +7,7 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/billingfake"
+	"billonce/internal/pgtemp/pgtest"
 )
 
 // P12: in a copy of the database nothing is sent where a repeat would bill again, until a
@@ -67,4 +68,41 @@ func (b *book) moveTo(name string) {
 		b.execute(`drop database "` + name + `" with (force)`)
 		b.url = here
 	})
+}
+
+// P12: what loses nothing and makes no copy is no question.
+func TestP12NoFalseAlarm(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Server(t, nil)
+	b := newBookAt(t, server.URL("postgres"), 5, billingfake.Config{})
+	restart := func(immediate bool) func() {
+		return func() {
+			if err := server.Restart(t.Context(), immediate); err != nil {
+				t.Fatal(err)
+			}
+			b.url = server.URL("postgres")
+			b.env["DATABASE_URL"] = b.url
+		}
+	}
+	for _, c := range []struct {
+		name string
+		do   func()
+	}{
+		{"the first run", func() {}},
+		{"a restart", restart(false)},
+		{"a crash", restart(true)},
+		{"vacuum full", func() {
+			for _, table := range []string{"ledger", "deliveries", "runs"} {
+				b.execute("vacuum full billonce." + table)
+			}
+		}},
+		{"reindex", func() { b.execute("reindex schema billonce") }},
+		{"migrate", func() { b.command("migrate") }},
+	} {
+		c.do()
+		b.start("RUN_LIMIT=1").wantExit(billing.ExitDone)
+		if t.Failed() {
+			t.Fatalf("after %s", c.name)
+		}
+	}
 }

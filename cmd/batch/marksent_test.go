@@ -203,7 +203,7 @@ func TestTwinsAreRefused(t *testing.T) {
 				s := newShop(t, `create table invoices (id bigint, pending bool default true, sent_at timestamptz); insert into invoices values `+c.ids,
 					strategy, c.size, "BILLING_URL="+api.URL+"/{id}")
 				s.batch(0, "migrate")
-				_, said := s.batch(1, "run")
+				_, said := s.batch(2, "run")
 				if n := len(api.asked()); n != 0 || !strings.Contains(said, "INVOICES_ID: "+c.says) {
 					t.Errorf("%d requests, and it says:\n%s", n, said)
 				}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"billonce/internal/billing/pgstore"
+	"billonce/internal/doctor"
 )
 
 func (a app) migrateCommand() *cobra.Command {
@@ -56,6 +57,9 @@ new grants.`,
 					fmt.Fprintf(a.stdout, "Changed the ledger in schema %s from keys of type %s to %s.\n", m.Schema, m.Retyped, m.KeyType)
 				default:
 					fmt.Fprintf(a.stdout, "Schema %s is up to date (version %d).\n", m.Schema, m.To)
+				}
+				if m.NotUnique {
+					fmt.Fprintf(a.stdout, "Warning: %s.\n%s.\n", doctor.NotUnique(c.InvoicesID), doctor.UniqueRemedy)
 				}
 				return a.grant(ctx, c, d, role, work)
 			})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +25,12 @@ awaited and settled. Runs that start later say so, and touch nothing. ` + "`batc
 			if strings.TrimSpace(reason) == "" {
 				return usage(errors.New("pause: say why with --reason: whoever looks for the next run reads it; see `batch pause --help`"))
 			}
+			by, err := a.decider(by)
+			if err != nil {
+				return err
+			}
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
-				paused, err := d.Pause(ctx, cmp.Or(by, a.whoami()), reason)
+				paused, err := d.Pause(ctx, by, reason)
 				if err != nil {
 					return err
 				}
@@ -47,7 +50,7 @@ awaited and settled. Runs that start later say so, and touch nothing. ` + "`batc
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the ledger while it lasts")
-	cmd.Flags().StringVar(&by, "by", "", "who pauses it (default: user@host)")
+	cmd.Flags().StringVar(&by, "by", "", "who pauses it (default: you, where that is known: user@host)")
 	return cmd
 }
 
@@ -67,14 +70,18 @@ without idempotency keys sends anything.`,
 			if accept && strings.TrimSpace(reason) == "" {
 				return usage(errors.New("resume: say with --reason what you have compared; see `batch resume --help`"))
 			}
+			by, err := a.decider(by)
+			if err != nil {
+				return err
+			}
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
-				return a.resume(ctx, d, accept, cmp.Or(by, a.whoami()), reason)
+				return a.resume(ctx, d, accept, by, reason)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&accept, "accept-database", false, "this database has forgotten nothing that was sent")
 	cmd.Flags().StringVar(&reason, "reason", "", "with --accept-database: why; kept in the ledger")
-	cmd.Flags().StringVar(&by, "by", "", "who decides (default: user@host)")
+	cmd.Flags().StringVar(&by, "by", "", "who decides (default: you, where that is known: user@host)")
 	return cmd
 }
 

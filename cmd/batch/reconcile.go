@@ -70,7 +70,7 @@ A list never decides that the API has not acted. Exit code 3: something differs.
 	cmd.Flags().BoolVar(&f.resolve, "resolve", false, "make sent what is in doubt and in the list")
 	cmd.Flags().BoolVar(&f.adopt, "adopt", false, "make sent whatever is in the list")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "with --resolve and --adopt: don't ask")
-	cmd.Flags().StringVar(&f.by, "by", "", "who does it (default: user@host)")
+	cmd.Flags().StringVar(&f.by, "by", "", "who does it (default: you, where that is known: user@host)")
 	cmd.Flags().BoolVar(&f.csv, "csv", false, "print all differences as CSV")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
@@ -121,13 +121,20 @@ func (f reconcileFlags) config(path string) (c reconcile.Config, err error) {
 }
 
 func (a app) reconcile(ctx context.Context, path string, f reconcileFlags, c reconcile.Config) error {
+	by := cmp.Or(f.by, a.whoami())
+	if f.resolve || f.adopt {
+		var err error
+		if by, err = a.decider(f.by); err != nil {
+			return err
+		}
+	}
 	file, name, err := openList(path)
 	if err != nil {
 		return usage(err)
 	}
 	defer file.Close()
 	return a.withDatabase(ctx, func(ctx context.Context, s settings, d *database) error {
-		c.File, c.By = name, cmp.Or(f.by, a.whoami())
+		c.File, c.By = name, by
 		book := s.deskBook()
 		c.Conn, c.Book = d.lock, book // the direct one: a pooler would lose the temporary tables
 		if !d.sameServer {

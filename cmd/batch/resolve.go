@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"billonce/internal/billing"
 	"billonce/internal/desk"
 	"billonce/internal/desk/pgdesk"
+	"billonce/internal/words"
 )
 
 type resolveFlags struct {
@@ -63,7 +63,10 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 			if err != nil {
 				return usage(fmt.Errorf("resolve: %w; see `batch resolve --help`", err))
 			}
-			r.Attempt, r.By, r.Reason = f.attempt, cmp.Or(f.by, a.whoami()), f.reason
+			r.Attempt, r.Reason = f.attempt, f.reason
+			if r.By, err = a.decider(f.by); err != nil {
+				return err
+			}
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
 				return a.resolve(ctx, d, args, f, r)
 			})
@@ -79,7 +82,7 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "with --all-in-doubt and --all-failed: don't ask")
 	cmd.Flags().IntVar(&f.attempt, "attempt", 0, "only if this is still the last attempt")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; kept in the ledger")
-	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: user@host)")
+	cmd.Flags().StringVar(&f.by, "by", "", "who decides (default: you, where that is known: user@host)")
 	cmd.Flags().StringVar(&f.from, "from", "", "CSV of decisions: invoice_id, attempt, decision (sent, retry, cancel, again, reopen) and reason; written only if every row is sound")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON, one object a line")
 	f.only.flags(cmd)
@@ -138,22 +141,34 @@ func (a app) resolve(ctx context.Context, d *pgdesk.Desk, args []string, f resol
 	return a.decide(ctx, d, deliveries, f, func(int) billing.Resolution { return r })
 }
 
+// listedEach is up to how many decisions get a line each.
+const listedEach = 20
+
 func (a app) decide(ctx context.Context, d *pgdesk.Desk, deliveries []desk.Delivery, f resolveFlags, resolution func(n int) billing.Resolution) error {
 	refused := 0
+	var changes desk.Changes
+	show := func(c desk.Change) error { return c.Print(a.stdout, f.json) }
+	if f.all() && !f.json && len(deliveries) > listedEach {
+		show = func(c desk.Change) error { return changes.Add(a.stdout, c) }
+	}
 	for i, delivery := range deliveries {
 		if ctx.Err() != nil {
-			return &exitError{billing.ExitStopped, fmt.Errorf("interrupted after %d of %d deliveries; run it again to go on", i, len(deliveries))}
+			err := fmt.Errorf("interrupted after %s of %s deliveries; run it again to go on", words.Count(i), words.Count(len(deliveries)))
+			return errors.Join(&exitError{billing.ExitStopped, err}, changes.Print(a.stdout))
 		}
 		change, err := desk.Decide(ctx, d, delivery, resolution(i))
 		if err != nil {
-			return err
+			return errors.Join(err, changes.Print(a.stdout))
 		}
 		if change.Refusal != "" {
 			refused++
 		}
-		if err := change.Print(a.stdout, f.json); err != nil {
+		if err := show(change); err != nil {
 			return err
 		}
+	}
+	if err := changes.Print(a.stdout); err != nil {
+		return err
 	}
 	if refused > 0 {
 		return &exitError{billing.ExitPerson, fmt.Errorf("%d of %d deliveries were left as they were", refused, len(deliveries))}

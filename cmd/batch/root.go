@@ -26,6 +26,7 @@ func untilSignal() context.Context {
 	go func() {
 		cancel(fmt.Errorf("%s signal received", <-signals))
 		<-signals
+		fmt.Fprintln(os.Stderr, "batch: ended by a second signal. What became of the requests in flight is not known: the next `batch run` finds out, or leaves them in doubt")
 		os.Exit(billing.ExitStopped)
 	}()
 	return ctx

@@ -232,6 +232,9 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 		return exitCodeOf(err), errors.Join(err, rerr)
 	}
 	e.keepSetAside(ctx, summary.FoundSetAside)
+	if summary.LeftSending {
+		e.store.FindLeftOver(ctx)
+	}
 	e.countOpen(ctx, &summary)
 	code := summary.ExitCode()
 	if rerr != nil {
@@ -246,7 +249,7 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 	if code, err = e.finish(ctx, sends, code, summary); err != nil {
 		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
 	}
-	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
+	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Database: e.store.Where(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
 	e.tell(ctx, code, summary, m, traced)
 	e.view.close()
 	reportEnd(e.view, e.log, summary, code)

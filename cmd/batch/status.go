@@ -32,7 +32,7 @@ func (a app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is pending, under way, open and done, the last runs, and who holds the locks",
-		Args:  cobra.NoArgs,
+		Args:  f.watchEvery,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
 				return usage(fmt.Errorf("status: %w; see `batch status --help`", err))
@@ -55,6 +55,9 @@ func (a app) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if width, _ := terminalSize(); !f.json && isTerminal(a.stdout) {
+					page = cutLines(page, width)
+				}
 				_, err = a.stdout.Write([]byte(page))
 				return err
 			})
@@ -68,9 +71,21 @@ func (a app) statusCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.since, "since", "", "with --sent: since this time: 2026-03-01, 2026-03-01T03:00:00Z, or 12h")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&f.csv, "csv", false, "print CSV, of a list")
-	cmd.Flags().DurationVar(&f.watch, "watch", 0, "look again every so often, until interrupted: --watch, or --watch=10s")
+	cmd.Flags().DurationVar(&f.watch, "watch", 0, "look again every so often, until interrupted: --watch, or --watch 10s")
 	cmd.Flags().Lookup("watch").NoOptDefVal = watchInterval.String()
 	return cmd
+}
+
+// watchEvery takes `--watch 10s` for --watch=10s: a flag whose value may be left out takes
+// none behind a blank.
+func (f *statusFlags) watchEvery(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && f.watch == watchInterval {
+		if every, err := time.ParseDuration(args[0]); err == nil {
+			f.watch = every
+			return nil
+		}
+	}
+	return cobra.NoArgs(cmd, args)
 }
 
 func (f statusFlags) check() error {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"billonce/internal/advisory"
 	"billonce/internal/billing/billingfake"
 	books "billonce/internal/billing/book"
@@ -152,4 +154,30 @@ func TestStatusForAnotherRole(t *testing.T) {
 	s.says(fmt.Sprintf("held by a nameless application (process %d, since 2", holder.PgConn().PID()), "status")
 	s.set("DATABASE_URL=" + roleURL(t, s.url, role, "x"))
 	s.says(fmt.Sprintf("held by a nameless application (process %d), ExclusiveLock\n", holder.PgConn().PID()), "status")
+}
+
+func TestWatchTakesItsIntervalBehindABlank(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want time.Duration
+		bad  bool
+	}{
+		{[]string{"--watch"}, watchInterval, false},
+		{[]string{"--watch", "10s"}, 10 * time.Second, false},
+		{[]string{"--watch=10s"}, 10 * time.Second, false},
+		{[]string{"--watch=10s", "10s"}, 0, true},
+		{[]string{"10s"}, 0, true},
+	} {
+		var f statusFlags
+		cmd := &cobra.Command{}
+		cmd.Flags().DurationVar(&f.watch, "watch", 0, "")
+		cmd.Flags().Lookup("watch").NoOptDefVal = watchInterval.String()
+		if err := cmd.ParseFlags(c.args); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.watchEvery(cmd, cmd.Flags().Args()); (err != nil) != c.bad || !c.bad && f.watch != c.want {
+			t.Errorf("%v: %s, %v", c.args, f.watch, err)
+		}
+	}
 }

@@ -59,8 +59,17 @@ func fit(page string, width, height int) string {
 		more := fmt.Sprintf("… %d more lines: make the terminal higher, or run `batch status`", len(lines)-most+1)
 		lines = append(lines[:most-1:most-1], more)
 	}
+	return cutLines(strings.Join(lines, "\n"), width) + "\n"
+}
+
+// cutLines cuts each line to a terminal's width; 0: it is not known.
+func cutLines(page string, width int) string {
+	if width <= 0 {
+		return page
+	}
+	lines := strings.Split(page, "\n")
 	for i, line := range lines {
 		lines[i] = words.Cut(line, width)
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return strings.Join(lines, "\n")
 }

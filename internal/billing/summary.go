@@ -40,6 +40,7 @@ type Tally struct {
 	Unrendered, NotSettled, Candidates, HeldByThem atomic.Int64
 	Unmarked                                       atomic.Int64 // accepted, and not marked yet; once the run has ended: whoever left it
 	LookedUp                                       atomic.Int64
+	LeftSending                                    atomic.Bool // deliveries were left as they were until their requests can no longer arrive
 	Pace                                           Pacing
 }
 
@@ -74,6 +75,7 @@ type Summary struct {
 	Unrendered  int64 `json:"unrendered"`              // no request could be made of the row
 	Unmarked    int64 `json:"unmarked"`                // accepted, and not marked as the run ended, whoever left it
 	NotSettled  int64 `json:"not_settled,omitempty"`   // replied to, and not written down
+	LeftSending bool  `json:"left_sending,omitempty"`  // some were left `sending`, and may have been decided since
 	LookedUp    int64 `json:"looked_up"`               // decided by look-up
 	Submitted   int64 `json:"submitted"`               // taken by the API, which has still to say what became of it; whoever sent it
 
@@ -148,7 +150,7 @@ func Summarize(t *Tally, left Left, earlier Earlier, elapsed time.Duration, reas
 		HeldByDoubt: left.HeldByDoubt,
 		Requests:    t.Requests.Load(), Recovered: t.Recovered.Load(), TakenOver: t.TakenOver.Load(),
 		InvoiceGone: t.InvoiceGone.Load(), Unrendered: t.Unrendered.Load(), Unmarked: t.Unmarked.Load(), LookedUp: t.LookedUp.Load(),
-		NotSettled:    t.NotSettled.Load(),
+		NotSettled: t.NotSettled.Load(), LeftSending: t.LeftSending.Load(),
 		EarlierFailed: earlier.Failed, EarlierInDoubt: earlier.InDoubt,
 		EarlierCancelled: earlier.Cancelled, AlreadySent: earlier.Sent,
 		Cancelled:  int64(earlier.Cancelled),

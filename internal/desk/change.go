@@ -73,6 +73,50 @@ func Decide(ctx context.Context, ledger Resolver, d Delivery, r billing.Resoluti
 	return change, nil
 }
 
+// Changes counts alike changes, for people: of thousands nobody reads a line each.
+type Changes struct {
+	alike map[string]int
+	shown int
+	kinds []string // the kinds, in the order in which they were met
+}
+
+// shownAlone is how many changes that were refused are named.
+const shownAlone = 20
+
+// Add counts a change, and prints one that was refused, of the first ones.
+func (cs *Changes) Add(out io.Writer, c Change) error {
+	if c.Refusal != "" {
+		if cs.shown++; cs.shown <= shownAlone {
+			return c.Print(out, false)
+		}
+	}
+	kind := fmt.Sprintf("%s, were %s", c.To, c.From)
+	if c.Refusal != "" {
+		kind = "more left as they were"
+	}
+	if c.Note != "" {
+		kind += "; " + c.Note
+	}
+	if cs.alike == nil {
+		cs.alike = make(map[string]int)
+	}
+	if cs.alike[kind] == 0 {
+		cs.kinds = append(cs.kinds, kind)
+	}
+	cs.alike[kind]++
+	return nil
+}
+
+// Print writes a line for each kind of change.
+func (cs *Changes) Print(out io.Writer) error {
+	for _, kind := range cs.kinds {
+		if _, err := fmt.Fprintf(out, "%s: %s\n", words.Count(cs.alike[kind]), kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Print writes the change on one line.
 func (c Change) Print(out io.Writer, asJSON bool) error {
 	if asJSON {

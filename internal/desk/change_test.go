@@ -70,3 +70,27 @@ func TestDecide(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Of many decisions alike ones are counted, and the first refused ones named.
+func TestManyChangesAreCounted(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	var all desk.Changes
+	for range 20000 {
+		if err := all.Add(&b, desk.Change{InvoiceID: "7", From: billing.Failed, To: billing.Retry, Note: "under another idempotency key"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 25 {
+		if err := all.Add(&b, desk.Change{InvoiceID: "8", From: billing.Failed, Refusal: "held"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := all.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Repeat("8: left as it was: held\n", 20) + "20,000: retry, were failed; under another idempotency key\n5: more left as they were\n"
+	if b.String() != want {
+		t.Errorf("%s\nwant\n%s", &b, want)
+	}
+}

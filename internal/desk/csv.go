@@ -3,6 +3,7 @@ package desk
 import (
 	"encoding/csv"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +36,14 @@ func (t table) row(cells ...string) error {
 func (t table) end() error {
 	t.w.Flush()
 	return t.w.Error()
+}
+
+// statusCell is empty where there was no reply.
+func statusCell(status int) string {
+	if status == 0 {
+		return ""
+	}
+	return strconv.Itoa(status)
 }
 
 // cellText is what plainCell was given.

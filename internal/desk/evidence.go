@@ -77,7 +77,7 @@ func WriteDeliveriesCSV(out io.Writer, deliveries []Delivery) error {
 		return err
 	}
 	for _, d := range deliveries {
-		err := t.row(d.Row, string(d.InvoiceID), string(d.State), strconv.Itoa(d.Attempt), d.Error, strconv.Itoa(d.HTTPStatus),
+		err := t.row(d.Row, string(d.InvoiceID), string(d.State), strconv.Itoa(d.Attempt), d.Error, statusCell(d.HTTPStatus),
 			words.Stamp(d.FirstSentAt), words.Stamp(d.UpdatedAt), words.Stamp(d.DeadlineAt), d.ReplyID, d.RunID.String(), text(d.Amount), text(d.Currency))
 		if err != nil {
 			return err

@@ -58,7 +58,7 @@ func (l *SentList) Add(s SentItem) error {
 		_, err = fmt.Fprintf(l.out, "%s%s", begin, line)
 		return err
 	case l.csv != nil:
-		return l.csv.row(string(s.InvoiceID), strconv.Itoa(s.Attempt), words.Stamp(s.SentAt), strconv.Itoa(s.HTTPStatus), s.ReplyID, text(s.Amount), text(s.Currency))
+		return l.csv.row(string(s.InvoiceID), strconv.Itoa(s.Attempt), words.Stamp(s.SentAt), statusCell(s.HTTPStatus), s.ReplyID, text(s.Amount), text(s.Currency))
 	}
 	l.sums.add(text(s.Amount), text(s.Currency))
 	line := fmt.Sprintf("%s  %s", words.Stamp(s.SentAt), s.InvoiceID)

@@ -12,6 +12,8 @@ type Status struct {
 	At             time.Time               `json:"at"`
 	TimeZone       string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
 	Paused         *billing.Pause          `json:"paused,omitempty"`
+	Identity       billing.Identity        `json:"identity"`                    // of the database
+	Accepted       *billing.Identity       `json:"accepted_identity,omitempty"` // the one that the ledger trusts; nil: none yet
 	Pending        int64                   `json:"pending"`
 	Deliveries     map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
 	Estimated      bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
@@ -74,17 +76,18 @@ type AliveRunner struct {
 
 // Run is a row of the ledger's runs.
 type Run struct {
-	ID           string           `json:"run_id"`
-	Name         string           `json:"name"`
-	Strategy     string           `json:"lock_strategy"`
-	RunLock      string           `json:"run_lock"`
-	Application  string           `json:"application"`
-	Version      string           `json:"version"`
-	StartedAt    time.Time        `json:"started_at"`
-	FinishedAt   *time.Time       `json:"finished_at,omitempty"`
-	ExitCode     *int             `json:"exit_code,omitempty"`
-	Summary      *billing.Summary `json:"summary,omitempty"`
-	WrittenOffAt *time.Time       `json:"written_off_at,omitempty"` // when it was found that it had been killed
-	Changed      []string         `json:"changed,omitempty"`        // settings that decide what is sent and what it means, against the run before
-	Alive        bool             `json:"alive"`                    // not finished, and its process is connected
+	ID           string            `json:"run_id"`
+	Name         string            `json:"name"`
+	Strategy     string            `json:"lock_strategy"`
+	RunLock      string            `json:"run_lock"`
+	Application  string            `json:"application"`
+	Version      string            `json:"version"`
+	StartedAt    time.Time         `json:"started_at"`
+	FinishedAt   *time.Time        `json:"finished_at,omitempty"`
+	ExitCode     *int              `json:"exit_code,omitempty"`
+	Summary      *billing.Summary  `json:"summary,omitempty"`
+	WrittenOffAt *time.Time        `json:"written_off_at,omitempty"` // when it was found that it had been killed
+	Changed      []string          `json:"changed,omitempty"`        // settings that decide what is sent and what it means, against the run before
+	Identity     *billing.Identity `json:"identity,omitempty"`       // of the database as it saw it
+	Alive        bool              `json:"alive"`                    // not finished, and its process is connected
 }

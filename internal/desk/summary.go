@@ -36,7 +36,7 @@ func InWords(s billing.Summary, code int) string {
 		parts = append(parts, fmt.Sprintf("%s open altogether", words.Count(s.Open)))
 	}
 	text := fmt.Sprintf("%s: %s in %s", howItEnded(s, code), strings.Join(parts, ", "), s.Elapsed.Round(time.Millisecond))
-	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); s.Sent > 0 {
+	if rate := float64(s.Sent) / max(s.Elapsed.Seconds(), 0.001); rate >= 1 {
 		text += fmt.Sprintf(" (%s a second)", words.Count(int64(rate)))
 	}
 	if p := s.LowestPace; p != nil {
@@ -61,6 +61,8 @@ func howItEnded(s billing.Summary, code int) string {
 		return "stopped: none of the invoices that were sent first was accepted, and the rest was not sent"
 	case s.Stopped == billing.StoppedByThrottle && s.NotBefore != nil:
 		return fmt.Sprintf("stopped early: the billing API takes no more requests before %s, and the next run goes on from then", words.Stamp(*s.NotBefore))
+	case s.Stopped == billing.StoppedByFailover:
+		return "refused: the database was failed over, and may have forgotten what was sent (see `batch status`)"
 	case s.Stopped == billing.StoppedByPause:
 		return "stopped: the book was paused (see `batch status`)"
 	case s.Stopped != "":

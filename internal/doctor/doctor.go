@@ -18,7 +18,6 @@ import (
 	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 	"billonce/internal/desk"
-	"billonce/internal/fault"
 	"billonce/internal/pgerr"
 )
 
@@ -31,6 +30,8 @@ type Subject struct {
 	Runners    int    // that are to work side by side
 	ClaimSize  int
 	Longest    time.Duration     // that a request may take
+	Forgets    bool              // FAILOVER_LOSES_COMMITS
+	Keys       bool              // BILLING_IDEMPOTENT
 	BillingURL string            // empty: not set
 	TLS        *tls.Config       // of requests; nil: nothing particular
 	Row        bool              // requests need the row as JSON
@@ -78,10 +79,12 @@ func checks() []check {
 		{"time-outs", examineTimeouts},
 		{"isolation", examineIsolation},
 		{"ledger", examineLedger},
+		{"key", examineKey},
 		{"rights", examineRights},
 		{"row security", examineRowSecurity},
 		{"mark", examineMark},
 		{"index", examineIndex},
+		{"fail-over", examineFailover},
 		{"pause", examinePause},
 		{"backlog", examineBacklog},
 		{"under way", examineUnderWay},
@@ -129,13 +132,10 @@ const grantRemedy = "Run `batch migrate --role NAME` as the owner of the tables,
 // asFinding tells what would stop a run from what only could not be examined.
 func asFinding(err error) Finding {
 	var unsafe *advisory.UnsafeError
-	var schema *pgstore.SchemaError
-	var fragment *pgstore.UserSQLError
-	var settings *fault.Error
 	switch {
 	case errors.As(err, &unsafe):
 		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
-	case errors.As(err, &schema), errors.As(err, &fragment), errors.As(err, &settings), errors.Is(err, pgstore.ErrNoInvoices), errors.Is(err, pgstore.ErrKeyType), errors.Is(err, pgstore.ErrOtherTable):
+	case pgstore.DoesNotFit(err):
 		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
 	}
 	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {

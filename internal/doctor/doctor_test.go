@@ -18,7 +18,7 @@ func examine(t *testing.T, url string, change func(*doctor.Subject)) map[string]
 	cfg := parse(t, url)
 	s := doctor.Subject{
 		Main: cfg, Lock: cfg, OnePath: true, Book: book.Demo(), RunLock: "exclusive", Runners: 1,
-		ClaimSize: 500, Longest: 30 * time.Second, BillingURL: "http://" + plainServer(t) + "/{id}",
+		ClaimSize: 500, Longest: 30 * time.Second, Forgets: true, BillingURL: "http://" + plainServer(t) + "/{id}",
 	}
 	if change != nil {
 		change(&s)
@@ -72,6 +72,8 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "ledger", verdict: doctor.Refused, change: with(func(s *book.Settings) { s.Schema = "nowhere" }), seen: "missing", remedy: "batch migrate"},
 		{check: "ledger", verdict: doctor.Refused, change: with(func(s *book.Settings) { s.Pending = "state = 'open'" }), seen: `column "state" does not exist`, remedy: "help environment"},
 		{check: "ledger", verdict: doctor.Refused, change: func(s *doctor.Subject) { s.Columns = []string{"number"} }, seen: "number", remedy: "help environment"},
+		{check: "key", verdict: doctor.Warning, sql: "alter table invoices drop constraint invoices_pkey", seen: "no unique index", remedy: "create a unique index"},
+		{check: "key", verdict: doctor.Warning, sql: "alter table invoices drop constraint invoices_pkey, add primary key (customer, id)", seen: "no unique index", remedy: "make a view"},
 		{check: "mark", verdict: doctor.Refused, sql: "alter table invoices add check (pending)", seen: "violates check constraint", remedy: "INVOICES_MARK_SENT"},
 		{check: "mark", verdict: doctor.Refused, sql: trigger("constraint trigger t after", "deferrable initially deferred", "raise 'not today'"), seen: "not today", remedy: "INVOICES_MARK_SENT"},
 		{check: "mark", verdict: doctor.Warning, sql: trigger("trigger t before", "", "return null"), seen: "marks nothing", remedy: "trigger"},
@@ -86,6 +88,8 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (pending, id)", seen: "served"},
 		{check: "index", verdict: doctor.Warning, sql: largeAndBare + "; create index served on invoices (id) where pending", change: with(func(s *book.Settings) { s.OnePer = "customer" }), seen: "INVOICES_ONE_PER", remedy: `("customer", "id")`},
 		{check: "index", verdict: doctor.OK, sql: largeAndBare + "; create index served on invoices (id) where pending; create index apart on invoices (customer, id)", change: with(func(s *book.Settings) { s.OnePer = "customer" }), seen: "apart finds"},
+		{check: "fail-over", verdict: doctor.Refused, sql: `update billonce.ledger set accepted_identity = '{"database": "1"}'`, seen: "this is a copy of the database", remedy: "batch resume --accept-database"},
+		{check: "fail-over", verdict: doctor.Warning, change: func(s *doctor.Subject) { s.Forgets = false }, seen: "nobody would notice", remedy: "take FAILOVER_LOSES_COMMITS=false away"},
 		{check: "pause", verdict: doctor.Warning, sql: "update billonce.ledger set paused_at = now(), paused_by = 'ann', pause_reason = 'wrong prices'", seen: "ann has paused", remedy: "batch resume"},
 		{check: "backlog", verdict: doctor.Warning, sql: delivery("failed"), seen: "1 failed", remedy: "batch resolve"},
 		{check: "under way", verdict: doctor.Warning, sql: delivery("sending"), seen: "1 by runners that are gone", remedy: "Start a run"},

@@ -52,6 +52,29 @@ func (e *exam) locate(ctx context.Context) (pgstore.Place, error) {
 	return *e.place, nil
 }
 
+// UniqueRemedy is what to do where no unique index covers the key.
+const UniqueRemedy = "If the key alone tells the invoices apart, create a unique index on it; if not (a number for each tenant, an id that comes back each month), make a view whose key holds all that does, and name it in INVOICES_TABLE"
+
+// NotUnique says that no unique index covers the key, and what comes of that.
+func NotUnique(key string) string {
+	return "no unique index covers INVOICES_ID (" + key + "): of two invoices with one key only one is sent"
+}
+
+func examineKey(ctx context.Context, e *exam) (Finding, error) {
+	place, err := e.locate(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	unique, known := place.Unique()
+	switch {
+	case !known:
+		return ok("INVOICES_TABLE is a view: a run looks for invoices that share a key as it starts"), nil
+	case !unique:
+		return warning(UniqueRemedy, "%s", NotUnique(e.Book.ID.SQL())), nil
+	}
+	return ok("a unique index covers INVOICES_ID"), nil
+}
+
 func examineRights(ctx context.Context, e *exam) (Finding, error) {
 	place, err := e.locate(ctx)
 	if err != nil {

@@ -15,13 +15,15 @@ type End struct {
 	Code    int
 	At      time.Time
 	Pending int64 // invoices left, whatever their deliveries' states; below 0: not counted
+	// Database is the one that the run wrote to as it ended.
+	Database billing.Identity
 }
 
 // ending shows how the run ended, and nothing before it has: a run at work has
 // no exit code, and a zero would be read as success. It shows a success only
 // where there is one, so that a push leaves the last one's time where it is.
 type ending struct {
-	exit, took, ended, success, stopped, open, inDoubt, oldest, failed, submitted, pending, paused *prometheus.Desc
+	exit, took, ended, success, stopped, open, inDoubt, oldest, failed, submitted, pending, paused, database *prometheus.Desc
 
 	end atomic.Pointer[End]
 }
@@ -39,6 +41,7 @@ func newEnding() *ending {
 		failed:    plain("billonce_failed", "Deliveries that failed and whose invoices were still pending as the last run ended, whoever left them."),
 		submitted: plain("billonce_submitted", "Deliveries that the API has taken and not yet decided as the last run ended, whoever sent them."),
 		paused:    plain(pausedName, pausedHelp),
+		database:  prometheus.NewDesc("billonce_database_info", "1 for the database that the last run wrote to.", []string{"identity"}, nil),
 		pending:   plain("billonce_pending", "Pending invoices as the last run ended."),
 	}
 }
@@ -54,7 +57,7 @@ func (m *Metrics) Finish(end End) {
 
 // Describe implements prometheus.Collector.
 func (e *ending) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.open, e.inDoubt, e.oldest, e.failed, e.submitted, e.pending, e.paused} {
+	for _, d := range []*prometheus.Desc{e.exit, e.took, e.ended, e.success, e.stopped, e.open, e.inDoubt, e.oldest, e.failed, e.submitted, e.pending, e.paused, e.database} {
 		out <- d
 	}
 }
@@ -72,6 +75,9 @@ func (e *ending) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	if d := end.Database; d != (billing.Identity{}) {
+		gauge(e.database, 1, d.String())
 	}
 	gauge(e.exit, float64(end.Code))
 	gauge(e.took, end.Summary.Elapsed.Seconds())
@@ -112,6 +118,6 @@ func oldestDoubt(o billing.Open) float64 {
 func stopReasons() []billing.StopReason {
 	return []billing.StopReason{
 		billing.StoppedBySignal, billing.StoppedByDeadline, billing.StoppedByBreaker,
-		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByThrottle, billing.StoppedByPause, billing.StoppedByError,
+		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByThrottle, billing.StoppedByPause, billing.StoppedByFailover, billing.StoppedByError,
 	}
 }

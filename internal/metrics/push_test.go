@@ -56,7 +56,7 @@ func TestPushHoldsTheRunsEnd(t *testing.T) {
 	m := sample()
 	summary := counted(5, 7)
 	summary.Elapsed, summary.Submitted = 90*time.Second, 4
-	m.Finish(End{summary, billing.ExitPerson, time.Unix(1e9, 0), 12})
+	m.Finish(End{Summary: summary, Code: billing.ExitPerson, At: time.Unix(1e9, 0), Pending: 12})
 	if err := m.Push(t.Context(), url, nil); err != nil {
 		t.Fatal(err)
 	}

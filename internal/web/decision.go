@@ -39,15 +39,17 @@ func (s *site) deciders(then http.HandlerFunc) http.HandlerFunc {
 // outcome is what decisions came to, or would, for a page.
 type outcome struct {
 	Done, Left []desk.Decided
-	Sums       string // of Done
-	Sends      bool   // the next run sends what is done
-	Paused     bool
+	Sums       string   // of Done
 	Picks      []string // of Done, for the next form
+	Sent       int      // how many of Done the next run sends
+	SentSums   string   // of those
+	Paused     bool     // no run sends anything before somebody resumes the book
 	Fault      string   // why it ended before the last one
 }
 
-func newOutcome(all []desk.Decided) (o outcome) {
-	var done []desk.Delivery
+func newOutcome(all []desk.Decided, pause *billing.Pause) (o outcome) {
+	o.Paused = pause != nil
+	var done, sent []desk.Delivery
 	for _, d := range all {
 		if d.Change.Refusal != "" {
 			o.Left = append(o.Left, d)
@@ -57,9 +59,11 @@ func newOutcome(all []desk.Decided) (o outcome) {
 		shown := d.Now.Show()
 		shown.Decision, shown.Reason = d.Wanted.Decision, d.Wanted.Reason
 		o.Picks = append(o.Picks, pick(shown))
-		o.Sends = o.Sends || d.Change.To == billing.Retry
+		if d.Change.To == billing.Retry {
+			sent = append(sent, d.Now)
+		}
 	}
-	o.Sums = desk.SumsOf(done)
+	o.Sums, o.Sent, o.SentSums = desk.SumsOf(done), len(sent), desk.SumsOf(sent)
 	return o
 }
 
@@ -80,12 +84,17 @@ func (s *site) showPreview(w http.ResponseWriter, r *http.Request, wanted []desk
 		return
 	}
 	patient(w)
+	pause, err := s.Pauser.Paused(r.Context())
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
 	all, err := desk.Preview(r.Context(), s.Decider, wanted, whoAsks(r.Context()).Name)
 	if err != nil {
 		s.failDeciding(w, r, err)
 		return
 	}
-	s.show(w, r, "preview", "Preview", "decide", newOutcome(all))
+	s.show(w, r, "preview", "Preview", "decide", newOutcome(all, pause))
 }
 
 // confirm makes the decisions that were previewed. What somebody else has decided since
@@ -97,13 +106,18 @@ func (s *site) confirm(w http.ResponseWriter, r *http.Request) {
 	}
 	patient(w)
 	who := whoAsks(r.Context()).Name
+	pause, err := s.Pauser.Paused(r.Context())
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
 	// What was confirmed is done, whether or not its decider waits for the answer.
 	all, err := desk.Carry(context.WithoutCancel(r.Context()), s.Decider, wanted, who)
 	if err != nil && len(all) == 0 {
 		s.failDeciding(w, r, err)
 		return
 	}
-	o := newOutcome(all)
+	o := newOutcome(all, pause)
 	if err != nil {
 		s.Log.Error().Err(err).Msg("decisions broke off")
 		o.Fault = "It broke off here: the ledger can't be reached. Look at the next invoice's page to see whether it was decided, and decide about the others again."

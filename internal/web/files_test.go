@@ -55,7 +55,7 @@ func TestDecisionsGoOutAndComeBackAsCSV(t *testing.T) {
 	decision := slices.Index(rows[0], "decision")
 	rows[0] = append(rows[0], "why")
 	rows[0][slices.Index(rows[0], "reason")], rows[0][len(rows[0])-1] = "seen", "reason"
-	for i, word := range []string{"sent", "", "Cancel"} {
+	for i, word := range []string{"sent", "", "Retry"} {
 		rows[i+1] = append(rows[i+1], "")
 		rows[i+1][decision] = word
 	}
@@ -64,10 +64,10 @@ func TestDecisionsGoOutAndComeBackAsCSV(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, preview := s.upload("ann", b.String(), "as agreed")
-	if code != 200 || len(picks(preview)) != 2 || s.states() != "1:in_doubt 2:in_doubt 3:failed 4:" {
+	if code != 200 || !strings.Contains(preview, "sends 1 of them, together 30 EUR") || len(picks(preview)) != 2 || s.states() != "1:in_doubt 2:in_doubt 3:failed 4:" {
 		t.Fatalf("%d\n%s", code, preview)
 	}
-	if code, _ := s.post("ann", "/confirm", url.Values{"pick": picks(preview)}); code != 200 || s.states() != "1:in_doubt 2:sent! 3:cancelled 4:" {
+	if code, _ := s.post("ann", "/confirm", url.Values{"pick": picks(preview)}); code != 200 || s.states() != "1:in_doubt 2:sent! 3:retry 4:" {
 		t.Errorf("%d %s", code, s.states())
 	}
 }

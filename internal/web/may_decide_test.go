@@ -1,11 +1,14 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/web"
 )
@@ -171,6 +174,72 @@ func TestUnderOtherSettingsNothingIsDecided(t *testing.T) {
 	for path, form := range map[string]url.Values{"/confirm": form, "/preview": {"pick": picked, "decision": {"sent"}, "reason": {"because"}}} {
 		if code, page := s.post("ann", path, form); code != 409 || !strings.Contains(page, "INVOICES_MARK_SENT") || s.states() != "1:in_doubt" {
 			t.Errorf("%s: %d %s\n%s", path, code, s.states(), page)
+		}
+	}
+}
+
+// A late reply that is being written as somebody decides was there first.
+func TestADecisionWhileTheLateReplyArrives(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 1, left("in_doubt", "1"))
+	form := s.previewed("ann", "retry", s.pickAll("ann", "/open?kind=in_doubt"))
+	conn, err := pgx.ConnectConfig(t.Context(), s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	reply, err := conn.Begin(t.Context())
+	if err == nil {
+		_, err = reply.Exec(t.Context(), "update billonce.deliveries set state = 'sent', open_state = null, doubtful = false, updated_at = now()")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	decided := make(chan string, 1)
+	go func() {
+		_, page := s.post("ann", "/confirm", form)
+		decided <- page
+	}()
+	for s.one("select count(*)::text from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()") == "0" {
+	}
+	if err := reply.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if page := <-decided; !strings.Contains(page, "somebody has decided about it, or a run has gone on") || s.states() != "1:sent" {
+		t.Errorf("%s\n%s", s.states(), page)
+	}
+	if got := s.one("select count(*)::text from billonce.history where kind = 'decision'"); got != "0" {
+		t.Errorf("%s decisions stand in the history, want none", got)
+	}
+}
+
+// Through a proxy, too, only its one name for the reader decides, as it is.
+func TestAForgedNameDecidesNothing(t *testing.T) {
+	t.Parallel()
+	h := page(t, web.Settings{Addr: ":0", ProxyHeader: "X-Forwarded-User", TrustedProxies: "10.0.0.9", Deciders: "ann"}, quiet())
+	for name, c := range map[string]struct {
+		peer   string
+		header http.Header
+		want   int
+	}{
+		"ann, with an empty form": {"10.0.0.9:1", http.Header{"X-Forwarded-User": {"ann"}}, 400},
+		"from elsewhere":          {"10.0.0.8:1", http.Header{"X-Forwarded-User": {"ann"}}, 403},
+		"twice":                   {"10.0.0.9:1", http.Header{"X-Forwarded-User": {"bob", "ann"}}, 403},
+		"twice the same":          {"10.0.0.9:1", http.Header{"X-Forwarded-User": {"ann", "ann"}}, 403},
+		"in a list":               {"10.0.0.9:1", http.Header{"X-Forwarded-User": {"bob, ann"}}, 403},
+		"in capitals":             {"10.0.0.9:1", http.Header{"X-Forwarded-User": {"ANN"}}, 403},
+		"a longer name":           {"10.0.0.9:1", http.Header{"X-Forwarded-User": {"ann@evil.example"}}, 403},
+		"by another header":       {"10.0.0.9:1", http.Header{"X_forwarded_user": {"ann"}, "X-Remote-User": {"ann"}}, 403},
+		"a password":              {"10.0.0.9:1", http.Header{"Authorization": {"Basic YW5uOmE="}}, 403},
+	} {
+		for _, path := range []string{"/preview", "/confirm", "/file", "/pause", "/resume"} {
+			if path == "/resume" && c.want == 400 {
+				continue // its form is never empty
+			}
+			got := ask(h, "POST", "http://page.example"+path, func(r *http.Request) { r.RemoteAddr, r.Header = c.peer, c.header.Clone() }).Code
+			if got != c.want {
+				t.Errorf("%s, %s: %d, want %d", name, path, got, c.want)
+			}
 		}
 	}
 }

@@ -6,13 +6,14 @@
 -- Shape: the ledger is read once, as no index has what is `sending`, and only where
 --   write_off.sql, in the same transaction, has written a run off. What is in `retry` is
 --   found by deliveries_open_idx. Whoever is at a delivery meanwhile compares and swaps.
--- $1: this run.
+-- $1: this run; $2: whether it has ended, and has left some itself.
 with found as materialized (
     select invoice_id, state
     from {{.Schema}}.deliveries
-    where (select exists (select from {{.Schema}}.runs where written_off_by = $1))
+    where ($2 or (select exists (select from {{.Schema}}.runs where written_off_by = $1)))
       and state = 'sending'
-      and (deadline_at < now() or run_id in (select run_id from {{.Schema}}.runs where written_off_by = $1))
+      and (deadline_at < now() or $2 and run_id = $1::text::uuid
+           or run_id in (select run_id from {{.Schema}}.runs where written_off_by = $1))
     union all
     select invoice_id, state
     from {{.Schema}}.deliveries
@@ -35,7 +36,7 @@ set state = 'in_doubt',
     retry_since = null,
     updated_at = now(),
     error = case gone.state
-                when 'sending' then 'its runner is gone: it is not known whether the API acted'
+                when 'sending' then coalesce('the API may have acted; seen: ' || d.error, 'its runner is gone: it is not known whether the API acted')
                 else coalesce('the API may have acted; seen: ' || d.error, 'the API may have acted')
             end || '; the invoice is not pending any more'
 from gone

@@ -1,6 +1,6 @@
 -- Purpose: write off each run that was killed: it is unfinished, and can no longer act.
---   A run that could not settle everything is taken with them: what it left is looked
---   for in the same way.
+--   A run that could not settle everything, or left some `sending` until their requests
+--   can no longer arrive, is taken with them: what it left is looked for in the same way.
 -- Locks: FOR NO KEY UPDATE on those runs' rows.
 -- Shape: under an exclusive run lock no other run of its name can act, unless that one
 --   takes no lock. Of others, a run that holds a run lock has a connection, and every
@@ -12,7 +12,8 @@ set written_off_at = now(), written_off_by = $1::text
 where r.written_off_at is null
   and r.run_id <> $1::text::uuid
   and case
-          when r.finished_at is not null then (r.summary ->> 'not_settled')::bigint > 0
+          when r.finished_at is not null then
+              coalesce((r.summary ->> 'not_settled')::bigint > 0, false) or coalesce((r.summary ->> 'left_sending')::boolean, false)
           when $3 and r.name = $2 and r.run_lock <> 'off' then true
           when exists (select from pg_stat_activity a where starts_with(a.application_name, r.application)) then false
           else not exists (

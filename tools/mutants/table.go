@@ -51,6 +51,36 @@ func mutants() []mutant {
 			"internal/billing/pgstore", "TestP8RowThatRaisesStopsNobody", `set aside`,
 		},
 		{
+			"what a fail-over has lost is not written again",
+			[]edit{{"internal/billing/engine/failover.go", "f.behind = f.behind || moved", "f.behind = f.behind && moved"}},
+			"internal/billing/pgstore", "TestP12RunsLiveThroughALostTail", `was sent [2-9] times`,
+		},
+		{
+			"what a fail-over may have lost beyond the memory is taken for nothing",
+			[]edit{{"internal/billing/engine/again.go", "known := recorded &&", "known := recorded || !recorded ||"}},
+			"internal/billing/pgstore", "TestP12MoreWasLostThanIsRemembered/its_beginning_was_lost$", `exit 0, stopped ""`,
+		},
+		{
+			"a run that died in a fail-over is written off by who waits for it",
+			[]edit{{"internal/billing/pgstore/killed.go", "	if l.store.moved.Load() {\n", "	if l.store.moved.Load() && l.name == \"\" {\n"}},
+			"internal/billing/pgstore", "TestP12MoreWasLostThanIsRemembered/another", `exit 0, stopped ""`,
+		},
+		{
+			"an id that is given out again is marked by what was sent before",
+			[]edit{{"internal/billing/engine/again.go", "err == nil && bytes.Equal(request.SHA256, hash)", "err == nil && len(hash) > 0 || bytes.Equal(request.SHA256, hash)"}},
+			"internal/billing/pgstore", "TestP12ALostIDIsAnotherInvoice", `exit 0, stopped ""`,
+		},
+		{
+			"what overlaps with the oldest that is remembered is dropped",
+			[]edit{{"internal/billing/engine/memory.go", "!c.sent.After(oldest.acked) || ", ""}},
+			"internal/billing/engine", "TestP12WhatWasDroppedIsKnownToStand", `2 are remembered`,
+		},
+		{
+			"a fail-over takes back what a person has decided",
+			[]edit{{"internal/billing/engine/again.go", "case d == nil || d.KeyVersion == int(r.version) && (", "case d == nil || d.KeyVersion == int(r.version) || ("}},
+			"internal/billing/engine", "TestP12Fates", `a person has decided`,
+		},
+		{
 			"a new key for each attempt",
 			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,

@@ -14,6 +14,7 @@ import (
 // asked earlier runs to wait.
 type canary struct {
 	first    int // requests; 0: none go first
+	claim    int // invoices of one claim, at most: one that settles late must not wait for its own slots
 	scan     *scan
 	producer *producer
 	budget   *budget
@@ -38,7 +39,7 @@ func (c *canary) send(ctx context.Context) error {
 		return throttled && i.DueIn <= 0 || i.State == "" && !met[i.ID]
 	}
 	for !c.stop.stopped() && c.heard.accepted.Load() == 0 && int(c.heard.decided.Load()) < c.first {
-		n := c.budget.take(c.first - int(c.heard.decided.Load()))
+		n := c.budget.take(min(c.first-int(c.heard.decided.Load()), c.claim))
 		wait = 0
 		begun := 0
 		page, err := c.scan.sample(ctx, n, fits)

@@ -170,6 +170,9 @@ func (d *deliverer) leave(p *pass, s step) {
 		p.addHeld(1)
 	case notDue:
 		p.addWaiting(s.dueIn)
+	case mayArrive:
+		d.troubles.tally.LeftSending.Store(true)
+		p.addWaiting(s.dueIn)
 	case stillInDoubt:
 		p.addInDoubt(1)
 	case unrendered:

@@ -88,7 +88,7 @@ func TestP12WhatWasDroppedIsKnownToStand(t *testing.T) {
 		t.Error("what was committed after it shows that it stands")
 	}
 	// One that began before the oldest was known to be committed says nothing of it.
-	m.commits[1].acked = time.Now().Add(-2 * rememberFor)
+	m.commits[0].acked = time.Now().Add(-2 * rememberFor)
 	m.add(commit{sent: m.commits[0].sent.Add(-time.Hour), acked: time.Now(), of: []*remembered{{id: "4"}}})
 	if n := len(m.all()); n != 3 {
 		t.Errorf("%d are remembered", n)

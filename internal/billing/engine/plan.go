@@ -28,6 +28,7 @@ const (
 	notOurs      reason = iota // this run has no more to do with it
 	heldByOther                // its sender lives
 	notDue                     // not before dueIn
+	mayArrive                  // its request may still arrive: not before dueIn
 	stillInDoubt               // an earlier run left it so
 	unrendered                 // no request can be made of it
 )
@@ -36,7 +37,7 @@ const (
 type step struct {
 	do       action
 	why      reason           // toLeave
-	dueIn    time.Duration    // notDue
+	dueIn    time.Duration    // notDue, mayArrive
 	err      error            // unrendered
 	decision billing.Decision // toSettle
 	changed  bool             // the invoice makes another request, or look-up, now than what may have had its effect
@@ -189,7 +190,7 @@ func (p planner) recovered(s step, v view, unrendered error) step {
 		if known.DeadlinePassed {
 			due += p.lookUpAfter
 		}
-		return step{why: notDue, dueIn: max(due, lingerPoll)}
+		return step{why: mayArrive, dueIn: max(due, lingerPoll)}
 	case decision.Action == billing.LookUp:
 		s.do = toAsk
 	case decision.Next == billing.Retry:

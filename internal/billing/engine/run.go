@@ -109,7 +109,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	}
 	r.pace, r.budget = right.pace, budget
 	r.canary = &canary{
-		first: c.Canary, scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
+		first: c.Canary, claim: t.claimMost[0], scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
 	}
 	intents := newIntents(f, r.troubles, r.queue, h, t.intentLife, c.Timeout)
 	if t.holdsSlots {
@@ -137,7 +137,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 
 	finished := make(chan struct{})
 	var background, senders sync.WaitGroup
-	end := ending{r.stop, r.config.Deadline, r.config.Drain, stopClaiming, giveUp}
+	end := ending{r.stop, r.sender.flight, r.config.Deadline, r.config.Drain, stopClaiming, giveUp}
 	background.Go(func() { end.watch(ctx, finished) })
 	background.Go(func() { r.lock.keep(claiming) })
 	background.Go(func() { r.settler.run(detached) })

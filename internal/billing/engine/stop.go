@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"billonce/internal/billing"
+	"billonce/internal/words"
 )
 
 // stopper turns the first reason to stop into a closed channel.
@@ -61,6 +63,7 @@ func (s *stopper) wait(d time.Duration) {
 // ending is what ends a run early, and the two contexts that it ends.
 type ending struct {
 	*stopper
+	flight       *inFlight
 	deadline     time.Duration // of the run; 0: none
 	drain        time.Duration
 	stopClaiming context.CancelFunc
@@ -87,7 +90,8 @@ func (e ending) watch(ctx context.Context, finished <-chan struct{}) {
 	case <-e.done:
 	}
 	reason, _ := e.cause()
-	e.log.Warn().Str("event", "stopping").Str("stopped", string(reason)).Msg("stopping: nothing new is claimed or sent; requests in flight are awaited and settled")
+	n := e.flight.count()
+	e.log.Warn().Str("event", "stopping").Str("stopped", string(reason)).Int("in_flight", n).Msg("stopping: nothing new is claimed or sent; " + awaited(n, e.drain))
 	e.stopClaiming()
 	select {
 	case <-finished:
@@ -102,6 +106,15 @@ func (e ending) watch(ctx context.Context, finished <-chan struct{}) {
 		e.log.Warn().Str("drain_timeout", e.drain.String()).Msg("DRAIN_TIMEOUT is over: giving up requests in flight; their effect is not known")
 		e.giveUp()
 	}
+}
+
+// awaited says what becomes of so many requests in flight.
+func awaited(n int, drain time.Duration) string {
+	if n == 0 {
+		return "no request is in flight"
+	}
+	return fmt.Sprintf("%s in flight: awaited and settled, at most %s after a signal. A second signal ends at once, and leaves unknown what became of as many",
+		words.Plural(n, "request"), drain)
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -222,6 +222,7 @@ func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
 	case billing.SubmittedState:
 		log.Debug().Str("ask_in", s.RetryIn.String()).Msg("submitted: the API has taken it, and is asked later what became of it")
 	case billing.Sending:
+		t.tally.LeftSending.Store(true)
 		t.say(&log, zerolog.InfoLevel, "effect unknown: waiting until the request can no longer arrive")
 	case billing.Cancelled:
 	}

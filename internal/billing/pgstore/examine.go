@@ -26,6 +26,9 @@ func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns
 	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns, mentions: mentions}); err != nil {
 		return e, err
 	}
+	if err := e.checkTwins(ctx, conn); err != nil {
+		return e, err
+	}
 	e.Version, err = sql.SchemaVersion()
 	return e, err
 }
@@ -37,6 +40,9 @@ func (e Examined) String() string {
 
 // Place is where the invoices are.
 func (e Examined) Place() Place { return e.place }
+
+// Unique says whether a unique index covers the key. A view has no index: known is false.
+func (p Place) Unique() (yes, known bool) { return p.unique, !p.view }
 
 // RowSecurity says whether policies decide which invoices this role sees
 // (manual, 5.8).

@@ -27,6 +27,14 @@ func (s *Store) Home(id billing.Identity, losesCommits bool) {
 	s.home.Store(&h)
 }
 
+// Where is the database that this run writes to, as far as it is known.
+func (s *Store) Where() billing.Identity {
+	if home := s.home.Load(); home != nil {
+		return home.Identity
+	}
+	return billing.Identity{}
+}
+
 func (s *Store) timeline() string {
 	if home := s.home.Load(); home != nil {
 		return home.timeline
@@ -164,12 +172,12 @@ func (s *Store) runsBehind(ctx context.Context, other, on string) (names []strin
 
 // Accept has the ledger trust the database that this run writes to.
 func (s *Store) Accept(ctx context.Context, reason string) error {
-	return s.AcceptIdentity(ctx, s.home.Load().Identity, "batch run", reason)
+	return s.AcceptIdentity(ctx, s.Where(), "batch run", reason)
 }
 
 // Doubt writes down that the database may have forgotten what was sent, and says how long
 // ago the newest request was sent that it knew as this run began to write again.
 func (s *Store) Doubt(ctx context.Context, since time.Time) (age time.Duration, err error) {
-	_, age, err = s.foundIdentity(ctx, s.home.Load().Identity, time.Since(since))
+	_, age, err = s.foundIdentity(ctx, s.Where(), time.Since(since))
 	return age, err
 }

@@ -2,12 +2,14 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/book"
+	"billonce/internal/fault"
 )
 
 // request is what the requests of a run need of an invoice, and of which invoices.
@@ -18,6 +20,16 @@ type request struct {
 	// mentions are the names in the templates: a column that is missing is found before
 	// anything is sent.
 	mentions []billing.Mention
+}
+
+// DoesNotFit says whether an error is of settings and a database that don't fit each
+// other. Nothing was touched.
+func DoesNotFit(err error) bool {
+	var schema *SchemaError
+	var fragment *UserSQLError
+	var settings *fault.Error
+	return errors.As(err, &schema) || errors.As(err, &fragment) || errors.As(err, &settings) ||
+		errors.Is(err, ErrNoInvoices) || errors.Is(err, ErrKeyType) || errors.Is(err, ErrOtherTable) || errors.Is(err, ErrNotUnique)
 }
 
 // fitted is a book as one database has it: its ledger and its invoices are there,
@@ -72,4 +84,27 @@ func (f fitted) checkIDs(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("INVOICES_ID: %w: a pending invoice has none (it is NULL); give it one, or take it out of INVOICES_PENDING", ErrNotUnique)
 	}
 	return nil
+}
+
+// checkTwins refuses a key that several pending invoices share: the ledger has one row for
+// all of them. Those that a predicate which fails keeps from being found are met later.
+func (f fitted) checkTwins(ctx context.Context, conn *pgx.Conn) error {
+	if f.place.unique {
+		return nil
+	}
+	var id string
+	err := conn.QueryRow(ctx, f.sql.twins).Scan(&id)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), failsOnData(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for pending invoices with one id: %w", err)
+	}
+	return twins(billing.InvoiceID(id))
+}
+
+// twins says that an id is that of several pending invoices.
+func twins(id billing.InvoiceID) error {
+	return fmt.Errorf("INVOICES_ID: %w: several pending invoices have the id %s; choose a column that tells them apart, "+
+		"or make a view whose key holds all that does: select *, tenant || '/' || number as billing_key", ErrNotUnique, id)
 }

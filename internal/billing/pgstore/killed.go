@@ -26,19 +26,42 @@ func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
 			})
 			return err
 		}, s.sql.writeOff, s.runID(), name, exclusive)
-		w.query(eachID(func(id string) { doubts = append(doubts, id) }), s.sql.leftOver, s.runID())
+		w.query(eachID(func(id string) { doubts = append(doubts, id) }), s.sql.leftOver, s.runID(), false)
 		return w.commit(ctx, conn)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		s.cfg.Log.Warn().Err(err).Msg("can't look for what killed runs left; the next run tries again")
 		return
-	case len(killed) > 0:
-		s.cfg.Log.Info().Int("runs", len(killed)).Strs("killed", killed[:min(len(killed), namedAtMost)]).Msg("earlier runs were killed, or cut off: written off")
 	}
+	if len(killed) > 0 {
+		s.cfg.Log.Info().Int("runs", len(killed)).Strs("killed", killed[:min(len(killed), namedAtMost)]).Msg("earlier runs were killed, cut off, or could not decide everything: written off")
+	}
+	s.tellOfLeftOver(doubts)
+}
+
+// FindLeftOver brings into doubt what this run has left `sending`, and no run will meet
+// again. Whatever goes wrong, the next run does it.
+func (s *Store) FindLeftOver(ctx context.Context) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	var doubts []string
+	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		doubts = nil
+		w := s.newWriting()
+		w.query(eachID(func(id string) { doubts = append(doubts, id) }), s.sql.leftOver, s.runID(), true)
+		return w.commit(ctx, conn)
+	})
+	if err != nil {
+		s.cfg.Log.Warn().Err(err).Msg("can't look for what this run has left undecided; the next run tries again")
+		return
+	}
+	s.tellOfLeftOver(doubts)
+}
+
+func (s *Store) tellOfLeftOver(doubts []string) {
 	if len(doubts) > 0 {
 		s.cfg.Log.Warn().Int("in_doubt", len(doubts)).Strs("invoice_ids", doubts[:min(len(doubts), namedAtMost)]).
-			Msg("in doubt: earlier runs left requests of unknown effect, and their invoices are not pending any more; see `batch status --in-doubt`")
+			Msg("in doubt: these requests are of unknown effect, and their invoices are not pending any more; see `batch status --in-doubt`")
 	}
 }
 

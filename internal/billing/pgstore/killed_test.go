@@ -80,3 +80,30 @@ func TestP2RunsThatMayActAreNotWrittenOff(t *testing.T) {
 		t.Errorf("past its last deadline %d runs are written off, want the one that is away", n)
 	}
 }
+
+// P2: what a run leaves `sending`, until its request can no longer arrive, is not lost
+// where its invoice is deleted meanwhile: the run itself finds it as it ends, or else the
+// next one does.
+func TestP2WhatIsLeftSendingIsFound(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 2)
+	s, _ := openStore(t, cfg, "advisory")
+	startRun(t, s, "invoices", "exclusive", "test")
+	sending(t, s, "1", "2")
+	execute(t, cfg, "delete from invoices where id = 1")
+	s.FindLeftOver(t.Context())
+	if got, want := ledger(t, cfg), "1:in_doubt 2:sending"; got != want {
+		t.Errorf("as it ends: %s, want %s", got, want)
+	}
+	if err := s.FinishRun(t.Context(), billing.ExitStopped, billing.Summary{LeftSending: true}); err != nil {
+		t.Fatal(err)
+	}
+
+	execute(t, cfg, "delete from invoices where id = 2")
+	next, _ := openStore(t, cfg, "advisory")
+	startRun(t, next, "invoices", "exclusive", "test")
+	next.WriteOff(t.Context(), "invoices", true)
+	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt"; got != want {
+		t.Errorf("as the next one begins: %s, want %s", got, want)
+	}
+}

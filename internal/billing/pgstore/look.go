@@ -76,7 +76,7 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 		seen, err = s.lookAround(ctx, ids)
 	}
 	if err == nil {
-		err = s.refuseTwins(seen)
+		seen = setTwinsAside(seen)
 	}
 	return seen, err
 }
@@ -166,15 +166,18 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 	return all, rows.Err()
 }
 
-// refuseTwins: where one id is that of several invoices, the ledger has one row for
-// all of them, and would be no fence between their requests.
-func (s *Store) refuseTwins(invoices []billing.Invoice) error {
-	met := make(map[billing.InvoiceID]struct{}, len(invoices))
+// setTwinsAside leaves one of the invoices that share an id, with that as its Fault: the
+// ledger has one row for all of them, and would be no fence between their requests.
+func setTwinsAside(invoices []billing.Invoice) []billing.Invoice {
+	met := make(map[billing.InvoiceID]int, len(invoices))
+	apart := invoices[:0]
 	for _, inv := range invoices {
-		if _, twice := met[inv.ID]; twice {
-			return fmt.Errorf("INVOICES_ID: %w: several pending invoices have the id %s; choose a column that tells them apart", ErrNotUnique, inv.ID)
+		if i, twice := met[inv.ID]; twice {
+			apart[i].Fault = twins(inv.ID)
+			continue
 		}
-		met[inv.ID] = struct{}{}
+		met[inv.ID] = len(apart)
+		apart = append(apart, inv)
 	}
-	return nil
+	return apart
 }

@@ -49,6 +49,7 @@ type Migrated struct {
 	NoInvoices bool   // there is no such table yet: the key's type is assumed
 	Retyped    string // the type that the ledger's key had before
 	Was, Is    string // the table that it belonged to, and the one that it was bound to instead
+	NotUnique  bool   // no unique index covers the invoices' key
 }
 
 // Migrate makes or upgrades the ledger, under a session lock of its own, so
@@ -96,6 +97,8 @@ func migrateLedger(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, rebind
 	if m.Was, m.Is, err = place.bind(ctx, conn, rebind); err != nil {
 		return m, err
 	}
+	unique, known := place.Unique()
+	m.NotUnique = known && !unique
 	m.Retyped, err = place.retype(ctx, conn)
 	return m, err
 }
@@ -253,7 +256,7 @@ func ledgerType(ctx context.Context, conn *pgx.Conn, b book.Book) (string, error
 		return "", err
 	}
 	var typ string
-	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
+	if err := conn.QueryRow(ctx, query, b.Own("deliveries"), "invoice_id").Scan(&typ, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return "", fmt.Errorf("look up the type of the ledger's key: %w", err)
 	}
 	return typ, nil

@@ -33,6 +33,7 @@ type Place struct {
 	idType   string // what the key's own index is looked into with
 	required bool   // no invoice is without a key
 	view     bool
+	unique   bool  // a unique index covers the key
 	size     int64 // of the table, in bytes; 0: it is a view
 }
 
@@ -47,7 +48,7 @@ func Locate(ctx context.Context, conn *pgx.Conn, b book.Book) (Place, error) {
 		return p, err
 	}
 	err = conn.QueryRow(ctx, query, b.Invoices.SQL(), b.ID[0]).
-		Scan(&named, &typ, &base[1], &base[0], &p.required, &p.schema, &p.table, &readOnly, &p.view, &p.size)
+		Scan(&named, &typ, &base[1], &base[0], &p.required, &p.schema, &p.table, &readOnly, &p.view, &p.size, &p.unique)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return p, fmt.Errorf("table %s with a column %s: %w", b.Invoices.SQL(), b.ID.SQL(), ErrNoInvoices)

@@ -22,10 +22,7 @@ const notePatience = 2 * time.Second
 // LookAny reads invoices, pending or not, and their deliveries; fewer where rows are wide.
 func (s *Store) LookAny(ctx context.Context, ids []billing.InvoiceID) (seen []billing.Invoice, err error) {
 	seen, err = s.lookAny(ctx, ids)
-	if err == nil {
-		err = s.refuseTwins(seen)
-	}
-	return slices.DeleteFunc(seen, func(inv billing.Invoice) bool { return inv.Unread }), err
+	return slices.DeleteFunc(setTwinsAside(seen), func(inv billing.Invoice) bool { return inv.Unread }), err
 }
 
 func (s *Store) lookAny(ctx context.Context, ids []billing.InvoiceID) (seen []billing.Invoice, err error) {

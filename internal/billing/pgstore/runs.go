@@ -32,15 +32,12 @@ func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
 
 // recordRun writes the run's row, where it is missing, and which database it sees.
 func (s *Store) recordRun(ctx context.Context) error {
-	r, seen := s.record.Load(), billing.Identity{}
-	if home := s.home.Load(); home != nil {
-		seen = home.Identity
-	}
+	r := s.record.Load()
 	settings, err := json.Marshal(r.Settings)
 	if err != nil {
 		return err
 	}
-	identity, err := json.Marshal(seen)
+	identity, err := json.Marshal(s.Where())
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type statements struct {
 	identity, acceptIdentity, foundIdentity  string
 	beginAgain, runRecorded, runsBehind      string
 	identityHere                             string
-	isPending, missingID, markTrial          string
+	isPending, missingID, twins, markTrial   string
 	pendingAmong, blocking, unmarked         string
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
@@ -97,6 +97,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.isPending, "is_pending", nil},
 		{&s.markTrial, "mark_trial", nil},
 		{&s.missingID, "missing_id", nil},
+		{&s.twins, "twins", nil},
 		{&s.pendingAmong, "pending_among", nil},
 		{&s.blocking, "blocking", nil},
 		{&s.unmarked, "unmarked", nil},

@@ -88,6 +88,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if err != nil {
 			return err
 		}
+		if err := s.checkTwins(ctx, conn); err != nil {
+			return err
+		}
 		table, err := advisory.ReadTable(ctx, conn)
 		s.room.set(table.Share() / Claims)
 		return err

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -48,15 +50,12 @@ func (d *Desk) Resume(ctx context.Context) (bool, error) { return d.change(ctx, 
 // AcceptDatabase has the ledger trust the database that it is in now: a person has made
 // sure that it has forgotten nothing that was sent.
 func (d *Desk) AcceptDatabase(ctx context.Context, by, reason string) (id billing.Identity, err error) {
-	query, err := d.query("identity")
-	if err != nil {
-		return id, err
-	}
 	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, query).Scan(&id.System, &id.Database, &id.Ledger, &id.Timeline, nil)
+		id, _, err = readIdentity(ctx, conn, d.names)
+		return err
 	})
 	if err != nil {
-		return id, fmt.Errorf("ask which database this is: %w", err)
+		return id, err
 	}
 	text, err := json.Marshal(id)
 	if err != nil {
@@ -64,6 +63,23 @@ func (d *Desk) AcceptDatabase(ctx context.Context, by, reason string) (id billin
 	}
 	_, err = d.change(ctx, "accept_identity", string(text), printable(by), printable(reason))
 	return id, err
+}
+
+// readIdentity says which database this is, and which one the ledger trusts; nil: none
+// yet. Where the database, or the role, can't say, nothing is known.
+func readIdentity(ctx context.Context, conn *pgx.Conn, names sql.Names) (now billing.Identity, accepted *billing.Identity, err error) {
+	query, err := sql.Query("identity", names)
+	if err != nil {
+		return now, nil, err
+	}
+	err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &accepted)
+	if pgerr.Is(err, pgerrcode.UndefinedFunction, pgerrcode.InsufficientPrivilege, pgerrcode.FeatureNotSupported) {
+		return billing.Identity{}, nil, nil
+	}
+	if err != nil {
+		return now, nil, fmt.Errorf("ask which database this is: %w", err)
+	}
+	return now, accepted, nil
 }
 
 // change runs a statement on the ledger's row, and says whether it changed it.
