@@ -28,7 +28,7 @@ type pageDesk struct {
 const reopenTimeout = 10 * time.Second
 
 func (p *pageDesk) book() pgstore.DeskBook {
-	return pgstore.DeskBook{Book: p.c.book, After: p.c.BillingLookupAfter}
+	return p.c.deskBook()
 }
 
 // now is the desk, with a connection that is not known to be lost.
@@ -71,7 +71,7 @@ func by[T any](ctx context.Context, p *pageDesk, ask func(*pgdesk.Desk) (T, erro
 
 func (p *pageDesk) Status(ctx context.Context) (desk.Status, error) {
 	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{
-		Conn: p.d.main, Book: p.book(), Namespace: p.c.LockNamespace, RunName: p.c.RunName,
+		Conn: p.d.main, Book: p.book(), Namespace: p.c.LockNamespace, RunName: p.c.RunName, Quick: true,
 	})
 }
 
