@@ -1,11 +1,12 @@
 # make help lists the targets.
 SHELL := /bin/bash
 GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
 BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help postgres run run-serve install test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size long-list
+.PHONY: help postgres run run-serve install test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size long-list page-time vuln
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +111,13 @@ ledger-size: postgres ## what an invoice costs in the ledger, bytes and WAL, aft
 
 long-list: postgres ## batch reconcile with a long list (LISTFLAGS=-lines 10000000 for ten million)
 	go run ./tools/longlist $(LISTFLAGS)
+
+page-time: postgres build ## how long each page of batch serve takes, and what readers cost (PAGEFLAGS="-deliveries 10000000")
+	go run ./tools/pagetime -batch $(BIN)/batch $(PAGEFLAGS)
+
+vuln: ## known weaknesses of what the program is linked from (needs a network)
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+	cd deploy && go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 report: postgres build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
 	$(BIN)/batch compare --html $(BIN)/report.html

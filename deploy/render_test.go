@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -21,6 +22,8 @@ type manifests struct {
 	policy    networkingv1.NetworkPolicy
 	cron      batchv1.CronJob
 	job       batchv1.Job // migrate's
+	page      appsv1.Deployment
+	service   corev1.Service
 }
 
 // render builds a folder as kubectl apply -k does. A field that Kubernetes
@@ -33,7 +36,7 @@ func render(t testing.TB, folder string) (m manifests) {
 	}
 	targets := map[string]any{
 		"Namespace": &m.namespace, "ServiceAccount": &m.account, "ConfigMap": &m.config,
-		"NetworkPolicy": &m.policy, "CronJob": &m.cron, "Job": &m.job,
+		"NetworkPolicy": &m.policy, "CronJob": &m.cron, "Job": &m.job, "Deployment": &m.page, "Service": &m.service,
 	}
 	for _, r := range built.Resources() {
 		text, err := r.AsYAML()
@@ -51,10 +54,13 @@ func render(t testing.TB, folder string) (m manifests) {
 	return m
 }
 
-// pod is the template of whatever Job there is.
+// pod is the template of whatever there is.
 func (m *manifests) pod() *corev1.PodTemplateSpec {
 	if m.cron.Name != "" {
 		return &m.cron.Spec.JobTemplate.Spec.Template
+	}
+	if m.page.Name != "" {
+		return &m.page.Spec.Template
 	}
 	return &m.job.Spec.Template
 }
@@ -80,11 +86,13 @@ func known(t testing.TB) (secret map[string]bool) {
 		if !found || strings.ContainsAny(name, " .(") {
 			continue
 		}
-		if of, twin := strings.CutSuffix(name, "_FILE"); twin {
-			secret[of] = true
-			continue
-		}
 		secret[name] = false
+		if of, twin := strings.CutSuffix(name, "_FILE"); twin {
+			if _, known := secret[of]; known {
+				delete(secret, name)
+				secret[of] = true
+			}
+		}
 	}
 	return secret
 }

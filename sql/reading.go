@@ -4,6 +4,10 @@ package sql
 // which is younger than the invoices' locks.
 const BeginLooking = "begin isolation level repeatable read"
 
+// ByIndex keeps the planner to indexes, in a transaction in which the user's SQL fails on
+// some row: it is tried on no more rows than an index leads to.
+const ByIndex = "set local enable_seqscan = off"
+
 // ValueSettings are what values.sql is read under, whatever the role, the database or
 // the environment has set: the same values make the same request. Local: through a
 // transaction pooler a plain SET would stay behind for the next client. A view's

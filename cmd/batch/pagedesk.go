@@ -71,7 +71,7 @@ func by[T any](ctx context.Context, p *pageDesk, ask func(*pgdesk.Desk) (T, erro
 
 func (p *pageDesk) Status(ctx context.Context) (desk.Status, error) {
 	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{
-		Conn: p.d.main, Book: p.book(), Namespace: p.c.LockNamespace, RunName: p.c.RunName,
+		Conn: p.d.main, Book: p.book(), Namespace: p.c.LockNamespace, RunName: p.c.RunName, Quick: true,
 	})
 }
 

@@ -15,8 +15,9 @@ type Status struct {
 	Identity       billing.Identity        `json:"identity"`                    // of the database
 	Accepted       *billing.Identity       `json:"accepted_identity,omitempty"` // the one that the ledger trusts; nil: none yet
 	Pending        int64                   `json:"pending"`
-	Deliveries     map[billing.State]int64 `json:"deliveries"` // no `sent`: it is not known
-	Estimated      bool                    `json:"estimated"`  // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
+	PendingUnknown bool                    `json:"pending_unknown,omitempty"` // INVOICES_PENDING fails on a row: they are not counted
+	Deliveries     map[billing.State]int64 `json:"deliveries"`                // no `sent`: it is not known
+	Estimated      bool                    `json:"estimated"`                 // the ledger is large: sent is PostgreSQL's estimate, sent_today what the runs that ended today say
 	SentToday      int64                   `json:"sent_today"`
 	Sending        Sending                 `json:"sending"`
 	RetryDueAt     *time.Time              `json:"retry_due_at,omitempty"` // the next one

@@ -64,7 +64,7 @@ func (st Status) Print(out io.Writer) error {
 
 func printDeliveries(w io.Writer, st Status) {
 	d := st.Deliveries
-	fmt.Fprintf(w, "Invoices\tpending\t%d\n", st.Pending)
+	fmt.Fprintf(w, "Invoices\tpending\t%s\n", st.PendingText())
 	fmt.Fprintf(w, "Deliveries\tsending\t%s\n", sendingText(st))
 	retry := fmt.Sprint(d[billing.Retry])
 	if st.RetryDueAt != nil {
@@ -101,6 +101,14 @@ func printDeliveries(w io.Writer, st Status) {
 		failed += "  see `batch status --failed`"
 	}
 	fmt.Fprintf(w, "\tfailed\t%s\n", failed)
+}
+
+// PendingText says how many invoices are pending, where that is known.
+func (st Status) PendingText() string {
+	if st.PendingUnknown {
+		return "not known: INVOICES_PENDING fails on a row; a run sends the others, and names it"
+	}
+	return fmt.Sprint(st.Pending)
 }
 
 func sendingText(st Status) string {

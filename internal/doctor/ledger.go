@@ -204,8 +204,15 @@ func examineBacklog(ctx context.Context, e *exam) (Finding, error) {
 	if err != nil {
 		return Finding{}, err
 	}
-	seen := fmt.Sprintf("%d pending, %d to be tried again, %d failed, %d in doubt", st.Pending,
+	pending := "an unknown number"
+	if !st.PendingUnknown {
+		pending = fmt.Sprint(st.Pending)
+	}
+	seen := fmt.Sprintf("%s pending, %d to be tried again, %d failed, %d in doubt", pending,
 		st.Deliveries[billing.Retry], st.Deliveries[billing.Failed], st.Deliveries[billing.InDoubt])
+	if st.PendingUnknown {
+		return warning("A run sends the others, and names the row: mend it, or take it out of INVOICES_PENDING", "%s: INVOICES_PENDING fails on a row", seen), nil
+	}
 	if st.Deliveries[billing.Failed]+st.Deliveries[billing.InDoubt] > 0 {
 		return warning("A person decides about them: `batch status`, `batch resolve`", "%s", seen), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -33,4 +34,42 @@ func InClass(err error, code string) bool {
 	const class = 2 // characters that name the class (manual, Appendix A)
 	said := From(err)
 	return said != nil && len(said.Code) > class && said.Code[:class] == code[:class]
+}
+
+// Raised says that a function or a trigger has raised err by itself (PL/pgSQL's RAISE),
+// whatever code it has chosen: the same row raises it again.
+func Raised(err error) bool {
+	said := From(err)
+	return said != nil && said.Routine == "exec_stmt_raise"
+}
+
+// FailsOnData says that the user's SQL fails on what a row holds, or a function that it
+// calls does: not on every row, as one that is wrong or not allowed. An error in a
+// function's own statements has a context (manual, 55.8, W); one of a row that the server
+// can't read has no other class than internal errors (a TOAST table that is damaged).
+func FailsOnData(err error) bool {
+	said := From(err)
+	if said == nil {
+		return false
+	}
+	if Raised(err) {
+		return true
+	}
+	for _, class := range []string{
+		pgerrcode.DataException, pgerrcode.CardinalityViolation, pgerrcode.IntegrityConstraintViolation,
+		pgerrcode.PLpgSQLError, pgerrcode.ExternalRoutineException, pgerrcode.ExternalRoutineInvocationException, pgerrcode.SQLRoutineException,
+		pgerrcode.ProgramLimitExceeded, pgerrcode.FDWError,
+	} {
+		if InClass(err, class) {
+			return true
+		}
+	}
+	switch {
+	case Is(err, pgerrcode.DataCorrupted, pgerrcode.InternalError):
+		return said.Routine != "" // a pooler has none
+	case InClass(err, pgerrcode.SyntaxErrorOrAccessRuleViolation) && said.Code != pgerrcode.InsufficientPrivilege,
+		Is(err, pgerrcode.FeatureNotSupported), InClass(err, pgerrcode.ObjectNotInPrerequisiteState) && said.Code != pgerrcode.LockNotAvailable:
+		return said.Where != ""
+	}
+	return false
 }

@@ -39,7 +39,7 @@ type bookDesk struct {
 }
 
 func (b bookDesk) Status(ctx context.Context) (desk.Status, error) {
-	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: b.cfg, Book: b.book, RunName: "invoices"})
+	return pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: b.cfg, Book: b.book, RunName: "invoices", Quick: true})
 }
 
 func (b bookDesk) Reconciliation(ctx context.Context, id string) (desk.Reconciled, []desk.Difference, error) {

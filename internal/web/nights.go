@@ -17,12 +17,14 @@ const (
 	nightHeight = 48
 	markRoom    = 20
 	labelRoom   = 12
+	labelDepth  = 3
 	labelWidth  = 28
 	labelEvery  = 7 // nights
 )
 
 type nightsPicture struct {
 	Width, Height int
+	LabelY        int
 	Bars          []nightBar
 	Text          string // what it shows, for who can't see it
 }
@@ -39,7 +41,7 @@ type nightBar struct {
 
 // drawNights draws a bar a night, as high as it sent, with a mark for how it ended.
 func drawNights(nights []desk.Night, today time.Time) nightsPicture {
-	p := nightsPicture{Width: shownNights * nightStep, Height: nightHeight + markRoom + labelRoom}
+	p := nightsPicture{Width: shownNights * nightStep, Height: nightHeight + markRoom + labelRoom, LabelY: nightHeight + markRoom + labelRoom - labelDepth}
 	most, bad := int64(1), 0
 	by := map[string]desk.Night{}
 	for _, n := range nights {

@@ -37,9 +37,13 @@ type shownRun struct {
 func (n now) Submitted() int64 { return n.Deliveries[billing.SubmittedState] }
 
 func newNow(st desk.Status, p *progress) now {
+	inFlight := "in flight"
+	if st.Sending.AtLeast {
+		inFlight = "seen in flight"
+	}
 	n := now{Status: st, Progress: p, ToDecide: open(st) > 0, Figures: []figure{
 		{"to send", "", left(st)},
-		{"in flight", "", st.Deliveries[billing.Sending]},
+		{inFlight, "", st.Deliveries[billing.Sending]},
 		{"sent today", "", st.SentToday},
 		{"to be tried again", "", st.Deliveries[billing.Retry]},
 		{"in doubt", "harm", st.Deliveries[billing.InDoubt]},

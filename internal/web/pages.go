@@ -145,6 +145,9 @@ func (s *site) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
+	if control.Flush() != nil {
+		return
+	}
 	news, leave := s.live.watch()
 	defer leave()
 	for {

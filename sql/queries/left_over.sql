@@ -6,6 +6,8 @@
 -- Shape: the ledger is read once, as no index has what is `sending`, and only where
 --   write_off.sql, in the same transaction, has written a run off. What is in `retry` is
 --   found by deliveries_open_idx. Whoever is at a delivery meanwhile compares and swaps.
+-- Flags, for where INVOICES_PENDING fails on one of the invoices: found (which deliveries
+--   may have been left); pending ($3 are pending).
 -- $1: this run; $2: whether it has ended, and has left some itself.
 with found as materialized (
     select invoice_id, state
@@ -18,15 +20,22 @@ with found as materialized (
     select invoice_id, state
     from {{.Schema}}.deliveries
     where open_state = 'retry' and doubtful and deadline_at < now()
-), gone as materialized (
+)
+{{- if .Has.found}}
+select invoice_id::text from found
+{{- else}}, gone as materialized (
     select invoice_id, state
     from found
+{{- if .Has.pending}}
+    where invoice_id <> all ($3::{{.KeyType}}[])
+{{- else}}
     where invoice_id not in (
         select {{.ID}} from {{.Invoices}}
         where {{.ID}} = any (array(select invoice_id from found))
           and ({{.Pending}}
           )
     )
+{{- end}}
 )
 update {{.Schema}}.deliveries as d
 set state = 'in_doubt',
@@ -44,3 +53,4 @@ where d.invoice_id = any (array(select invoice_id from gone))
   and d.invoice_id = gone.invoice_id
   and d.state = gone.state
 returning d.invoice_id::text
+{{- end}}

@@ -4,24 +4,33 @@
 -- Locks: none of its own; the claim holds the values' locks meanwhile.
 -- Shape: behind look.sql and look_ledger.sql, so that what they saw is no younger. An
 --   index on (the column, the id) makes it one look-up an invoice.
+-- Flag: guarded (the predicate is tried on no row but those below, and on none that is set
+--   aside).
 -- $2: invoices that hold nothing back, since no request can be made of them.
 -- The user's fragment stands alone with the user's table, so that nothing of ours can
 --   clash with its column names.
-select k.id::text, v.value, h.id::text, h.state
-from unnest($1::{{.KeyType}}[]) as k (id)
+select billonce_look.id::text, billonce_value.value, h.id::text, h.state
+from unnest($1::{{.KeyType}}[]) as billonce_look (id)
 cross join lateral (
     select {{.OnePer}} as own, {{.OnePer}}::text as value
     from {{.Invoices}}
-    where {{.ID}} = k.id
+    where {{.ID}} = billonce_look.id
     limit 1
-) v
+) billonce_value
 left join lateral (
     select o.id, d.state
     from (
         select {{.ID}} as id, {{.OnePer}} as one
         from {{.Invoices}}
+{{- if .Has.guarded}}
+        where case when {{.OnePer}} = billonce_value.own and {{.ID}} < billonce_look.id
+                    and {{.ID}} <> all ($2::{{.KeyType}}[]) and {{.ID}} <> all (array(select invoice_id from {{.Schema}}.set_aside))
+                   then ({{.Pending}}
+        ) else false end
+{{- else}}
         where ({{.Pending}}
         )
+{{- end}}
     ) o
     left join lateral (
         select state
@@ -29,7 +38,7 @@ left join lateral (
         where invoice_id = o.id
         limit 1
     ) d on true
-    where o.one = v.own and o.id < k.id
+    where o.one = billonce_value.own and o.id < billonce_look.id
       and (d.state is null or d.state in ('sending', 'retry', 'in_doubt'))
       and o.id <> all ($2::{{.KeyType}}[])
       and not exists (select from {{.Schema}}.set_aside a where a.invoice_id = o.id)

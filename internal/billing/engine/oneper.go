@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -41,7 +42,9 @@ func (o *onePer) setAside(id billing.InvoiceID) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.aside = append(o.aside, id)
+	if !slices.Contains(o.aside, id) {
+		o.aside = append(o.aside, id)
+	}
 }
 
 // first keeps the steps whose invoices are the first of their values that are not done

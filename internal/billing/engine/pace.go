@@ -260,6 +260,17 @@ func (p *pace) size(n int) int {
 	return max(1, n)
 }
 
+// queueLow is how many attempts may be left as the next ones are queued: most, or none
+// where they would grow old there.
+func (p *pace) queueLow(most int) func() int {
+	return func() int {
+		if p.limited() {
+			return 0
+		}
+		return most
+	}
+}
+
 func (p *pace) limits() bool { return p.rate > 0 || p.throttle.slowed() }
 
 func (p *pace) limited() bool {

@@ -229,6 +229,7 @@ func (p *pass) siftFaulty(c billing.Candidate) {
 	case billing.InDoubt:
 		p.earlier.InDoubt++
 	case "", billing.Retry:
+		p.onePer.setAside(c.ID)
 		p.setAside(c.ID, c.Fault)
 	}
 }

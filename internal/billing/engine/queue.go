@@ -8,7 +8,7 @@ import (
 // queue hands attempts to the senders, in their order. Unlike a channel it takes a
 // whole group at once: a channel would wake whoever fills it for each attempt.
 type queue struct {
-	low    int // attempts that are left as the next group may come
+	low    func() int // attempts that are left as the next group may come
 	flight *inFlight
 
 	mu       sync.Mutex
@@ -19,7 +19,7 @@ type queue struct {
 	closed   bool
 }
 
-func newQueue(low int, flight *inFlight) *queue {
+func newQueue(low func() int, flight *inFlight) *queue {
 	q := &queue{low: low, flight: flight}
 	q.some.L, q.room.L = &q.mu, &q.mu
 	return q
@@ -35,7 +35,7 @@ func (q *queue) put(group []*attempt) {
 	for range group {
 		q.some.Signal()
 	}
-	for q.left() > q.low {
+	for q.left() > q.low() {
 		q.room.Wait()
 	}
 }
@@ -52,7 +52,7 @@ func (q *queue) take() *attempt {
 	a := q.attempts[q.next]
 	q.attempts[q.next] = nil
 	q.next++
-	if q.left() == q.low {
+	if q.left() <= q.low() {
 		q.room.Broadcast()
 	}
 	return a
@@ -63,6 +63,13 @@ func (q *queue) await() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.awaitSome()
+}
+
+// first is the attempt that would be taken next, for who knows that there is one.
+func (q *queue) first() *attempt {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.attempts[q.next]
 }
 
 // awaitSome is await for who holds mu.

@@ -14,7 +14,7 @@ func TestP7QueueDoesNotGrow(t *testing.T) {
 	t.Parallel()
 	const low, groups, size = 4, 10_000, 10
 	flight := &inFlight{}
-	q := newQueue(low, flight)
+	q := newQueue(func() int { return low }, flight)
 	var taken []int
 	var taker sync.WaitGroup
 	taker.Go(func() {

@@ -52,7 +52,6 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		config: c, tally: tally, stop: stop, lock: newKeeping(p.RunLock, stop, log), failover: f,
 		heard: newHeard(c.WantsID), standing: p.Standing,
 		lingering: lingering{most: c.Linger, stop: stop, log: log},
-		queue:     newQueue(t.queueLow, flight),
 		troubles:  newTroubles(c.RunID, tally, log),
 	}
 	r.lock.failover = f
@@ -65,6 +64,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		r.sharing = newSharing(p.Rate, right, log)
 	}
 	right.pace.showIn(&tally.Pace)
+	r.queue = newQueue(right.pace.queueLow(t.queueLow), flight)
 	r.settler = &settler{
 		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
 		wait: t.groupWait, wake: make(chan struct{}, 1),

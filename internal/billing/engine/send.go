@@ -67,13 +67,19 @@ func (s *sender) next(ctx context.Context) (a *attempt, may bool) {
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	may = s.queue.await() && s.right.await(ctx)
+	// What has grown old takes no right: a whole queue of it would use up the pace.
+	may = s.queue.await() && !s.grownOld(s.queue.first()) && s.right.await(ctx)
 	a = s.queue.take()
-	if may && s.pace.limited() && time.Since(a.committed) > queuedMost {
+	if may && s.grownOld(a) {
 		s.pace.giveBack(1)
 		may = false
 	}
 	return a, may
+}
+
+// grownOld says that an attempt has waited too long for a run that is held back.
+func (s *sender) grownOld(a *attempt) bool {
+	return s.pace.limited() && time.Since(a.committed) > queuedMost
 }
 
 // send makes the attempt, and says what came of it.

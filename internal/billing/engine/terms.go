@@ -40,8 +40,7 @@ type terms struct {
 	// ahead is how many claimed invoices are looked at again, and begun, at once.
 	ahead int
 	// queueLow is how many attempts may be left as the next ones are queued: enough
-	// for the senders to go on with. Where they are held back, an intent would grow old by
-	// that.
+	// for the senders to go on with.
 	queueLow int
 	// groupWait is how long a group of settlements may wait to grow.
 	groupWait time.Duration
@@ -62,9 +61,6 @@ func newTerms(c Config) terms {
 	if c.Idempotent {
 		t.intentLife = max(intentLifeShortest, min(intentLifeLongest, billing.KeyMargin(t.known.KeyTTL)/2))
 		t.groupWait = groupWait
-	}
-	if c.Rate > 0 {
-		t.queueLow = 0
 	}
 	if c.SettlesLate {
 		t.claims = min(c.Claims, c.Concurrency)

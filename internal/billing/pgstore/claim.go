@@ -12,6 +12,8 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
+	"billonce/internal/pgerr"
+	"billonce/sql"
 )
 
 // claimTimeout bounds each statement on a claim's connection.
@@ -42,6 +44,9 @@ func (c *Claimer) begin(ctx context.Context) error {
 	}
 	begin := "begin isolation level read committed read write; " +
 		advisory.TransactionSettings(c.conn, c.store.cfg.LongestRequest)
+	if c.lockAny {
+		begin += "; " + sql.ByIndex
+	}
 	if err := c.conn.PgConn().Exec(ctx, begin).Close(); err != nil {
 		return fmt.Errorf("begin: %w", begun(err))
 	}
@@ -195,7 +200,7 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 		}
 	}
 	c.drop(ctx)
-	if failsOnData(err) && !wasAny {
+	if pgerr.FailsOnData(err) && !wasAny {
 		return c.claimOnce(ctx, candidates)
 	}
 	if advisory.TableFull(err) && len(candidates) > 1 {
@@ -219,6 +224,9 @@ func (s *Store) rowsFree(ctx context.Context, sending map[billing.InvoiceID]int)
 		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 		if err != nil {
 			return begun(err)
+		}
+		if err := conn.PgConn().Exec(ctx, sql.ByIndex).Close(); err != nil {
+			return err
 		}
 		rows, err := tx.Query(ctx, s.sql.lockRowsAny, keys(slices.Collect(maps.Keys(sending))))
 		if err != nil {

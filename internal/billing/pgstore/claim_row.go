@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // lockRow locks by SELECT … FOR NO KEY UPDATE SKIP LOCKED. Nobody else may
@@ -20,7 +21,7 @@ func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (
 		err = collectIDs(rows, locked)
 	}
 	if err != nil {
-		c.lockAny = c.lockAny || failsOnData(err)
+		c.lockAny = c.lockAny || pgerr.FailsOnData(err)
 		return nil, err
 	}
 	claim := &billing.Claimed{Settle: c.settleOrElse, Release: c.end}

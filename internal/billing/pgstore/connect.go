@@ -138,8 +138,11 @@ func (l *link) close(ctx context.Context) error {
 // passing says whether the same statement may succeed if it is tried again: the
 // connection broke, the server is restarting or full, or two transactions met.
 func passing(err error) bool {
-	return connectionLost(err) ||
-		pgerr.InClass(err, pgerrcode.InsufficientResources) ||
+	return connectionLost(err) || !pgerr.Raised(err) && mayPass(err)
+}
+
+func mayPass(err error) bool {
+	return pgerr.InClass(err, pgerrcode.InsufficientResources) ||
 		pgerr.Is(err, pgerrcode.SerializationFailure, pgerrcode.DeadlockDetected, pgerrcode.LockNotAvailable, pgerrcode.QueryCanceled)
 }
 
@@ -164,10 +167,10 @@ func connectionLost(err error) bool {
 		return true
 	}
 	if pg := pgerr.From(err); pg != nil {
-		return pgerr.InClass(pg, pgerrcode.ConnectionException) ||
+		return !pgerr.Raised(pg) && (pgerr.InClass(pg, pgerrcode.ConnectionException) ||
 			strings.HasPrefix(pg.Code, "57P") || // shutdown, crash, cannot connect now, idle session
 			// A DBA's time-out for transactions, after we were frozen in one.
-			pgerr.Is(pg, pgerrcode.IdleInTransactionSessionTimeout, pgerr.TransactionTimeout, pgerrcode.TooManyConnections)
+			pgerr.Is(pg, pgerrcode.IdleInTransactionSessionTimeout, pgerr.TransactionTimeout, pgerrcode.TooManyConnections))
 	}
 	var network net.Error
 	return errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) || brokenPipe(err)

@@ -2,36 +2,22 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"strconv"
 
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
+	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/pgerr"
+	"billonce/sql"
 )
 
 // rangeMost is how many ids are read at once where the row is looked for on which the
 // user's SQL fails.
 const rangeMost = 8192
-
-// failsOnData says that the user's SQL fails on what a row holds, or a function that it
-// calls does: not on every row, as one that is wrong or not allowed. What a function
-// raises may have any code.
-func failsOnData(err error) bool {
-	if said := pgerr.From(err); said != nil && said.Routine == "exec_stmt_raise" {
-		return true
-	}
-	for _, class := range []string{
-		pgerrcode.DataException, pgerrcode.CardinalityViolation, pgerrcode.IntegrityConstraintViolation,
-		pgerrcode.PLpgSQLError, pgerrcode.ExternalRoutineException, pgerrcode.SQLRoutineException, pgerrcode.ProgramLimitExceeded,
-	} {
-		if pgerr.InClass(err, class) {
-			return true
-		}
-	}
-	return false
-}
 
 // rowError says on which row the user's SQL fails, in PostgreSQL's words.
 type rowError struct {
@@ -54,6 +40,10 @@ func (e *rowError) Unwrap() error { return e.err }
 func (s *Store) scanAround(ctx context.Context, after, upTo *billing.InvoiceID, limit int) (page []billing.Candidate, err error) {
 	for span := limit; len(page) < limit; span = min(2*span, rangeMost) {
 		ids, err := s.idsWithin(ctx, after, upTo, span)
+		if pgerr.FailsOnData(err) {
+			rest, err := s.scanSpace(ctx, after, upTo, limit-len(page), err)
+			return append(page, rest...), err
+		}
 		if err != nil || len(ids) == 0 {
 			return page, err
 		}
@@ -71,7 +61,7 @@ func (s *Store) scanAround(ctx context.Context, after, upTo *billing.InvoiceID, 
 
 func (s *Store) idsWithin(ctx context.Context, after, upTo *billing.InvoiceID, limit int) (ids []billing.InvoiceID, err error) {
 	query, args := s.within(after, upTo, limit, s.sql.keys, s.sql.keysAfter, s.sql.keysUpTo, s.sql.keysAfterUpTo)
-	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.readCarefully(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		ids = nil
 		rows, err := conn.Query(ctx, query, args...)
 		if err != nil {
@@ -84,17 +74,12 @@ func (s *Store) idsWithin(ctx context.Context, after, upTo *billing.InvoiceID, l
 
 // scanRange scans the ids, which are all that lie behind after up to their last.
 func (s *Store) scanRange(ctx context.Context, after *billing.InvoiceID, ids []billing.InvoiceID) ([]billing.Candidate, error) {
-	query, args := s.within(after, &ids[len(ids)-1], len(ids), "", "", s.sql.scanGuarded, s.sql.scanGuardedAfter)
-	page, err := s.scanOnce(ctx, query, args)
+	page, err := s.scanBetween(ctx, after, ids[len(ids)-1], len(ids))
 	switch {
-	case !failsOnData(err):
+	case !pgerr.FailsOnData(err):
 		return page, err
 	case len(ids) == 1:
-		c := billing.Candidate{ID: ids[0], Fault: &rowError{"INVOICES_PENDING fails on it", err}}
-		seen, err := s.delivery(ctx, ids[0])
-		if seen != nil {
-			c.State, c.DueIn, c.RunID, c.Attempt, c.RunAttempt = seen.State, seen.DueIn, seen.RunID, seen.Attempt, seen.RunAttempt
-		}
+		c, err := s.faulty(ctx, ids[0], &rowError{"INVOICES_PENDING fails on it", err})
 		return []billing.Candidate{c}, err
 	}
 	half := len(ids) / 2
@@ -106,11 +91,105 @@ func (s *Store) scanRange(ctx context.Context, after *billing.InvoiceID, ids []b
 	return append(lower, upper...), err
 }
 
+// scanBetween scans behind after, up to an id, with the predicate tried on nothing else.
+func (s *Store) scanBetween(ctx context.Context, after *billing.InvoiceID, upTo billing.InvoiceID, limit int) (page []billing.Candidate, err error) {
+	query, args := s.within(after, &upTo, limit, "", "", s.sql.scanGuarded, s.sql.scanGuardedAfter)
+	err = s.readCarefully(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		page, err = scanOn(ctx, conn, query, args)
+		return err
+	})
+	return page, err
+}
+
+// faulty is a candidate that can't be told to be pending.
+func (s *Store) faulty(ctx context.Context, id billing.InvoiceID, fault error) (billing.Candidate, error) {
+	c := billing.Candidate{ID: id, Fault: fault}
+	seen, err := s.delivery(ctx, id)
+	if seen != nil {
+		c.State, c.DueIn, c.RunID, c.Attempt, c.RunAttempt = seen.State, seen.DueIn, seen.RunID, seen.Attempt, seen.RunAttempt
+	}
+	return c, err
+}
+
+// scanSpace is scanAround where not even the ids can be read, since a view's own condition
+// fails. It goes over all integers that could be one: twice as many at once as long as
+// none fails, half as many where one does.
+func (s *Store) scanSpace(ctx context.Context, after, upTo *billing.InvoiceID, limit int, fault error) (page []billing.Candidate, err error) {
+	if !s.integerKey() {
+		return nil, fmt.Errorf("INVOICES_TABLE: a condition of the view itself fails on a row, and which one can't be found out by a key of type %s; move the condition to INVOICES_PENDING: %w", s.place.keyType, fault)
+	}
+	at, end := int64(math.MinInt64), int64(math.MaxInt64)
+	if s.place.keyType == "integer" {
+		at, end = math.MinInt32, math.MaxInt32
+	}
+	for bound, id := range map[*int64]*billing.InvoiceID{&at: after, &end: upTo} {
+		if id == nil {
+			continue
+		}
+		if *bound, err = strconv.ParseInt(string(*id), 10, 64); err != nil {
+			return nil, fmt.Errorf("read an id: %w", err)
+		}
+	}
+	if start := integerID(at); pgerr.FailsOnData(s.probe(ctx, start)) {
+		return nil, fmt.Errorf("INVOICES_TABLE: a condition of the view itself fails on a row, and no index leads to the others; move the condition to INVOICES_PENDING: %w", fault)
+	}
+	for span := uint64(limit); len(page) < limit && at < end; {
+		span = min(span, uint64(end)-uint64(at))
+		from, to := integerID(at), integerID(int64(uint64(at)+span))
+		found, err := s.scanBetween(ctx, &from, to, limit-len(page))
+		switch {
+		case pgerr.FailsOnData(err) && span > 1:
+			span /= 2
+			continue
+		case pgerr.FailsOnData(err):
+			c, ferr := s.faulty(ctx, to, &rowError{"its row can't be read", err})
+			if ferr != nil {
+				return nil, ferr
+			}
+			found = []billing.Candidate{c}
+		case err != nil:
+			return nil, err
+		}
+		page, at = append(page, found...), int64(uint64(at)+span)
+		if span < math.MaxUint64/2 {
+			span *= 2
+		}
+	}
+	return page, nil
+}
+
+// probe reads a range in which no id can be.
+func (s *Store) probe(ctx context.Context, id billing.InvoiceID) error {
+	_, err := s.scanBetween(ctx, &id, id, 1)
+	return err
+}
+
+func integerID(n int64) billing.InvoiceID { return billing.InvoiceID(strconv.FormatInt(n, 10)) }
+
+// readCarefully reads where the user's SQL fails on some row: by indexes, so that a
+// condition of a view's own, which no CASE can guard, is tried on no row but those that
+// are asked for.
+func (s *Store) readCarefully(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return s.insist(ctx, func() error {
+		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			begin := sql.BeginLooking + "; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest) + "; " + sql.ByIndex
+			if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
+				return fmt.Errorf("begin: %w", begun(err))
+			}
+			err := f(ctx, conn)
+			if conn.IsClosed() {
+				return err
+			}
+			return errors.Join(err, conn.PgConn().Exec(ctx, "rollback").Close())
+		})
+	})
+}
+
 // lookAround is Look where the user's SQL fails on one of the rows.
 func (s *Store) lookAround(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	seen, err := s.look(ctx, ids, s.sql.lookGuarded)
 	switch {
-	case !failsOnData(err):
+	case !pgerr.FailsOnData(err):
 		return seen, err
 	case len(ids) == 1:
 		inv := billing.Invoice{ID: ids[0], Fault: &rowError{"its row can't be read", err}}

@@ -22,6 +22,10 @@ func TestP8RowThatRaisesStopsNobody(t *testing.T) {
 		"function":  {checked, "pending and checked(id)", "1 4 39", "INVOICES_PENDING fails on it: no tariff for 1"},
 		"column": {`alter table invoices rename to raw; create view invoices as
 			select *, 1 / (id - 40) as share from raw`, "pending", "40", "its row can't be read: division by zero"},
+		"code": {`create function checked(id bigint) returns boolean language plpgsql as $$ begin
+			if id = 7 then raise exception 'again' using errcode = '40001'; end if; return true; end $$`, "pending and checked(id)", "7", "INVOICES_PENDING fails on it: again"},
+		"view": {`alter table invoices rename to raw; create view invoices as
+			select * from raw where 100 / (id - 7) <> 1000`, "pending", "7", "its row can't be read: division by zero"},
 		"no index": {`alter table invoices drop constraint invoices_pkey; drop index invoices_pending_idx;
 			alter table invoices alter id set not null`, "pending and 100 / (id - 7) <> 1000", "7", "division by zero"},
 		"several": {

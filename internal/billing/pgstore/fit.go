@@ -10,6 +10,7 @@ import (
 	"billonce/internal/billing"
 	"billonce/internal/billing/book"
 	"billonce/internal/fault"
+	"billonce/internal/pgerr"
 )
 
 // request is what the requests of a run need of an invoice, and of which invoices.
@@ -95,7 +96,7 @@ func (f fitted) checkTwins(ctx context.Context, conn *pgx.Conn) error {
 	var id string
 	err := conn.QueryRow(ctx, f.sql.twins).Scan(&id)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows), failsOnData(err):
+	case errors.Is(err, pgx.ErrNoRows), pgerr.FailsOnData(err):
 		return nil
 	case err != nil:
 		return fmt.Errorf("look for pending invoices with one id: %w", err)

@@ -234,6 +234,16 @@ func (w *writing) exec(told func(n int64) error, text string, args ...any) {
 	w.batch.Queue(text, args...).Exec(func(tag pgconn.CommandTag) error { return told(tag.RowsAffected()) })
 }
 
+// discard sends the transaction, and takes it back.
+func (w *writing) discard(ctx context.Context, conn *pgx.Conn) error {
+	w.batch.Queue("rollback")
+	err := conn.SendBatch(ctx, &w.batch).Close()
+	if !w.begun {
+		return begun(err)
+	}
+	return err
+}
+
 // commit sends the transaction. An error before the commit leaves it aborted,
 // and the link then closes the connection.
 func (w *writing) commit(ctx context.Context, conn *pgx.Conn) error {

@@ -10,6 +10,7 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/failpoint"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
@@ -18,7 +19,7 @@ import (
 func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error) {
 	query, args := s.within(after, upTo, limit, s.sql.scan, s.sql.scanAfter, s.sql.scanUpTo, s.sql.scanAfterUpTo)
 	page, err := s.scanOnce(ctx, query, args)
-	if failsOnData(err) {
+	if pgerr.FailsOnData(err) {
 		return s.scanAround(ctx, after, upTo, limit)
 	}
 	return page, err
@@ -44,15 +45,19 @@ func (s *Store) within(after, upTo *billing.InvoiceID, limit int, all, behind, b
 func (s *Store) scanOnce(ctx context.Context, query string, args []any) (page []billing.Candidate, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		failpoint.Hit("before_scan")
-		rows, err := conn.Query(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		page, err = pgx.CollectRows(rows, scanCandidate)
+		page, err = scanOn(ctx, conn, query, args)
 		failpoint.Fail("after_scan", &err)
 		return err
 	})
 	return page, err
+}
+
+func scanOn(ctx context.Context, conn *pgx.Conn, query string, args []any) ([]billing.Candidate, error) {
+	rows, err := conn.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanCandidate)
 }
 
 func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
@@ -72,7 +77,7 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 // whose row can't be read has that as its Fault.
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	seen, err := s.look(ctx, ids, s.sql.look)
-	if failsOnData(err) {
+	if pgerr.FailsOnData(err) {
 		seen, err = s.lookAround(ctx, ids)
 	}
 	if err == nil {
@@ -111,6 +116,9 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 		}
 	} else {
 		batch.Queue(sql.BeginLooking)
+	}
+	if look == s.sql.lookGuarded {
+		batch.Queue(sql.ByIndex)
 	}
 	batch.Queue(look, wanted).Query(eachID(func(id string) { pending = append(pending, billing.InvoiceID(id)) }))
 	batch.Queue(s.sql.lookLedger, wanted).Query(func(rows pgx.Rows) (err error) {

@@ -3,12 +3,14 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // roomFor is how many of the candidates one claim may lock: a value's lock counts, too.
@@ -52,12 +54,44 @@ func (c *Claimer) lockValues(ctx context.Context, candidates []billing.Candidate
 	return ours, nil
 }
 
-// Lower implements the engine's Values.
+// Lower implements the engine's Values. Where INVOICES_PENDING fails on a lower one that
+// is not set aside, it can't be told, and the invoice is left out.
 func (s *Store) Lower(ctx context.Context, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error) {
+	all, err := s.lower(ctx, s.read, s.sql.lower, ids, aside)
+	if pgerr.FailsOnData(err) {
+		all, err = s.lowerAround(ctx, ids, aside)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for lower invoices of the same values: %w", err)
+	}
+	return all, nil
+}
+
+func (s *Store) lowerAround(ctx context.Context, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error) {
+	all, err := s.lower(ctx, s.readCarefully, s.sql.lowerGuarded, ids, aside)
+	switch {
+	case !pgerr.FailsOnData(err):
+		return all, err
+	case len(ids) == 1:
+		return nil, nil
+	}
+	half := len(ids) / 2
+	lower, err := s.lowerAround(ctx, ids[:half], aside)
+	if err != nil {
+		return nil, err
+	}
+	upper, err := s.lowerAround(ctx, ids[half:], aside)
+	all = make(map[billing.InvoiceID]billing.Lower, len(ids))
+	maps.Copy(all, lower)
+	maps.Copy(all, upper)
+	return all, err
+}
+
+func (s *Store) lower(ctx context.Context, read func(context.Context, func(context.Context, *pgx.Conn) error) error, query string, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error) {
 	all := make(map[billing.InvoiceID]billing.Lower, len(ids))
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		clear(all)
-		rows, err := conn.Query(ctx, s.sql.lower, keys(ids), keys(aside))
+		rows, err := conn.Query(ctx, query, keys(ids), keys(aside))
 		if err != nil {
 			return err
 		}
@@ -69,8 +103,5 @@ func (s *Store) Lower(ctx context.Context, ids, aside []billing.InvoiceID) (map[
 		})
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("look for lower invoices of the same values: %w", err)
-	}
-	return all, nil
+	return all, err
 }

@@ -24,7 +24,7 @@ func (s *Store) CountOpen(ctx context.Context, found billing.PendingAgain) (o bi
 		return o, fmt.Errorf("keep in mind what is pending again: %w", err)
 	}
 	o, err = s.readOpen(ctx, s.sql.openGroups)
-	if failsOnData(err) {
+	if pgerr.FailsOnData(err) {
 		o, err = s.readOpen(ctx, s.sql.openGroupsFailing)
 	}
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Store) keepPendingAgain(ctx context.Context, ids []billing.InvoiceID) e
 		w.batch.Queue(s.sql.pendingAgainOver)
 		return w.commit(ctx, conn)
 	})
-	if err != nil && !failsOnData(err) { // a row on which the predicate fails counts as pending
+	if err != nil && !pgerr.FailsOnData(err) { // a row on which the predicate fails counts as pending
 		return err
 	}
 	if len(ids) == 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // Start is the id to begin a shared run's pass after. Integers are taken to lie evenly between the
@@ -28,7 +29,7 @@ func (s *Store) Start(ctx context.Context, place float64) (*billing.InvoiceID, e
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, s.sql.bounds).Scan(&low, &high)
 	})
-	if failsOnData(err) { // on one row: any place is as good
+	if pgerr.FailsOnData(err) { // on one row: any place is as good
 		return nil, nil
 	}
 	if err != nil || low == nil || high == nil {

@@ -11,7 +11,7 @@ type statements struct {
 	intended, settled, pendingCount          string
 	settle, settleEach, mark, keep, kept     string
 	runStart, runSince, runFinish            string
-	lower                                    string
+	lower, lowerGuarded                      string
 	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
 	runSettled                               string
@@ -21,6 +21,8 @@ type statements struct {
 	identityHere                             string
 	isPending, missingID, twins, markTrial   string
 	pendingAmong, blocking, unmarked         string
+	pendingAmongGuarded                      string
+	leftOverFound, leftOverPending           string
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
 	setAside, setAsideOver, markGuarded      string
@@ -53,6 +55,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.lookAny, "look", []string{"any"}},
 		{&s.lookLedger, "look_ledger", nil},
 		{&s.lower, "lower", nil},
+		{&s.lowerGuarded, "lower", []string{"guarded"}},
 		{&s.lockRows, "lock_rows", nil},
 		{&s.bounds, "bounds", nil},
 		{&s.pendingCount, "pending_count", nil},
@@ -99,6 +102,9 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.missingID, "missing_id", nil},
 		{&s.twins, "twins", nil},
 		{&s.pendingAmong, "pending_among", nil},
+		{&s.pendingAmongGuarded, "pending_among", []string{"guarded"}},
+		{&s.leftOverFound, "left_over", []string{"found"}},
+		{&s.leftOverPending, "left_over", []string{"pending"}},
 		{&s.blocking, "blocking", nil},
 		{&s.unmarked, "unmarked", nil},
 		{&s.scanGuarded, "scan", []string{"upto", "guarded"}},

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/pgerr"
 )
 
 // NextSubmitted reads the up to limit submitted deliveries that are due soonest to be
@@ -62,7 +63,7 @@ func (s *Store) LookSubmitted(ctx context.Context, ids []billing.InvoiceID) ([]b
 func (s *Store) lookAnyAround(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	seen, err := s.lookAny(ctx, ids)
 	switch {
-	case !failsOnData(err):
+	case !pgerr.FailsOnData(err):
 		return seen, err
 	case len(ids) == 1:
 		return nil, nil

@@ -11,6 +11,7 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/pgerr"
+	"billonce/sql"
 )
 
 // Trial is what became of an invoice that was marked sent, and rolled back.
@@ -37,7 +38,7 @@ const (
 // TrialTimeout is how long one statement of a trial may take.
 const TrialTimeout = 10 * time.Second
 
-const trialSettings = "set local lock_timeout = %d; set local statement_timeout = %d"
+const trialSettings = sql.ByIndex + "; set local lock_timeout = %d; set local statement_timeout = %d"
 
 // TryMark marks the first pending invoice sent, in a transaction that it rolls
 // back: what would refuse an accepted invoice should be known before the first one.

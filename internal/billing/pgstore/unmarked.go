@@ -57,7 +57,7 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 	switch {
 	case err == nil:
 		return nil
-	case failsOnData(err) && !s.guarded:
+	case pgerr.FailsOnData(err) && !s.guarded:
 		s.guarded = true
 		return s.all(ctx, group, came)
 	case len(group) > 1:
@@ -107,7 +107,9 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 	})
 }
 
-func lockTimeout(err error) bool { return pgerr.Is(err, pgerrcode.LockNotAvailable) }
+func lockTimeout(err error) bool {
+	return !pgerr.Raised(err) && pgerr.Is(err, pgerrcode.LockNotAvailable)
+}
 
 func marks(group []billing.Settlement) bool { return len(sentOf(group)) > 0 }
 
@@ -144,8 +146,12 @@ func (s *settling) heldOf(ctx context.Context, conn *pgx.Conn, w *writing, sent 
 	held := make(map[billing.InvoiceID]struct{})
 	w.batch.Queue(setMarkTimeout)
 	var locked []billing.InvoiceID
-	w.query(eachID(func(id string) { locked = append(locked, billing.InvoiceID(id)) }), s.sql.lockRows, keys(ids))
-	w.query(func(rows pgx.Rows) error { return collectIDs(rows, held) }, s.sql.pendingAmong, keys(ids))
+	lock, among := s.sql.lockRows, s.sql.pendingAmong
+	if s.guarded {
+		lock, among = s.sql.lockRowsAny, s.sql.pendingAmongGuarded
+	}
+	w.query(eachID(func(id string) { locked = append(locked, billing.InvoiceID(id)) }), lock, keys(ids))
+	w.query(func(rows pgx.Rows) error { return collectIDs(rows, held) }, among, keys(ids))
 	w.batch.Queue("set local lock_timeout = '5s'") // for the ledger, as sql.WriterSettings has it
 	err := w.send(ctx, conn)
 	if !w.begun {

@@ -12,6 +12,7 @@ import (
 
 	"billonce/internal/billing"
 	"billonce/internal/desk"
+	"billonce/internal/pgerr"
 )
 
 // History reads one invoice's.
@@ -59,6 +60,8 @@ func (d *Desk) readInvoice(ctx context.Context, conn *pgx.Conn, id billing.Invoi
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return desk.InvoiceMissing, nil
+	case pgerr.FailsOnData(err): // it counts as pending
+		return desk.InvoicePending, nil
 	case err != nil || pending:
 		return desk.InvoicePending, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
@@ -16,7 +15,7 @@ import (
 // OpenItems lists all that waits for a person.
 func (d *Desk) OpenItems(ctx context.Context) ([]desk.OpenItem, error) {
 	items, err := d.openItems(ctx)
-	if pgerr.InClass(err, pgerrcode.DataException) || pgerr.Is(err, pgerrcode.RaiseException) {
+	if pgerr.FailsOnData(err) {
 		// INVOICES_PENDING fails on a row: what failed is listed, pending or not.
 		items, err = d.openItems(ctx, "failing")
 	}

@@ -12,12 +12,16 @@ import (
 	"billonce/internal/advisory"
 	"billonce/internal/billing"
 	"billonce/internal/desk"
+	"billonce/internal/pgerr"
 	"billonce/sql"
 )
 
-// sendingWalk bounds how many pending invoices a status looks up in the ledger:
-// about a second's worth.
-const sendingWalk = 200_000
+// How many pending invoices a status looks up in the ledger at most: about a second's
+// worth, and ten milliseconds'.
+const (
+	sendingWalk = 200_000
+	quickWalk   = 1000
+)
 
 // underWay is a delivery that was `sending` when it was read.
 type underWay struct {
@@ -32,13 +36,17 @@ type underWay struct {
 // it has it. A row lock is in no list of locks (manual, 13.3.2): there, a
 // runner is alive whose run is not finished and who is connected.
 func (r *statusReader) readSending(ctx context.Context) error {
+	walk := sendingWalk
+	if r.Quick {
+		walk = quickWalk
+	}
 	var found []underWay
 	var u underWay
 	err := r.each(ctx, "status_sending", []any{&u.id, &u.updatedAt, &u.application, &u.strategy, &u.unfinished}, func() error {
 		found = append(found, u)
 		return nil
-	}, sendingWalk)
-	if err != nil {
+	}, walk)
+	if err != nil && !pgerr.FailsOnData(err) {
 		return err
 	}
 	held, err := advisory.ObjectHolders(ctx, r.conn)
@@ -64,7 +72,7 @@ func (r *statusReader) readSending(ctx context.Context) error {
 			alive[who].Since = u.updatedAt
 		}
 	}
-	s := desk.Sending{Alive: []desk.AliveRunner{}, AtLeast: r.st.Pending > sendingWalk}
+	s := desk.Sending{Alive: []desk.AliveRunner{}, AtLeast: r.st.PendingUnknown || r.st.Pending > int64(walk)}
 	for _, a := range alive {
 		s.Alive = append(s.Alive, *a)
 	}
