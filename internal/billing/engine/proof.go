@@ -71,20 +71,42 @@ func (p *proof) begin(ctx context.Context) error {
 	test, told := billing.JudgeTest(p.settings, answers)
 	switch {
 	case told:
-		p.test = test
-		if err := p.tests.KeepTest(ctx, test); err != nil {
-			p.log.Warn().Err(err).Msg("can't record how the look-up was tested")
-		}
+		p.take(ctx, test)
 	case last != nil:
 		p.test = *last
 	default:
 		p.test = billing.LookUpTest{Why: billing.NoTest}
 	}
+	p.warn()
+	return nil
+}
+
+// again tests it once more, before anything but the run knows of it: the API has effects
+// now, and a look-up that ignores what it is asked about says so of everything.
+func (p *proof) again(ctx context.Context) error {
+	answers, err := p.askUntried(ctx)
+	if err != nil {
+		return fmt.Errorf("test the look-up: %w", err)
+	}
+	if test, told := billing.JudgeTest(p.settings, answers); told && p.test.Held && !test.Held {
+		p.take(ctx, test)
+		p.warn()
+	}
+	return nil
+}
+
+func (p *proof) take(ctx context.Context, test billing.LookUpTest) {
+	p.test = test
+	if err := p.tests.KeepTest(ctx, test); err != nil {
+		p.log.Warn().Err(err).Msg("can't record how the look-up was tested")
+	}
+}
+
+func (p *proof) warn() {
 	if !p.test.Held {
 		p.log.Warn().Str("event", "look_up_not_believed").Str("reason", p.test.Why).Strs("asked", p.test.Asked).
 			Msg("what is in doubt stays in doubt: the look-up's test does not hold")
 	}
-	return nil
 }
 
 // askUntried asks about untried invoices from all over the book, until enough of them
@@ -293,6 +315,9 @@ func (p *proof) askControl(ctx context.Context, stands func(*billing.Delivery) b
 		c.seen = append(c.seen, fmt.Sprintf("invoice %s, which the API has accepted: %s", r.InvoiceID, found.Finding))
 		var more bool
 		if more, c.why = billing.JudgeControls(answers); !more {
+			if c.why == "" {
+				c.why = p.ignoresKey(ctx, inv, request)
+			}
 			break
 		}
 	}
@@ -303,6 +328,17 @@ func (p *proof) askControl(ctx context.Context, stands func(*billing.Delivery) b
 		c.soon = max(answers[n-1].Found.RetryAfter, lingerPoll)
 	}
 	return c, nil
+}
+
+// ignoresKey is why a look-up by idempotency key is not believed: it knows of a control
+// under a made-up key, too.
+func (p *proof) ignoresKey(ctx context.Context, inv billing.Invoice, request billing.Request) string {
+	other, err := p.render(inv, uuid.NewString())
+	if err != nil || other.LookupURL == request.LookupURL || request.LookupByReply && !request.LookupByKey {
+		return ""
+	}
+	test, _ := billing.JudgeTest(p.settings, []billing.TestAnswer{{InvoiceID: inv.ID, MadeUpKey: true, Found: p.ask(ctx, other)}})
+	return test.Why
 }
 
 // keep writes the controls down as the first ones come, then now and then, and at the

@@ -237,6 +237,11 @@ func (r *Run) passes(ctx context.Context, canarySent func()) (left billing.Left,
 	if err := r.canary.send(ctx); err != nil {
 		return left, earlier, err
 	}
+	if r.proof != nil && r.canary.first > 0 && !r.stop.stopped() {
+		if err := r.proof.again(ctx); err != nil {
+			return left, earlier, r.stop.unlessStopped(ctx, err)
+		}
+	}
 	if !r.stop.stopped() {
 		canarySent()
 	}

@@ -111,12 +111,13 @@ func TestP10LookUpsIgnoringTheKeyAreNotBelieved(t *testing.T) {
 			leaveSending(t, cfg, "1")
 			believed(t, cfg)
 			execute(t, cfg, doubted)
-			own := map[string]bool{}
-			for _, id := range []billing.InvoiceID{"2", "3"} {
-				own[billing.NewKey(ledgerID(t, cfg), id).Text] = true
-			}
+			ledger, used := ledgerID(t, cfg), query[string](t, cfg, "select string_agg(idempotency_key::text, ' ') from billonce.deliveries")
 			a := api{look: func(m billing.Request) billing.Found {
-				if (m.InvoiceID == "2" || m.InvoiceID == "3") && !own[m.IdempotencyKey] && !byKey {
+				madeUp := m.IdempotencyKey != billing.NewKey(ledger, m.InvoiceID).Text && !strings.Contains(used, m.IdempotencyKey)
+				switch {
+				case madeUp && byKey:
+					return told(billing.Absent)
+				case madeUp && (m.InvoiceID == "2" || m.InvoiceID == "3"):
 					return told(billing.Acted)
 				}
 				return truth(m)
@@ -127,6 +128,35 @@ func TestP10LookUpsIgnoringTheKeyAreNotBelieved(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		})
+	}
+}
+
+// P10: a look-up that ignores what it is asked about tells the truth as long as the API has
+// no effects; once it has, the run asks again about what was never sent.
+func TestP10ALookUpThatIgnoresItsParameterIsFoundOut(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 12)
+	var acted atomic.Bool
+	a := api{
+		reply: func(m billing.Request, _ int) billing.Reply {
+			if m.InvoiceID == "12" {
+				return billing.Reply{Outcome: billing.Unknown, Status: 500}
+			}
+			acted.Store(true)
+			return billing.Reply{Outcome: billing.Accepted, Status: 200}
+		},
+		look: func(billing.Request) billing.Found {
+			if acted.Load() {
+				return told(billing.Acted)
+			}
+			return told(billing.Absent)
+		},
+	}
+	s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) {
+		c.HasLookup, c.Linger, c.Timeout, c.Canary = true, 10*time.Second, 100*time.Millisecond, 2
+	}).Run(t.Context(), nil)
+	if got := query[string](t, cfg, "select state from billonce.deliveries where invoice_id = 12"); got != "in_doubt" || s.LookedUp > 0 || s.Sent != 11 {
+		t.Errorf("the lost one is %s, %+v", got, s)
 	}
 }
 
