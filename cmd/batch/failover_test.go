@@ -114,8 +114,11 @@ func TestP12ARunThatDiedBeforeAFailover(t *testing.T) {
 	if n := b.api.Counts().Requests; n != sent {
 		t.Errorf("%d requests were sent by runs that were refused", n-sent)
 	}
-	b.command("resume", "--accept-database", "--reason", "the list was adopted")
-	b.start("BILLING_LOOKUP_AFTER=0s", "RUN_LIMIT=1").wantExit(billing.ExitDone)
+	b.adopt(200)
+	b.start("BILLING_LOOKUP_AFTER=0s", "LINGER=0s").exit()
+	if sum := b.api.Summary(); len(sum.Duplicates) > 0 {
+		t.Errorf("billed twice: %v", sum.Duplicates)
+	}
 }
 
 // P12: a run that starts in the seconds of a fail-over leaves it to the one that lives

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/csv"
 	"fmt"
-	"os"
-	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -43,27 +41,24 @@ func TestP12AdoptAfterARestoredBackup(t *testing.T) {
 	b.wantStates("none/true=4 retry/true=2 sent/false=2")
 	b.execute(fmt.Sprintf(more, 2))
 	b.start().wantExit(billing.ExitRefused)
-	list := filepath.Join(t.TempDir(), "list.csv")
-	file, err := os.Create(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := csv.NewWriter(file)
-	_ = lines.Write([]string{"id"})
-	for n := 1; n <= 10; n++ {
-		if id := fmt.Sprint(n); b.api.Invoice(id).Effects > 0 {
-			_ = lines.Write([]string{id})
-		}
-	}
-	lines.Flush()
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b.command("reconcile", list, "--adopt", "--yes")
-	b.command("resume", "--accept-database", "--reason", "the list is adopted")
+	b.adopt(10)
 	b.start().wantExit(billing.ExitDone)
 	b.wantStates("sent/false=10")
 	if sum := b.api.Summary(); sum.Effects != 10 || len(sum.Duplicates) != 0 {
 		t.Errorf("%+v, want ten effects", sum)
 	}
+}
+
+// adopt holds the API's own list of the first invoices against the ledger, takes over what
+// the ledger has forgotten, and accepts the database.
+func (b *book) adopt(invoices int) {
+	b.t.Helper()
+	list := []string{"id"}
+	for n := 1; n <= invoices; n++ {
+		if id := fmt.Sprint(n); b.api.Invoice(id).Effects > 0 {
+			list = append(list, id)
+		}
+	}
+	b.command("reconcile", file(b.t, []byte(strings.Join(list, "\n"))), "--adopt", "--yes")
+	b.command("resume", "--accept-database", "--reason", "the list is adopted")
 }
