@@ -47,7 +47,7 @@ func mutants() []mutant {
 		},
 		{
 			"a row that raises is passed over in silence",
-			[]edit{{"internal/billing/engine/pass.go", "	case \"\", billing.Retry:\n		p.setAside(c.ID, c.Fault)\n", ""}},
+			[]edit{{"internal/billing/engine/pass.go", "		p.setAside(c.ID, c.Fault)\n	}\n}\n\n// cut", "	}\n}\n\n// cut"}},
 			"internal/billing/pgstore", "TestP8RowThatRaisesStopsNobody", `set aside`,
 		},
 		{

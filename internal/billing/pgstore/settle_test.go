@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
 	"billonce/internal/billing/pgstore"
@@ -228,12 +229,21 @@ func TestIntentOfAFailedCommitIsNotOurs(t *testing.T) {
 	}
 	a, runA := openStore(t, cfg, "advisory")
 	b, _ := openStore(t, cfg, "row")
-	// A's commits fail, as serialization failures do, until B has committed.
+	// A's commits fail, as passing errors do, until B has committed.
+	execute(t, cfg, "create table gate ()")
+	holder, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close(t.Context())
+	if _, err := holder.Exec(t.Context(), "begin; lock table gate"); err != nil {
+		t.Fatal(err)
+	}
 	execute(t, cfg, `create sequence tries;
 		create function fail_first() returns trigger language plpgsql as $$ begin
 			if new.run_id = '`+runA.String()+`' then
 				perform nextval('tries');
-				raise exception 'not this time' using errcode = '40001';
+				lock table gate nowait;
 			end if;
 			return null; end $$;
 		create constraint trigger fail_first after insert on billonce.deliveries
