@@ -57,7 +57,7 @@ func TestComposeFileIsAccepted(t *testing.T) {
 			cmd.Args = append(cmd.Args, "--", "true")
 		}
 		for variable, value := range service.Environment {
-			if _, ok := secret[strings.TrimSuffix(variable, "_FILE")]; !ok {
+			if _, ok := secret[variable]; !ok {
 				t.Errorf("%s: %s is no variable", name, variable)
 			}
 			if mine, ok := here[variable]; ok {
