@@ -16,7 +16,9 @@ const livingPoll = 250 * time.Millisecond
 // awaitLiving waits, for at most LINGER, for the runs that live through a fail-over: they
 // know what it has lost, and the run lock is theirs meanwhile.
 func (e *execution) awaitLiving(ctx context.Context, lock *pgstore.KeptRunLock) (*pgstore.KeptRunLock, error) {
-	living, err := e.store.Living(ctx)
+	// Without keys the run would be refused, where a moment later it is not.
+	all := !e.config.BillingIdempotent
+	living, err := e.store.Living(ctx, all)
 	if err != nil || len(living) == 0 {
 		return lock, err
 	}
@@ -36,7 +38,7 @@ func (e *execution) awaitLiving(ctx context.Context, lock *pgstore.KeptRunLock) 
 		case <-over.C:
 			waiting = false
 		case <-again.C:
-			if living, err = e.store.Living(ctx); err != nil {
+			if living, err = e.store.Living(ctx, all); err != nil {
 				return nil, err
 			}
 		}

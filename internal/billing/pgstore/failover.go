@@ -146,11 +146,15 @@ func (s *Store) Behind(ctx context.Context) ([]string, error) {
 }
 
 // Living names the unfinished runs of the database that the ledger trusts, where that is
-// another one by its timeline alone.
-func (s *Store) Living(ctx context.Context) ([]string, error) {
+// another one by its timeline alone. all: also those that have written theirs again, and
+// have still to have the ledger trust this one.
+func (s *Store) Living(ctx context.Context, all bool) ([]string, error) {
 	now, accepted, err := s.Identity(ctx)
 	if err != nil || accepted == nil || now.Same(*accepted, false) || !now.Same(*accepted, true) {
 		return nil, err
+	}
+	if all {
+		return s.runsBehind(ctx, "", "")
 	}
 	return s.runsBehind(ctx, "", accepted.Timeline)
 }
