@@ -42,12 +42,17 @@ func TestPauseStopsARunOnItsWay(t *testing.T) {
 // command runs one of people's commands.
 func (b *book) command(args ...string) {
 	b.t.Helper()
+	if code, out := b.tries(args...); code != billing.ExitDone {
+		b.t.Errorf("batch %s: exit code %d\n%s", args[0], code, out)
+	}
+}
+
+func (b *book) tries(args ...string) (code int, out string) {
 	var environ []string
 	for name, value := range b.env {
 		environ = append(environ, name+"="+value)
 	}
-	var out bytes.Buffer
-	if code := run(context.WithoutCancel(b.t.Context()), args, environ, &out, &out); code != billing.ExitDone {
-		b.t.Errorf("batch %s: exit code %d\n%s", args[0], code, &out)
-	}
+	var said bytes.Buffer
+	code = run(context.WithoutCancel(b.t.Context()), args, environ, &said, &said)
+	return code, said.String()
 }
