@@ -39,6 +39,7 @@ type Settlement struct {
 	Reason     string        // what was seen, for people; empty when sent
 	Answer     *Answer       // what is kept of the reply; nil: nothing
 	Kept       *Kept         // what its request was made from; nil: nothing, or it is not needed
+	OnlyMarks  bool          // it is written down as accepted: only the marking is left
 	Unlike     bool          // its invoice makes another request by now: it is not the one that was sent, and is not marked
 }
 

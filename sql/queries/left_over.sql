@@ -4,8 +4,8 @@
 --   before its deadline.
 -- Locks: FOR NO KEY UPDATE on each delivery that comes into doubt.
 -- Shape: the ledger is read once, as no index has what is `sending`, and only where
---   write_off.sql, in the same transaction, has written a run off. What is in `retry` is
---   found by deliveries_open_idx. Whoever is at a delivery meanwhile compares and swaps.
+--   write_off.sql, in the same transaction, has written a run off, or this run has left
+--   some itself. What is in `retry` is found by deliveries_open_idx. Whoever is at a delivery meanwhile compares and swaps.
 -- Flags, for where INVOICES_PENDING fails on one of the invoices: found (which deliveries
 --   may have been left); pending ($3 are pending).
 -- $1: this run; $2: whether it has ended, and has left some itself.

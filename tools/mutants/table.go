@@ -243,7 +243,7 @@ func mutants() []mutant {
 		},
 		{
 			"a look-up is believed without a control",
-			[]edit{{"internal/billing/engine/proof.go", "more, c.why = billing.JudgeControls(answers); !more", "more, c.why = false, \"\"; !more"}},
+			[]edit{{"internal/billing/engine/control.go", "more, c.why = billing.JudgeControls(answers); !more", "more, c.why = false, \"\"; !more"}},
 			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/absent_to_everything", `sent, want in_doubt`,
 		},
 		{

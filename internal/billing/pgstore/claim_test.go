@@ -22,9 +22,14 @@ import (
 
 func openStore(t testing.TB, cfg *pgx.ConnConfig, strategy string) (*pgstore.Store, uuid.UUID) {
 	t.Helper()
+	return openBook(t, cfg, book.Demo(), strategy)
+}
+
+func openBook(t testing.TB, cfg *pgx.ConnConfig, b book.Book, strategy string) (*pgstore.Store, uuid.UUID) {
+	t.Helper()
 	id := uuid.New()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: book.Demo(), RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
+		Conn: cfg, Book: b, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -16,53 +16,9 @@ import (
 // and no run will meet again. exclusive: this run holds the run lock of its name, and
 // shares it with nobody. Whatever goes wrong, the next run does it.
 func (s *Store) WriteOff(ctx context.Context, name string, exclusive bool) {
-	ctx, cancel := patiently(ctx)
-	defer cancel()
-	killed, doubts, err := s.writeOffBy(ctx, name, exclusive, s.sql.leftOver, s.runID(), false)
-	if pgerr.FailsOnData(err) {
-		killed, doubts, err = s.writeOffAround(ctx, name, exclusive)
-	}
-	if err != nil {
-		s.cfg.Log.Warn().Err(err).Msg("can't look for what killed runs left; the next run tries again")
-		return
-	}
-	if len(killed) > 0 {
-		s.cfg.Log.Info().Int("runs", len(killed)).Strs("killed", killed[:min(len(killed), namedAtMost)]).Msg("earlier runs were killed, cut off, or could not decide everything: written off")
-	}
-	s.tellOfLeftOver(doubts)
-}
-
-// FindLeftOver brings into doubt what this run has left `sending`, and no run will meet
-// again. Whatever goes wrong, the next run does it.
-func (s *Store) FindLeftOver(ctx context.Context) {
-	ctx, cancel := patiently(ctx)
-	defer cancel()
-	var doubts []string
-	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		doubts = nil
-		w := s.newWriting()
-		w.query(eachID(func(id string) { doubts = append(doubts, id) }), s.sql.leftOver, s.runID(), true)
-		return w.commit(ctx, conn)
-	})
-	if err != nil {
-		s.cfg.Log.Warn().Err(err).Msg("can't look for what this run has left undecided; the next run tries again")
-		return
-	}
-	s.tellOfLeftOver(doubts)
-}
-
-func (s *Store) tellOfLeftOver(doubts []string) {
-	if len(doubts) > 0 {
-		s.cfg.Log.Warn().Int("in_doubt", len(doubts)).Strs("invoice_ids", doubts[:min(len(doubts), namedAtMost)]).
-			Msg("in doubt: these requests are of unknown effect, and their invoices are not pending any more; see `batch status --in-doubt`")
-	}
-}
-
-// writeOffBy writes killed runs off, and runs leftOver in the same transaction.
-func (s *Store) writeOffBy(ctx context.Context, name string, exclusive bool, leftOver string, args ...any) (killed, left []string, err error) {
-	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		killed, left = nil, nil
-		w := s.newWriting()
+	var killed []string
+	done := s.sweep(ctx, false, func(w *writing) {
+		killed = nil
 		w.query(func(rows pgx.Rows) error {
 			var run, application string
 			_, err := pgx.ForEachRow(rows, []any{&run, &application}, func() error {
@@ -71,21 +27,41 @@ func (s *Store) writeOffBy(ctx context.Context, name string, exclusive bool, lef
 			})
 			return err
 		}, s.sql.writeOff, s.runID(), name, exclusive)
-		w.query(eachID(func(id string) { left = append(left, id) }), leftOver, args...)
-		if leftOver == s.sql.leftOverFound {
-			return w.discard(ctx, conn)
-		}
-		return w.commit(ctx, conn)
 	})
-	return killed, left, err
+	if done && len(killed) > 0 {
+		s.cfg.Log.Info().Int("runs", len(killed)).Strs("killed", killed[:min(len(killed), namedAtMost)]).Msg("earlier runs were killed, cut off, or could not decide everything: written off")
+	}
 }
 
-// writeOffAround is for where INVOICES_PENDING fails on some row: one on which it does
+// FindLeftOver brings into doubt what this run has left `sending`, and no run will meet
+// again. Whatever goes wrong, the next run does it.
+func (s *Store) FindLeftOver(ctx context.Context) { s.sweep(ctx, true, func(*writing) {}) }
+
+// sweep brings into doubt what runs have left and none will meet again. ended: this run
+// has, and has left some itself. first is queued before that, in the same transaction.
+func (s *Store) sweep(ctx context.Context, ended bool, first func(*writing)) (done bool) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	doubts, err := s.leftOver(ctx, first, (*writing).commit, s.sql.leftOver, s.runID(), ended)
+	if pgerr.FailsOnData(err) {
+		doubts, err = s.leftOverAround(ctx, ended, first)
+	}
+	switch {
+	case err != nil:
+		s.cfg.Log.Warn().Err(err).Msg("can't look for what runs have left undecided; the next run tries again")
+	case len(doubts) > 0:
+		s.cfg.Log.Warn().Int("in_doubt", len(doubts)).Strs("invoice_ids", doubts[:min(len(doubts), namedAtMost)]).
+			Msg("in doubt: these requests are of unknown effect, and their invoices are not pending any more; see `batch status --in-doubt`")
+	}
+	return err == nil
+}
+
+// leftOverAround is for where INVOICES_PENDING fails on some row: one on which it does
 // counts as pending, and a scan meets it.
-func (s *Store) writeOffAround(ctx context.Context, name string, exclusive bool) (killed, doubts []string, err error) {
-	_, left, err := s.writeOffBy(ctx, name, exclusive, s.sql.leftOverFound, s.runID(), false)
+func (s *Store) leftOverAround(ctx context.Context, ended bool, first func(*writing)) (doubts []string, err error) {
+	left, err := s.leftOver(ctx, first, (*writing).discard, s.sql.leftOverFound, s.runID(), ended)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ids := make([]billing.InvoiceID, len(left))
 	for i, id := range left {
@@ -93,9 +69,21 @@ func (s *Store) writeOffAround(ctx context.Context, name string, exclusive bool)
 	}
 	pending, err := s.pendingAround(ctx, ids)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return s.writeOffBy(ctx, name, exclusive, s.sql.leftOverPending, s.runID(), false, keys(slices.Collect(maps.Keys(pending))))
+	return s.leftOver(ctx, first, (*writing).commit, s.sql.leftOverPending, s.runID(), ended, keys(slices.Collect(maps.Keys(pending))))
+}
+
+// leftOver runs one of the statements about what was left, and returns the ids that it does.
+func (s *Store) leftOver(ctx context.Context, first func(*writing), end func(*writing, context.Context, *pgx.Conn) error, query string, args ...any) (ids []string, err error) {
+	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		ids = nil
+		w := s.newWriting()
+		first(w)
+		w.query(eachID(func(id string) { ids = append(ids, id) }), query, args...)
+		return end(w, ctx, conn)
+	})
+	return ids, err
 }
 
 // pendingAround says which of the invoices are pending, those on which INVOICES_PENDING

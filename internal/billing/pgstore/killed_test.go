@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"billonce/internal/billing"
+	"billonce/internal/billing/book"
 	"billonce/internal/billing/pgstore"
 )
 
@@ -105,5 +106,21 @@ func TestP2WhatIsLeftSendingIsFound(t *testing.T) {
 	next.WriteOff(t.Context(), "invoices", true)
 	if got, want := ledger(t, cfg), "1:in_doubt 2:in_doubt"; got != want {
 		t.Errorf("as the next one begins: %s, want %s", got, want)
+	}
+}
+
+// P11: a row on which INVOICES_PENDING fails counts as pending, and hides nothing of what
+// else was left.
+func TestP11WhatIsLeftIsFoundBesideARowThatFails(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 3)
+	b := parsed(t, book.Settings{Schema: "billonce", Invoices: "invoices", ID: "id", Pending: "pending and 1 / (id - 3) is not null", MarkSent: "pending = false"})
+	s, _ := openBook(t, cfg, b, "advisory")
+	startRun(t, s, "invoices", "exclusive", "test")
+	sending(t, s, "1", "2", "3")
+	execute(t, cfg, "delete from invoices where id = 1")
+	s.FindLeftOver(t.Context())
+	if got, want := ledger(t, cfg), "1:in_doubt 2:sending 3:sending"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -48,6 +48,7 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 			mark = s.sql.markGuarded
 		}
 		w.batch.Queue(setMarkTimeout)
+		w.batch.Queue(setMarkTime)
 		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), mark, s.markArgs(sent)...)
 	}
 	failpoint.Hit("before_settle_commit")

@@ -19,6 +19,8 @@ const (
 	// setMarkTimeout bounds the wait for an invoice that somebody holds: others' replies
 	// wait behind it, and one that can't be marked yet loses nothing.
 	setMarkTimeout = "set local lock_timeout = '100ms'"
+	// setMarkTime bounds marking itself, as the trial does: a trigger may wait for ever.
+	setMarkTime = "set local statement_timeout = '10s'"
 	// askWhoAfter is when a wait is long enough to ask whom it is for. It is over
 	// before the wait is.
 	askWhoAfter = 40 * time.Millisecond
@@ -57,6 +59,9 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 	switch {
 	case err == nil:
 		return nil
+	case tookTooLong(err) && marks(group) && (len(group) == 1 || !group[0].OnlyMarks):
+		// Not halved: each try is that long, and others wait. It is marked as the run ends.
+		return s.unmarked(ctx, group, came, slowReason)
 	case pgerr.FailsOnData(err) && !s.guarded:
 		s.guarded = true
 		return s.all(ctx, group, came)
@@ -85,7 +90,8 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 	by func(context.Context, *pgx.Conn, *writing, []billing.Settlement, []billing.Settled) error,
 ) error {
 	return persistIf(ctx, func(err error) bool {
-		return connectionLost(err) || len(group) == 1 && passing(err) && (!lockTimeout(err) || !marks(group))
+		inTheWay := lockTimeout(err) || tookTooLong(err)
+		return connectionLost(err) || len(group) == 1 && passing(err) && !(inTheWay && marks(group))
 	}, func() error {
 		return s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 			who := s.watchWait(ctx, conn)
@@ -110,6 +116,8 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 func lockTimeout(err error) bool {
 	return !pgerr.Raised(err) && pgerr.Is(err, pgerrcode.LockNotAvailable)
 }
+
+func tookTooLong(err error) bool { return !pgerr.Raised(err) && pgerr.Is(err, pgerrcode.QueryCanceled) }
 
 func marks(group []billing.Settlement) bool { return len(sentOf(group)) > 0 }
 
@@ -191,6 +199,8 @@ func (s *settling) unanswered(ctx context.Context, group []billing.Settlement, c
 	}
 	return s.all(ctx, group, came)
 }
+
+const slowReason = "the API accepted it, and the database takes longer than 10s to mark it; look for a trigger that waits"
 
 func (s *settling) heldReason() string {
 	if s.holder == "" {
@@ -293,7 +303,7 @@ func (s *Store) Unmarked(ctx context.Context, after *billing.InvoiceID, limit in
 }
 
 func (s *Store) scanUnmarked(row pgx.CollectableRow) (billing.Settlement, error) {
-	g := billing.Settlement{State: billing.Sent}
+	g := billing.Settlement{State: billing.Sent, OnlyMarks: true}
 	var replyID string
 	var said map[string]*string
 	err := row.Scan(&g.InvoiceID, &g.RunID, &g.Attempt, &g.RunAttempt, &g.Doubtful, &g.Status, &replyID, &said)

@@ -67,7 +67,11 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 		"refused":         {prepare: closed, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
 		"refused at last": {prepare: `create function late() returns trigger language plpgsql as $$ begin if new.id = 5 then raise exception 'closed period'; end if; return null; end $$;
 			create constraint trigger closed after update on invoices deferrable initially deferred for each row execute function late()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
-		"by a constraint":  {prepare: "alter table invoices add constraint five check (id <> 5 or pending)", letGo: "alter table invoices drop constraint five", unmarked: "5", row: true, says: `"five"`},
+		"by a constraint": {prepare: "alter table invoices add constraint five check (id <> 5 or pending)", letGo: "alter table invoices drop constraint five", unmarked: "5", row: true, says: `"five"`},
+		// As a time-out ends it, but at once.
+		"takes too long": {prepare: `create function slow() returns trigger language plpgsql as $$ begin
+				if new.id = 5 then perform pg_cancel_backend(pg_backend_pid()); perform pg_sleep(60); end if; return new; end $$;
+			create trigger slow before update on invoices for each row execute function slow()`, letGo: "drop trigger slow on invoices", unmarked: "5", row: true, says: "longer than 10s"},
 		"taken back later": {prepare: closed, letGo: "alter table invoices disable trigger closed; update invoices set pending = false where id = 5", unmarked: "5", says: "closed period"},
 	} {
 		for _, strategy := range []string{"advisory", "row"} {
@@ -118,5 +122,28 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A settlement that the ledger itself refuses ends the run as an error: the request is not
+// made again and again, and what the reply said stands in the log.
+func TestP11ARefusedSettlementIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string]bool{"without keys": false, "with keys": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 4)
+			execute(t, cfg, `create function no() returns trigger language plpgsql as $$ begin
+				if new.invoice_id = 2 and new.state <> 'sending' then raise exception 'the ledger is closed'; end if; return new; end $$;
+				create trigger no before update on billonce.deliveries for each row execute function no()`)
+			var a api
+			s := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) { c.Idempotent, c.Linger = keys, 0 }).Run(t.Context(), nil)
+			if a.requests["2"] != 1 || s.Sent != 3 || s.NotSettled != 1 || s.ExitCode() != billing.ExitError {
+				t.Errorf("%d requests for invoice 2; exit %d, %+v", a.requests["2"], s.ExitCode(), s)
+			}
+			if got := states(t, cfg); got != "1:sent 2:sending 3:sent 4:sent" {
+				t.Error(got)
+			}
+		})
 	}
 }
