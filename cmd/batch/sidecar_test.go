@@ -114,7 +114,7 @@ func (s *sidecar) kill() {
 func TestP1SidecarIsKilled(t *testing.T) {
 	t.Parallel()
 	b := newBook(t, 12, billingfake.Config{})
-	var side *sidecar
+	var side atomic.Pointer[sidecar]
 	var runner atomic.Pointer[proc]
 	var mu sync.Mutex
 	requests := map[string]int{}
@@ -126,7 +126,8 @@ func TestP1SidecarIsKilled(t *testing.T) {
 		}
 		first := isSend && requests[invoice] == 1
 		mu.Unlock()
-		kill := map[string]func(){"3": side.kill, "5": func() { _ = runner.Load().cmd.Process.Kill() }, "7": side.kill}[invoice]
+		killSide := func() { side.Load().kill() }
+		kill := map[string]func(){"3": killSide, "5": func() { _ = runner.Load().cmd.Process.Kill() }, "7": killSide}[invoice]
 		if !first || kill == nil {
 			b.api.ServeHTTP(w, r)
 			return
@@ -138,9 +139,10 @@ func TestP1SidecarIsKilled(t *testing.T) {
 		<-r.Context().Done()
 	})))
 	t.Cleanup(server.Close)
-	side = startSidecar(t, server.URL)
+	s := startSidecar(t, server.URL)
+	side.Store(s)
 	env := []string{
-		"BILLING_URL=http://" + side.address + "/v1/invoices/{id}/send", "BILLING_LOOKUP_URL=http://" + side.address + "/v1/invoices/{id}",
+		"BILLING_URL=http://" + s.address + "/v1/invoices/{id}/send", "BILLING_LOOKUP_URL=http://" + s.address + "/v1/invoices/{id}",
 		"BILLING_TIMEOUT=2s", "BILLING_LOOKUP_AFTER=1s", "LINGER=30s", "CONCURRENCY=2",
 	}
 	started := b.start(env...)
@@ -151,6 +153,8 @@ func TestP1SidecarIsKilled(t *testing.T) {
 	if sum := b.api.Summary(); sum.Effects != 12 || len(sum.Duplicates) != 0 {
 		t.Errorf("%+v, want twelve effects", sum)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if requests["3"] != 1 || requests["5"] != 1 || requests["7"] != 2 {
 		t.Errorf("%v, want one request for 3 and 5, which the API acted on, and a second one for 7", requests)
 	}

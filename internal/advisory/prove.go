@@ -174,8 +174,9 @@ func (p *proof) stayed(ctx context.Context) error {
 }
 
 const (
-	backend    = "select pg_backend_pid()"
-	beginProof = "begin isolation level read committed"
+	backend = "select pg_backend_pid()"
+	// A DBA's time-out that ends a's transaction would free its lock, as if it did not lock.
+	beginProof = "begin isolation level read committed; set local idle_in_transaction_session_timeout = 0"
 )
 
 // begin refuses a path that has no transactions: a pooler in statement mode
