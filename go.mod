@@ -1,4 +1,4 @@
-module billonce
+module github.com/billonce/billonce
 
 go 1.26.0
 

@@ -17,7 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 func TestClusterAcceptsTheManifests(t *testing.T) {

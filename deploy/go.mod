@@ -1,11 +1,11 @@
 // The checks of what lies here: a module of its own, so that the runner's does
 // not carry Kubernetes' libraries, nor the release's tool.
-module billonce/deploy
+module github.com/billonce/billonce/deploy
 
 go 1.26.0
 
 require (
-	billonce v0.0.0
+	github.com/billonce/billonce v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	k8s.io/api v0.34.4
 	k8s.io/apimachinery v0.34.4
@@ -113,6 +113,6 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.0 // indirect
 )
 
-replace billonce => ../
+replace github.com/billonce/billonce => ../
 
 tool github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 const (

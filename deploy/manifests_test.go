@@ -17,8 +17,8 @@ import (
 	"k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/yaml"
 
-	"billonce/internal/billing"
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/config"
 )
 
 func folders() []string {

@@ -9,7 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/web"
 )
 
 // The page's settings are good, its Service and its probes reach it, and the network lets

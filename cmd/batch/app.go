@@ -9,9 +9,9 @@ import (
 	"os/user"
 	"strings"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 // app is what the commands share.

@@ -12,11 +12,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing"
-	"billonce/internal/compare"
-	"billonce/internal/compare/report"
-	"billonce/internal/config"
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/compare"
+	"github.com/billonce/billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 // comparisonFlags are what the user wants measured, and how it is told.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"billonce/internal/compare"
+	"github.com/billonce/billonce/internal/compare"
 )
 
 func checkComparison(f comparisonFlags) error {

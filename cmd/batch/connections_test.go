@@ -9,10 +9,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // A run that can't make all of its connections is refused before its first request,

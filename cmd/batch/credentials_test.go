@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // The API changes the token in the middle of a run, with requests in flight: the run reads

@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/config"
-	"billonce/internal/desk/pgdesk"
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 const (

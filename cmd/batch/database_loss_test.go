@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // What becomes of a run that loses the database, or one of its connections, while

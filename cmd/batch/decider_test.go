@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // In a pod nobody's name is known: who decides is to say it, before anything is touched.

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
 )
 
 // resolveFrom makes the decisions of a file. What has changed since the file was

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing"
-	"billonce/internal/compare"
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/compare"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 const (

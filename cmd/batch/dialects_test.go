@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing/billinghttp"
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/config"
 )
 
 // Each row of the page's table has settings, and the program takes them as they stand:

@@ -13,12 +13,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/config"
-	"billonce/internal/doctor"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/words"
 )
 
 type doctorFlags struct {

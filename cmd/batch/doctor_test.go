@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/doctor"
 )
 
 // examine runs `batch doctor --json` and returns what it found by its checks' names.

@@ -11,7 +11,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/doctor"
 )
 
 // The doctor trusts whom a run trusts, and shows what a run shows.

@@ -7,11 +7,11 @@ import (
 	"io"
 	"strings"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp"
-	"billonce/internal/billing/engine"
-	"billonce/internal/desk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // shownAtMost is how many invoices a dry run names.

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/config"
 )
 
 // bounded does f, and ends it after a signal whatever it waits for: statements are given

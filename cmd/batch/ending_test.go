@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // After a signal a run ends in time, whatever it waits for.

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // address leads to one server, and after a fail-over to another one.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing/billingfake"
-	books "billonce/internal/billing/book"
-	"billonce/internal/config"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	books "github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (

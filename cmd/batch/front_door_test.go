@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"billonce/internal/billing"
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/config"
 )
 
 const frontDoorSecret = "c4n4ry-s3cr3t"

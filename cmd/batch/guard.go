@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // canaryOfNew is how many invoices go first under settings of which no run had a request

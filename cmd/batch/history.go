@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
 )
 
 func (a app) historyCommand() *cobra.Command {

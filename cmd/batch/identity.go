@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // livingPoll is how often runs that live through a fail-over are looked for.

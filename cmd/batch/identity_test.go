@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // P12: in a copy of the database nothing is sent where a repeat would bill again, until a

@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // A server with a tiny lock table: claims of 500 invoices would fill it for

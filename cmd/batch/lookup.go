@@ -11,10 +11,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing/billinghttp"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // lookUpProof shows people what a run would know of its look-up.

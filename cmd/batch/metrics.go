@@ -7,8 +7,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
-	"billonce/internal/metrics"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/metrics"
 )
 
 const metricsShutdown = 2 * time.Second

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 func pushGateway(t *testing.T, status int) (url string, paths <-chan string) {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/doctor"
 )
 
 func (a app) migrateCommand() *cobra.Command {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // narrowing is which of all deliveries a person means.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // What a person means by --run, --since and --http-status is decided, and nothing else.

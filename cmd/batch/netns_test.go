@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // away is a network namespace: another machine, as far as TCP can tell. Its way

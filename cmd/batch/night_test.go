@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // P1, P2: a night of documents at an API that answers 202 and decides later, rejects some

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // keepSetAside writes down what is set aside: a run of given invoices has not seen the others.

@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/desk"
-	"billonce/internal/desk/pgdesk"
-	"billonce/internal/reconcile"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/reconcile"
 )
 
 // pageDesk is the desk behind the page. Its connection is made anew after the database

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/desk/pgdesk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 func (a app) pauseCommand() *cobra.Command {

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // A pause that comes while a run is under way: no request is begun after it, whatever

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // P6 through a real pgpool-II that balances reads over a standby: nothing that a run

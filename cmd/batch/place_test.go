@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/config"
 )
 
 func TestPodsOfAnIndexedJobStartAtEvenPlaces(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // What a run is in a pod: signals, names, log lines, last words.

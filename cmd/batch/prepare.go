@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 // openStore opens the store while the locks are being proven: it only reads, and each

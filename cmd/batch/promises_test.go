@@ -13,7 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // The promises of docs/guarantees.md on the plain path, each with real

@@ -5,7 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/advisory"
 )
 
 // firstConnections makes two, and learns from them whether a pooler is on the

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/desk"
-	"billonce/internal/desk/pgdesk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // leastPruneAge keeps what an API may still remember, and what people may still

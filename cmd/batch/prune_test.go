@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/billingfake"
-	books "billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	books "github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
 )
 
 // A prune that is interrupted says how far it came, and what to do.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/config"
 )
 
 // What the README sets for a table and an API of one's own does what it says.

@@ -22,8 +22,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 const databaseInPages = "postgres://billonce@db.example/app?sslmode=verify-full"

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // reportEnd says what the run came to: in the last log line, and where Kubernetes

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // P1, P12: a backup from before the last run is restored, and the API has no keys. What

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/doctor"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // The whole job as the role that `batch migrate --role` has equipped: it can do

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing"
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/config"
 )
 
 // untilSignal is a context that the first signal cancels. A second one ends the

@@ -10,16 +10,16 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/config"
-	"billonce/internal/desk"
-	"billonce/internal/metrics"
-	"billonce/internal/notify"
-	"billonce/internal/tracing"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/metrics"
+	"github.com/billonce/billonce/internal/notify"
+	"github.com/billonce/billonce/internal/tracing"
 )
 
 func (a app) runCommand() *cobra.Command {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Each line of the runbook for the cluster is a command as the program has it.

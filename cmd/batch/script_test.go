@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // TestScripts runs the promises of the command line, one a file.

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // newSecrets are what must be seen nowhere, by the variable that they stand in.

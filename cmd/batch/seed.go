@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/config"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/config"
 )
 
 func (a app) seedCommand() *cobra.Command {

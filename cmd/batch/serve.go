@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/config"
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/web"
 )
 
 func (a app) serveCommand() *cobra.Command {

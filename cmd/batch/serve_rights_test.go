@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // The page as the role that `batch migrate --role NAME --for serve` has equipped: it shows

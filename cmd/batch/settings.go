@@ -3,13 +3,13 @@ package main
 import (
 	"strings"
 
-	"billonce/internal/billing/billinghttp"
-	books "billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/config"
-	"billonce/internal/fault"
-	"billonce/internal/notify"
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
+	books "github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/fault"
+	"github.com/billonce/billonce/internal/notify"
+	"github.com/billonce/billonce/internal/web"
 )
 
 // settings are what a command is configured by: nothing is wrong with them.

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/config"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // Runs of two books don't keep each other away, also where both are of one table.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // asked is a request as a server got it.

@@ -18,7 +18,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 const signingKey = "s3cret"

@@ -7,10 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/pgtemp"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // P6 on a real streaming standby: its advisory locks exclude nobody.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing/billingfake"
-	books "billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	books "github.com/billonce/billonce/internal/billing/book"
 )
 
 // screen is a terminal that somebody leaves after so many pages.

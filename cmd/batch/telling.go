@@ -5,12 +5,12 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/config"
-	"billonce/internal/metrics"
-	"billonce/internal/notify"
-	"billonce/internal/tracing"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/metrics"
+	"github.com/billonce/billonce/internal/notify"
+	"github.com/billonce/billonce/internal/tracing"
 )
 
 // tell tells everybody of the run's end, all at once: what is slow or away changes

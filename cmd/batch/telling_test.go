@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/notify"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/notify"
 )
 
 // hears is a server for NOTIFY_URL and PING_URL.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"billonce/internal/compare"
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/compare"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 // naiveCommand is a hidden command below demo: a server that has no ledger.

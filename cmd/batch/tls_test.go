@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/doctor"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // sslmode=verify-full, as the manifests have it: a server that our CA vouches for

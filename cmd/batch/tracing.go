@@ -5,8 +5,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing/billinghttp"
-	"billonce/internal/tracing"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/tracing"
 )
 
 // startTrace begins the run's trace, where the OTEL_ variables ask for one; else

@@ -4,7 +4,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // The one invoice whose answer gets lost is billed all the same.

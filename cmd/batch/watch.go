@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Control sequences (ECMA-48): the cursor goes home, each line is cleared to

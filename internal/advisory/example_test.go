@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // Two programs want the same three objects. Each object goes to one of them, and nobody

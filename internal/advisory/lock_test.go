@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgerr"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 func tryLockAll(t testing.TB, conn *pgx.Conn, keys ...Key) []bool {

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // patience is how long a test waits for what must happen at once.

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // proofClass is "prov" in ASCII. Proofs use the two-integer key space under a

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // Table is the server's lock table: shared by all databases and all that they

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // The parked reader alone must notice: there is no heartbeat for an hour.

@@ -3,7 +3,7 @@ package billing_test
 import (
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 func TestNewAmount(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // Comparison measures the lock strategies on one server, in turns.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/compare"
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // newComparison has a database of its own: samples are measured by what is written

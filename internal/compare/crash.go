@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 var errKilled = errors.New("killed by the comparison")

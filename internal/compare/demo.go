@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // Demo lets servers bill the same invoices: alone, without a lock, with the

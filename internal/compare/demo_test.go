@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"billonce/internal/compare"
+	"github.com/billonce/billonce/internal/compare"
 )
 
 // newDemo has a database of its own, as newComparison has.

@@ -7,9 +7,9 @@ import (
 	"os/exec"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // A crash drill is small, so that each of its requests is seen on the timeline.

@@ -9,9 +9,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"billonce/internal/compare"
-	"billonce/internal/pgtemp"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/compare"
+	"github.com/billonce/billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ type edges struct {
 func TestWithProcesses(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "batch")
-	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "billonce/cmd/batch").CombinedOutput(); err != nil {
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/billonce/billonce/cmd/batch").CombinedOutput(); err != nil {
 		t.Fatalf("build batch: %v\n%s", err, text)
 	}
 	e := edges{compare.Program{Path: path, Name: "batch", Naive: []string{"demo", "naive-server"}}, pgtest.Server(t, map[string]string{"autovacuum": "off"})}

@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 const (

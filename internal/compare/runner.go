@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // runner says what one process is to be.

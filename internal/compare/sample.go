@@ -10,9 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/compare/meter"
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/compare/meter"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 const signalTimeout = 30 * time.Second

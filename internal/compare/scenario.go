@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // sampleTime is about how long one runner is busy in a sample, where the API's latency

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 func TestScenarios(t *testing.T) {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/compare/meter"
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/compare/meter"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // timeline keeps the requests that the API has seen.

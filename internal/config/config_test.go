@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 const canary = "c4n4ry-s3cr3t"

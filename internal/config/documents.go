@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Help is the text of `batch help environment`.

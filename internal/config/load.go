@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // Needs says which variables a command cannot do without.

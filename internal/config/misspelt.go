@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"billonce/internal/fault"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/fault"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // retired are names that were ours, and what to write instead of each: it is exit code

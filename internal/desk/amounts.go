@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Amounts adds up what invoices bill, by currency. Columns that are not named are

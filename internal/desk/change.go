@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Resolver writes a decision about a delivery, if it is still as it was read.

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // FileDecision is a person's decision about one invoice, as a row of CSV has it.

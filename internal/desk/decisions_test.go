@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 func TestDecisionsAreReadAsTheyWereWritten(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Delivery is a delivery as people see it: the evidence for their decisions.

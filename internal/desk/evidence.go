@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Kind is a kind of delivery that a person decides about.

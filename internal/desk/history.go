@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // History is all that is known about one invoice.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Reconciled is what holding the ledger against the provider's list came to.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Row is what people are shown of an invoice beside its key.

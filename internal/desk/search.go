@@ -1,6 +1,6 @@
 package desk
 
-import "billonce/internal/billing"
+import "github.com/billonce/billonce/internal/billing"
 
 // SearchFor is what an invoice is searched by, where it is not its own key.
 type SearchFor string

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // SentItem is one invoice that was sent.

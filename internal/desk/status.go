@@ -3,8 +3,8 @@ package desk
 import (
 	"time"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Status is what an operator sees of a book of invoices.

@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Print writes the operator's page: what is to do, what is under way, what

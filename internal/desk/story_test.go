@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // P11: what happened is said in words and in order, with times of the day, and from when

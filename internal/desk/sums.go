@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // sums adds up amounts by their currencies.

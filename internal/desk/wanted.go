@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Wanted is what a person wants to come of a delivery that they were shown: a form

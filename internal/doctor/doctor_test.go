@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/doctor"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // examine is what the doctor finds, by its checks' names.

@@ -3,8 +3,8 @@ package doctor
 import (
 	"context"
 
-	"billonce/internal/advisory"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // examineFailover says whether the ledger trusts this database, whether a fail-over of it

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 func TestMain(m *testing.M) {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 func portOf(port uint16) string { return fmt.Sprint(port) }

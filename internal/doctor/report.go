@@ -6,7 +6,7 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Report is all findings, in the order of the checks.

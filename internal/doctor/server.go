@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/advisory"
 )
 
 // oldest is the oldest PostgreSQL that the tests are run with.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/advisory"
 )
 
 // examineTimeouts sets what a claim sets, and reads back what is in force.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 // The list of points is what the code hits: each at one place, and `error` is

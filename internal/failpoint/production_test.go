@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 // A production build holds nothing of the failpoints: neither their names nor
@@ -15,7 +15,7 @@ import (
 // the search finds what there is.
 func TestProductionHoldsNoFailpoints(t *testing.T) {
 	t.Parallel()
-	words := []string{"BILLONCE_FAILPOINTS", "billonce/internal/failpoint"}
+	words := []string{"BILLONCE_FAILPOINTS", "github.com/billonce/billonce/internal/failpoint"}
 	for _, p := range failpoint.Points() {
 		words = append(words, p.Name)
 	}
@@ -34,7 +34,7 @@ func build(t *testing.T, flags ...string) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "batch")
 	args := append([]string{"build", "-o", path}, flags...)
-	if text, err := exec.CommandContext(t.Context(), "go", append(args, "billonce/cmd/batch")...).CombinedOutput(); err != nil {
+	if text, err := exec.CommandContext(t.Context(), "go", append(args, "github.com/billonce/billonce/cmd/batch")...).CombinedOutput(); err != nil {
 		t.Fatalf("build batch: %v\n%s", err, text)
 	}
 	binary, err := os.ReadFile(path)

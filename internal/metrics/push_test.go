@@ -13,7 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // received is what a gateway was sent.

@@ -12,8 +12,8 @@ import (
 	"text/template"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Message is what NOTIFY_URL takes.

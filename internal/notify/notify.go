@@ -12,7 +12,7 @@ import (
 	"text/template"
 	"time"
 
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // Timeout is how long telling takes at most, all of it together.

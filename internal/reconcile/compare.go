@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // examples is how many of each kind are told and kept.

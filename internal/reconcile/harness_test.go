@@ -12,12 +12,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/desk"
-	"billonce/internal/desk/pgdesk"
-	"billonce/internal/pgtemp/pgtest"
-	"billonce/internal/reconcile"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/reconcile"
 )
 
 func TestMain(m *testing.M) {

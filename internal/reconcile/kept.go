@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Kept reads what the ledger keeps of a reconciliation, in the words of its report.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/reconcile"
+	"github.com/billonce/billonce/internal/reconcile"
 )
 
 // A list that lies must cost nothing: no test here may end with an invoice that is sent

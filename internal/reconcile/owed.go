@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/sql"
 )
 
 // asOwed leaves out what was never tried and of which the list names another amount or

@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // shown is how many of each difference a terminal shows.

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/sql"
+	"github.com/billonce/billonce/sql"
 )
 
 // Book is what a reconciliation asks of a book of invoices.

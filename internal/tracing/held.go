@@ -6,7 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // held knows, for as long as a claim holds an invoice, the spans that are about

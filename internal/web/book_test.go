@@ -15,13 +15,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/desk"
-	"billonce/internal/desk/pgdesk"
-	"billonce/internal/pgtemp/pgtest"
-	"billonce/internal/reconcile"
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/reconcile"
+	"github.com/billonce/billonce/internal/web"
 )
 
 // served is a page over real HTTP, of a book in a real database. Ann decides, bob reads.

@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"billonce/internal/browsertest"
+	"github.com/billonce/billonce/internal/browsertest"
 )
 
 var pictures = flag.Bool("pictures", false, "keep a picture of each page in each look: go test -artifacts -pictures")

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // rowsShown is how many invoices one page of what is open shows.

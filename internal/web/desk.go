@@ -3,8 +3,8 @@ package web
 import (
 	"context"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // Desk reads what the page shows.

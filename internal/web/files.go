@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 const (

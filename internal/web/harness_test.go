@@ -15,10 +15,10 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/pgtemp/pgtest"
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/web"
 )
 
 func TestMain(m *testing.M) {

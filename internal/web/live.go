@@ -7,7 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // livePeriod is how often the database is asked while anybody watches, however many do.

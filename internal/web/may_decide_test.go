@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/web"
 )
 
 func (s *served) pickAll(who, path string) []string {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // The picture of the last nights, in SVG's units.

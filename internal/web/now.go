@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // now is the part of the first page that changes while a run goes on.

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 //go:embed style.css icon.svg live.js *.gohtml

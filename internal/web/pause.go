@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // pause stops the book's runs.

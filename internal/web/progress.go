@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // progress is how far the run is that is under way.

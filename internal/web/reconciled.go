@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // shownReconciliations is how many of the last ones are listed.

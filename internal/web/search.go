@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // searchTime bounds one search: others wait for their turn.

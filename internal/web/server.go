@@ -11,7 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // A client that is slower than this holds no connection (each is a goroutine and a

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // Settings are the texts of SERVE_…, as they came.

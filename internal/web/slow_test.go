@@ -9,7 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/web"
 )
 
 // Who sends too slowly, or too much, is let go; the page is served to others meanwhile.

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/web"
 )
 
 // What the API has taken and not yet decided is shown: how many, since when, and when the

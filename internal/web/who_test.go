@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/web"
+	"github.com/billonce/billonce/internal/web"
 )
 
 // Without authentication the page answers loopback's own names alone: another site's

@@ -4,7 +4,7 @@ import (
 	"math/big"
 	"testing"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 func TestCount(t *testing.T) {

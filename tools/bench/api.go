@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 const apiPatience = 10 * time.Second

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
 )
 
 // bareLoop is the process that the run is compared with: it posts the same

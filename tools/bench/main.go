@@ -17,8 +17,8 @@ import (
 	"syscall"
 	"time"
 
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 func main() {
@@ -74,7 +74,7 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
-	if text, err := exec.CommandContext(ctx, "go", "build", "-o", b.batch, "billonce/cmd/batch").CombinedOutput(); err != nil {
+	if text, err := exec.CommandContext(ctx, "go", "build", "-o", b.batch, "github.com/billonce/billonce/cmd/batch").CombinedOutput(); err != nil {
 		return fmt.Errorf("build batch: %w\n%s", err, text)
 	}
 	if o.river {

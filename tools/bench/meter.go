@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/compare/meter"
+	"github.com/billonce/billonce/internal/compare/meter"
 )
 
 // clockTick is the unit of the times in /proc/PID/stat (sysconf(_SC_CLK_TCK)).

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/billing/billingfake"
 )
 
 // limited is an API that takes no more than so much.

@@ -19,7 +19,7 @@ import (
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 // machine is one without PostgreSQL, whose PATH holds what a test puts there.

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 // timeout is one way's.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 func main() {
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 		b.batch = filepath.Join(folder, "batch")
-		if output, err := exec.CommandContext(ctx, "go", "build", "-o", b.batch, "billonce/cmd/batch").CombinedOutput(); err != nil {
+		if output, err := exec.CommandContext(ctx, "go", "build", "-o", b.batch, "github.com/billonce/billonce/cmd/batch").CombinedOutput(); err != nil {
 			return fmt.Errorf("build batch: %w\n%s", err, output)
 		}
 	}

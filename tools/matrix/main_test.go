@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ const sideBySide = 12
 func TestWithFailpoints(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "batch")
-	build := exec.CommandContext(t.Context(), "go", "build", "-tags=failpoints", "-o", program, "billonce/cmd/batch")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags=failpoints", "-o", program, "github.com/billonce/billonce/cmd/batch")
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build batch with failpoints: %v\n%s", err, text)
 	}

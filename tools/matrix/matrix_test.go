@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 const (

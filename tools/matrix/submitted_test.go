@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing/billingfake"
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/billing/billingfake"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 // taken is one case of an API that answers 202 and decides later: where the target is

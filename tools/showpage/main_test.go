@@ -17,7 +17,7 @@ import (
 // behind.
 func TestShow(t *testing.T) {
 	batch := filepath.Join(t.TempDir(), "batch")
-	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", batch, "billonce/cmd/batch").CombinedOutput(); err != nil {
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", batch, "github.com/billonce/billonce/cmd/batch").CombinedOutput(); err != nil {
 		t.Fatalf("build batch: %v\n%s", err, text)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

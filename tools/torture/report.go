@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // report is what one round came to.

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // runner is one process of `batch run`.

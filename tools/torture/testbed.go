@@ -14,9 +14,9 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 const (
@@ -44,7 +44,7 @@ func newTestbed(ctx context.Context, o options) (_ *testbed, err error) {
 	}
 	if s.batch == "" {
 		s.batch = filepath.Join(s.dir, "batch")
-		if text, err := exec.CommandContext(ctx, "go", "build", "-o", s.batch, "billonce/cmd/batch").CombinedOutput(); err != nil {
+		if text, err := exec.CommandContext(ctx, "go", "build", "-o", s.batch, "github.com/billonce/billonce/cmd/batch").CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build batch: %w\n%s", err, text)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // answerMax bounds what is kept of a reply for one invoice: ids and links.

@@ -8,7 +8,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 const benchConcurrency = 64

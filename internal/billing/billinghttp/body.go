@@ -10,7 +10,7 @@ import (
 	"text/template"
 	"text/template/parse"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // body is what BILLING_BODY says.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 func TestBodyFunctions(t *testing.T) {

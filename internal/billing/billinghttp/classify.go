@@ -3,7 +3,7 @@ package billinghttp
 import (
 	"net/http"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // clientClosed is nginx's word for a connection that its client closed, and other

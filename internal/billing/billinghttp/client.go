@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/net/http2"
 
-	"billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing/billinghttp/rules"
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // Config is how the billing API is called.

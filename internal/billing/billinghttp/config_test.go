@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // said are faults as lines.

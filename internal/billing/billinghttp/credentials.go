@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"billonce/internal/billing"
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // credentials is the credential that requests carry now. It is safe for concurrent use.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Describe shows a request as Send would make it, for people: secrets

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Every fault of a server, named after what happens on the wire. Each replies

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 var (

@@ -16,7 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 func TestMain(m *testing.M) {

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // keptMax is how many bytes of an invoice are kept for a repeat, at most.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 func pointer(s string) *string { return &s }

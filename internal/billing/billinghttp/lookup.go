@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
 )
 
 // LookUp asks the API whether it has acted. It carries no idempotency key: an

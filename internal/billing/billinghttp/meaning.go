@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"text/tabwriter"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
 )
 
 // Warnings names what is allowed in the settings and seldom meant.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/bojanz/currency"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // toMinor makes whole units of a currency's smallest coin of an amount, exactly: 500 JPY

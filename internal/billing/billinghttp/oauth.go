@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // OAuth is how a bearer token is got: by client credentials (RFC 6749, 4.4).

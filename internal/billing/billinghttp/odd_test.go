@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // P10: what counts as accepted and does not look like it is said; 207 is not accepted

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // breakSecond answers the first request of its first connection, and closes it

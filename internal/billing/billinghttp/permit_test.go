@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 var errWithdrawn = errors.New("the claim's connection is lost")

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // ProveKeys sends an invoice's request twice at the same moment under one idempotency key

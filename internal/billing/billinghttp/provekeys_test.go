@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // P10: keys are tried where that is asked for: an API that ignores them is told from one

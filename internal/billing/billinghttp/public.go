@@ -3,7 +3,7 @@ package billinghttp
 import (
 	"strings"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Operation is what all requests have in common: the method, and the path of

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Columns are the columns, as text, that an invoice needs to be rendered.

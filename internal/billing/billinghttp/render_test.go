@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 func render(t *testing.T, cfg Config, row string, columns ...any) (billing.Request, error) {

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
 )
 
 func TestRedirectsAreNotFollowed(t *testing.T) {

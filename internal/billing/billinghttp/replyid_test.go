@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // P9: a look-up by the API's own id is known by its hash before that id is there, and asks

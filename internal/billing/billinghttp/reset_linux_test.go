@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // A request that is given up while the kernel still holds some of it must not arrive

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // What is made of the row goes with the request and with its look-up; what is made of the

@@ -13,7 +13,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
 )
 
 // Saved is a reply that somebody has kept.

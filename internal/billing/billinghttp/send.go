@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // staleTries bounds how many connections one call goes through that turn out to be

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // signer signs requests as Standard Webhooks has it (version 1.0.0, "Signature

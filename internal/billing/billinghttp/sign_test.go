@@ -9,7 +9,7 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 const signingSecret = "whsec_c2lnbmluZy1rZXktb2YtMjQtYnl0ZXMh"

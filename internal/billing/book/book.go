@@ -7,7 +7,7 @@ import (
 	"errors"
 	"strings"
 
-	"billonce/internal/fault"
+	"github.com/billonce/billonce/internal/fault"
 )
 
 // Settings are a book as the environment describes it, each by its variable.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/book"
 )
 
 func TestParseName(t *testing.T) {

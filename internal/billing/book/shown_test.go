@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/book"
 )
 
 func TestParseShow(t *testing.T) {

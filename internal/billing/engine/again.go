@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // againPage is how many deliveries are held against the ledger at once.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // breaker opens on as many replies as its limit that say that it is not the invoice

@@ -6,7 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // canary sends what goes before everything else: a few untried invoices from all over the

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // lookLife is how long a second look is acted upon: what the application

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // control is what asking about controls came to.

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // controls are deliveries of this run that a reply has accepted: the last ones, and some

@@ -6,8 +6,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 // deliverer takes claims through the stages, from the second look to the release.

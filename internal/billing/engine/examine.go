@@ -6,7 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // LookUpProof is what a run would know of its look-up now.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // lastPatience is how long a run that ends tries once more to reach the database.

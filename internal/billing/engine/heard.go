@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // heard counts what the API has said in this run.

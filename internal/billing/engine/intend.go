@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // deadlineMargin is what the ledger's deadline allows for beyond the request's own.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 const (

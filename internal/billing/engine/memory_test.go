@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // remember has a memory remember that invoices were begun, and settled in a state.

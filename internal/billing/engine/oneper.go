@@ -7,7 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 const (

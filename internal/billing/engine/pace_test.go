@@ -9,7 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // limitedAPI takes so many requests a second, in a bucket of a second's, or so many at

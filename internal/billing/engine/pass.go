@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // cutsMost is how many passes in a row may be cut short without having found

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // What was seen as a dead sender's attempt may have been taken over since: only the

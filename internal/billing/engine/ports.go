@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Ports are the edges that a run works through.

@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // producer claims what a pass finds, and has it delivered.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // However busy a run is, it keeps controls that are old enough, and no more than some.

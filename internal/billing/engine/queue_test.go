@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // P7: a queue that never runs empty holds no more than what waits in it, and hands it

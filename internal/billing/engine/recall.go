@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // recallAtOnce bounds what is read of kept values at the same time: each is a large row,

@@ -7,7 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // keeping is a run lock that is taken again when it is lost. Without a lock it

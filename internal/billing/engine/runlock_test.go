@@ -8,7 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // fakeLock is lost when its channel is closed, and taken again when the test says.

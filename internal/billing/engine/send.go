@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 // sender makes attempts, each of its loops one at a time.

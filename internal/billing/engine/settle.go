@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // stopper turns the first reason to stop into a closed channel.

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/billing"
-	"billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/failpoint"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // A request under a key that was judged young arrives before the API forgets it.

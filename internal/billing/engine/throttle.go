@@ -3,7 +3,7 @@ package engine
 import (
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 const (

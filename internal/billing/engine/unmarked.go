@@ -5,7 +5,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // markPage is how many invoices are marked in one transaction, at most.

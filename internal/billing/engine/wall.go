@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // wallAfter is how many throttled replies in a row, from different places of the book,

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/advisory"
 )
 
 // ErrOtherTable says that the ledger belongs to another table than INVOICES_TABLE. Its

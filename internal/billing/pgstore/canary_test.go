@@ -3,8 +3,8 @@ package pgstore_test
 import (
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
 )
 
 // What goes first is no more than one claim: a row claim, whose slots are free only once it

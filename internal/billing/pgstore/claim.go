@@ -9,11 +9,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/failpoint"
-	"billonce/internal/pgerr"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/sql"
 )
 
 // claimTimeout bounds each statement on a claim's connection.

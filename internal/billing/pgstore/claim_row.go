@@ -3,8 +3,8 @@ package pgstore
 import (
 	"context"
 
-	"billonce/internal/billing"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // lockRow locks by SELECT … FOR NO KEY UPDATE SKIP LOCKED. Nobody else may

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // Commit writes what begins and what ends, each in a transaction and on a connection of

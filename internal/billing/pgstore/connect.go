@@ -14,10 +14,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/fault"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/fault"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 const (

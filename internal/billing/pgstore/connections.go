@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/advisory"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // Connections is how many a run needs to its end: the run lock's, one for each claim,

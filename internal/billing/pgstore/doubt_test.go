@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
 )
 
 // unsettled counts the deliveries that are begun and not yet settled: what a

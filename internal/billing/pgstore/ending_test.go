@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 // What the database does not take is tried again until the process must end, and no

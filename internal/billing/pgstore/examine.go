@@ -8,10 +8,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/sql"
 )
 
 // Examined is a book of which a database has everything that a run needs.

@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // standbys closes met when the log tells that both, settler and claim, met a standby.

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 // A row on which the user's SQL fails is found, named and set aside; all others are sent,

@@ -10,11 +10,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // unlocked is a lock strategy that locks nothing, or fails.

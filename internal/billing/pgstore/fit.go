@@ -7,10 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/fault"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/fault"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // request is what the requests of a run need of an invoice, and of which invoices.

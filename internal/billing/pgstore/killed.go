@@ -7,9 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // WriteOff writes off the runs that were killed, and brings into doubt what they left

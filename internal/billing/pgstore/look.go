@@ -7,11 +7,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/failpoint"
-	"billonce/internal/pgerr"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/failpoint"
+	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/sql"
 )
 
 // Scan reads pending invoices in the order of their ids, without locks. One on which

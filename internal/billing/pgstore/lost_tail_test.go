@@ -12,13 +12,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // pair is a primary and its standby behind one address.

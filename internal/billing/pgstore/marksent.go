@@ -7,9 +7,9 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // errPlaceholderQuoted: PostgreSQL found fewer parameters than there are placeholders.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/fault"
-	"billonce/internal/words"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/fault"
+	"github.com/billonce/billonce/internal/words"
+	"github.com/billonce/billonce/sql"
 )
 
 // listedAtMost bounds the columns that a fault names.

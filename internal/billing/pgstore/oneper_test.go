@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/engine"
 )
 
 // customers is a book whose column customer keeps requests apart, with so many customers.

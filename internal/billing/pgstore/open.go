@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // CountOpen counts what waits for a person as the run ends, whoever left it. found is

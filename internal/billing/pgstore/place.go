@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/book"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/sql"
 )
 
 // ErrNoInvoices says that the user's table, or its key, is not there.

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 // doubted leaves invoice 1 in doubt, so that it may be looked up, and 2 and 3 untried.

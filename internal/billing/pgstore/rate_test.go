@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 // sharedRun is a run that shares the run lock, and with it BILLING_RATE.

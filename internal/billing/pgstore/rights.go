@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing/book"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // right is what a role needs to be allowed: one privilege on one object. Columns

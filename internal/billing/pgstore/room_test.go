@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/billing/pgstore"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // fillTheTable takes session locks until there is no room, and gives some back.

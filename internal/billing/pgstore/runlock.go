@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/advisory"
 )
 
 // KeptRunLock is a run's session lock, and can take it again. It implements

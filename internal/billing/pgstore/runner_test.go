@@ -3,8 +3,8 @@ package pgstore_test
 import (
 	"testing"
 
-	"billonce/internal/billing/engine"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 func TestRunSendsEachInvoiceOnce(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/advisory"
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // RunRecord describes a run in the ledger.

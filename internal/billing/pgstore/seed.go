@@ -7,8 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgerr"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/sql"
 )
 
 // Seed makes the demo's table where there is none, and adds n pending invoices.

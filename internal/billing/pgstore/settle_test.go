@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/pgstore"
 )
 
 func sending(t *testing.T, s *pgstore.Store, ids ...billing.InvoiceID) {

@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
 )
 
 // A claim lasts as long as its slowest request. Where one request in each of the

@@ -1,6 +1,6 @@
 package pgstore
 
-import "billonce/sql"
+import "github.com/billonce/billonce/sql"
 
 // statements are the texts of a run's statements, filled for one book.
 type statements struct {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/pgtemp/pgtest"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // The user's SQL is not to blame for a server that shuts down as it is checked.

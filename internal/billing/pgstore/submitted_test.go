@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
 )
 
 // later is an API that takes each request with a 202, and says what became of it later.

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/pgerr"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/sql"
 )
 
 // Trial is what became of an invoice that was marked sent, and rolled back.

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 const (

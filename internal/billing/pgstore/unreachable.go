@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgerr"
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Unreachable says in one line each why no connection came to be, and what to do about

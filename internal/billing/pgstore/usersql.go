@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing/book"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // UserSQLError is a fault in a fragment of SQL that the user gave, with

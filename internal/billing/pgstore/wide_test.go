@@ -5,8 +5,8 @@ import (
 	"sync"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/engine"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/engine"
 )
 
 // weighing is an API that weighs what is in hand: bodies that are made and not yet sent.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (

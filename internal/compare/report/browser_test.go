@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/browsertest"
+	"github.com/billonce/billonce/internal/browsertest"
 )
 
 // tab shows one page.

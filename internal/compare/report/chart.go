@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Figures are drawn in percent of their width and in pixels of their height, so

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // material is a difference in speed that is worth a choice.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // pair is a round of row and advisory, with so many seconds for 1,000 invoices.

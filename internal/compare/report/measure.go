@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // measure is one of the numbers that a sample comes to: how it is called, told and

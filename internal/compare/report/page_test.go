@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/browsertest"
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/browsertest"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 type size struct {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"billonce/internal/browsertest"
+	"github.com/billonce/billonce/internal/browsertest"
 )
 
 var (

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"billonce/internal/compare/report"
+	"github.com/billonce/billonce/internal/compare/report"
 )
 
 // source makes up a comparison; the same seed makes the same one.

@@ -1,6 +1,6 @@
 package report
 
-import "billonce/internal/words"
+import "github.com/billonce/billonce/internal/words"
 
 // table is every scenario's medians and spreads.
 type table struct {

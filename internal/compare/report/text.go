@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const columns = 100 // of the terminal that the text is for

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (

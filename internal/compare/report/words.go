@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"billonce/internal/words"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // amount puts a ratio into words: 1.35 is "35 % more".

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // The history tells each attempt's outcome as it was before anybody decided.

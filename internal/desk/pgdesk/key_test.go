@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
 )
 
 const keys = `select string_agg(invoice_id || ':' || state || ' v' || key_version || ' use ' || key_use, ', ' order by invoice_id) from billonce.deliveries`

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // People's SQL is the runs': else prune would take others for pending.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // Nights reads what the runs of the last thirty days came to, the oldest day first.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // OpenItems lists all that waits for a person.

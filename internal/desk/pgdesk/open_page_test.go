@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/sql"
 )
 
 // A page of what is open follows the other, each invoice once, the most money first, and

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // A prune that is interrupted says how far it came: its pages are committed.

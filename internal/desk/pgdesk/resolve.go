@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/billing"
-	"billonce/internal/desk"
-	"billonce/internal/pgerr"
-	"billonce/sql"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/sql"
 )
 
 // Resolve writes a person's decision about a delivery, as it was read, that

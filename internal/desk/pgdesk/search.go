@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // hitsAtMost is how many invoices one search finds.

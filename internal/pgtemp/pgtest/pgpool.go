@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 // pgpoolConfig balances: whatever pgpool-II takes for a read goes to the standby.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"billonce/internal/pgtemp"
+	"github.com/billonce/billonce/internal/pgtemp"
 )
 
 // shared is the test binary's server. It is the one global of the project:

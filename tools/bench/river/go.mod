@@ -1,11 +1,11 @@
 // A yardstick for `make bench`. A module of its own, so that its libraries don't
 // reach the runner's.
-module billonce/tools/bench/river
+module github.com/billonce/billonce/tools/bench/river
 
 go 1.26.0
 
 require (
-	billonce v0.0.0
+	github.com/billonce/billonce v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/riverqueue/river v0.51.1
 	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.1
@@ -40,4 +40,4 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace billonce => ../../..
+replace github.com/billonce/billonce => ../../..

@@ -22,8 +22,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 
-	"billonce/internal/billing"
-	"billonce/internal/billing/billinghttp"
+	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp"
 )
 
 func main() {
