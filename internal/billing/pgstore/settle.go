@@ -43,13 +43,14 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	var marked []billing.InvoiceID
 	sent := sentOf(group)
 	if len(sent) > 0 {
-		mark := s.sql.mark
+		mark, stays := s.sql.mark, s.sql.staysPending
 		if w.guarded {
-			mark = s.sql.markGuarded
+			mark, stays = s.sql.markGuarded, s.sql.staysPendingGuarded
 		}
 		w.batch.Queue(setMarkTimeout)
 		w.batch.Queue(setMarkTime)
 		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), mark, s.markArgs(sent)...)
+		w.query(staysPending, stays, keys(invoiceIDs(sent)))
 	}
 	failpoint.Hit("before_settle_commit")
 	err := w.commit(ctx, conn)

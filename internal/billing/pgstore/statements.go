@@ -26,6 +26,7 @@ type statements struct {
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
 	setAside, setAsideOver, markGuarded      string
+	staysPending, staysPendingGuarded        string
 	keys, keysAfter, keysUpTo, keysAfterUpTo string
 	runsUnfinished                           string
 	writeOff, leftOver, gone                 string
@@ -67,6 +68,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
 		{&s.markGuarded, "mark", []string{"guarded"}},
+		{&s.staysPending, "stays_pending", nil},
+		{&s.staysPendingGuarded, "stays_pending", []string{"guarded"}},
 		{&s.keep, "keep", nil},
 		{&s.kept, "kept", nil},
 		{&s.settled, "settled", nil},

@@ -117,6 +117,8 @@ func (s *Store) TryMark(ctx context.Context) error {
 				return fmt.Errorf("try INVOICES_MARK_SENT: %w", err)
 			case t.Fate == Refused:
 				refused = CantMarkError{refused.Tried + 1, id, t.Refusal}
+			case t.Fate == Unchanged, t.Fate == StillPending && len(s.place.book.MarkSent.Paths) == 0:
+				refused = CantMarkError{refused.Tried + 1, id, errStaysPending}
 			case t.Fate != Untried:
 				return nil
 			}

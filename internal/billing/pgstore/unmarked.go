@@ -147,10 +147,7 @@ func (s *settling) settleAround(ctx context.Context, conn *pgx.Conn, w *writing,
 // heldOf locks the invoices that can be locked, in the transaction that w begins, and
 // returns those that are pending all the same.
 func (s *settling) heldOf(ctx context.Context, conn *pgx.Conn, w *writing, sent []*billing.Settlement) (map[billing.InvoiceID]struct{}, error) {
-	ids := make([]billing.InvoiceID, len(sent))
-	for i, g := range sent {
-		ids[i] = g.InvoiceID
-	}
+	ids := invoiceIDs(sent)
 	held := make(map[billing.InvoiceID]struct{})
 	w.batch.Queue(setMarkTimeout)
 	var locked []billing.InvoiceID

@@ -67,6 +67,12 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 		"refused":         {prepare: closed, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
 		"refused at last": {prepare: `create function late() returns trigger language plpgsql as $$ begin if new.id = 5 then raise exception 'closed period'; end if; return null; end $$;
 			create constraint trigger closed after update on invoices deferrable initially deferred for each row execute function late()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
+		"dropped": {prepare: `create function drop() returns trigger language plpgsql as $$ begin if new.id = 5 then return null; end if; return new; end $$;
+			create trigger closed before update on invoices for each row execute function drop()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "stays pending"},
+		"reverted": {prepare: `create function undo() returns trigger language plpgsql as $$ begin if new.id = 5 then new.pending := true; end if; return new; end $$;
+			create trigger closed before update on invoices for each row execute function undo()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "stays pending"},
+		"reverted afterwards": {prepare: `create function undo() returns trigger language plpgsql as $$ begin if new.id = 5 and not new.pending then update invoices set pending = true where id = 5; end if; return null; end $$;
+			create trigger closed after update on invoices for each row execute function undo()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "stays pending"},
 		"by a constraint": {prepare: "alter table invoices add constraint five check (id <> 5 or pending)", letGo: "alter table invoices drop constraint five", unmarked: "5", row: true, says: `"five"`},
 		// As a time-out ends it, but at once.
 		"takes too long": {prepare: `create function slow() returns trigger language plpgsql as $$ begin
