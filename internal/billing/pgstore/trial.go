@@ -96,8 +96,8 @@ func (e *CantMarkError) Unwrap() error { return e.Refusal }
 
 // TryMark marks up to ten pending invoices from all over the book, one by one, and takes
 // it back, until one can be marked. It returns a *[CantMarkError] if all that could be
-// tried are refused. One that somebody holds, or whose mark depends on the reply, proves
-// nothing.
+// tried are refused. One that somebody holds, whose mark depends on the reply, or that is
+// known to be unmarked, proves nothing.
 func (s *Store) TryMark(ctx context.Context) error {
 	var refused CantMarkError
 	met := make(map[billing.InvoiceID]struct{}, trialsMost)
@@ -131,11 +131,19 @@ func (s *Store) TryMark(ctx context.Context) error {
 }
 
 func (s *Store) tryMarkHere(ctx context.Context, id billing.InvoiceID) (t Trial, err error) {
+	losses := 0
 	err = s.insist(ctx, func() error {
-		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 			t, err = s.tryMarkOne(ctx, conn, id, trialWait)
 			return err
 		})
+		if err != nil && lostInUse(err) {
+			losses++
+		}
+		if losses == lossesMost { // marking this one may be what ends the connection
+			t.Fate, err = Untried, nil
+		}
+		return err
 	})
 	return t, err
 }
@@ -153,7 +161,7 @@ func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.Inv
 	}
 	page, err := s.Scan(ctx, start, nil, n)
 	for _, c := range page {
-		if c.Fault == nil {
+		if c.Fault == nil && c.State != billing.Unmarked {
 			ids = append(ids, c.ID)
 		}
 	}
