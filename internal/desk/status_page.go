@@ -106,7 +106,7 @@ func printDeliveries(w io.Writer, st Status) {
 // PendingText says how many invoices are pending, where that is known.
 func (st Status) PendingText() string {
 	if st.PendingUnknown {
-		return "not known: INVOICES_PENDING fails on a row; a run sends the others, and names it"
+		return "not known: INVOICES_PENDING fails on a row, or takes too long; a run sends the others, and names it"
 	}
 	return fmt.Sprint(st.Pending)
 }

@@ -102,7 +102,7 @@ func (s *Store) TryMark(ctx context.Context) error {
 	var refused CantMarkError
 	met := make(map[billing.InvoiceID]struct{}, trialsMost)
 	for place := 0; place < trialsMost && len(met) < trialsMost; place++ {
-		ids, err := s.pendingAt(ctx, float64(place)/trialsMost)
+		ids, anywhere, err := s.pendingAt(ctx, float64(place)/trialsMost)
 		if err != nil {
 			return fmt.Errorf("look for pending invoices to be tried: %w", err)
 		}
@@ -122,6 +122,9 @@ func (s *Store) TryMark(ctx context.Context) error {
 			case t.Fate != Untried:
 				return nil
 			}
+		}
+		if place > 0 && !anywhere {
+			break
 		}
 	}
 	if refused.Tried > 0 {
@@ -149,11 +152,11 @@ func (s *Store) tryMarkHere(ctx context.Context, id billing.InvoiceID) (t Trial,
 }
 
 // pendingAt returns a pending invoice at a place in the book, from 0 to below 1; the first
-// ten where places are not known, of a text key, say.
-func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.InvoiceID, err error) {
+// ten where places are not known, anywhere says whether they are.
+func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.InvoiceID, anywhere bool, err error) {
 	start, err := s.Start(ctx, place)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	n := 1
 	if start == nil && place > 0 {
@@ -165,7 +168,7 @@ func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.Inv
 			ids = append(ids, c.ID)
 		}
 	}
-	return ids, err
+	return ids, start != nil, err
 }
 
 func (f fitted) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {
