@@ -27,7 +27,8 @@ type judge struct {
 	database  string
 	api       *billingfake.API
 	server    *billingfake.Server
-	faultless atomic.Bool // no faults any more
+	faultless atomic.Bool  // no faults any more
+	head      atomic.Int64 // invoices at the head that fail all the same
 	conns     chan *pgx.Conn
 
 	mu          sync.Mutex
@@ -52,9 +53,16 @@ func (s *testbed) newJudge(database string, c setting) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
+	failing, err := billingfake.ParseFault("reply_500")
+	if err != nil {
+		return nil, err
+	}
 	j.api = billingfake.New(billingfake.Config{
 		Idempotent: c.Idempotent, Latency: c.Latency, Before: j.before,
 		Fault: func(r billingfake.Received) billingfake.Fault {
+			if j.headFails(r.Invoice) {
+				return failing
+			}
 			fault := faults(r)
 			if fault == nil || j.faultless.Load() {
 				return nil
