@@ -81,6 +81,9 @@ func printDeliveries(w io.Writer, st Status) {
 		}
 		fmt.Fprintf(w, "\tsubmitted\t%s\n", text)
 	}
+	if n := d[billing.Unmarked]; n > 0 {
+		fmt.Fprintf(w, "\tunmarked\t%d  the API accepted them: see `batch status --open`\n", n)
+	}
 	doubt := fmt.Sprint(d[billing.InDoubt])
 	if st.InDoubtSince != nil {
 		doubt += fmt.Sprintf("  the oldest for %s: see `batch status --in-doubt`", st.InDoubtFor.Truncate(time.Second))
