@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,7 @@ type round struct {
 	watchers     sync.WaitGroup
 
 	mu         sync.Mutex
+	release    atomic.Int32 // of the settings
 	slots      []*runner
 	silent     []bool // the slot's network is being broken
 	all        []*runner
