@@ -30,6 +30,7 @@ type judge struct {
 	api       *billingfake.API
 	server    *billingfake.Server
 	faultless atomic.Bool // no faults any more
+	mended    atomic.Bool // the look-up
 	conns     chan *pgx.Conn
 
 	mu          sync.Mutex

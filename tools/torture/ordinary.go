@@ -70,13 +70,13 @@ func (r *round) ordinarySettings() []string {
 	}
 }
 
-// lookUps lie until the faults are over: the URL was misspelt, or leads to a log-in.
+// lookUps lie until the last run: the URL was misspelt, or leads to a log-in.
 func (j *judge) lookUps(c setting) billingfake.Lookup {
 	if !c.Ordinary {
 		return nil
 	}
 	lies := []billingfake.Lookup{billingfake.LookupAlways404, billingfake.LookupAlways200}[c.Seed/8%2]
-	return billingfake.LookupUntil(j.faultless.Load, lies)
+	return billingfake.LookupUntil(j.mended.Load, lies)
 }
 
 // tellApart notes a request that differs from the invoice's others, as P9 has it.
