@@ -62,14 +62,36 @@ type others struct {
 
 // Commit implements Ledger.
 func (f *failover) Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
-	if len(begin) > 0 {
+	switch {
+	case len(end) == 0:
 		c.Begun, err = f.begin(ctx, begin)
+	case len(begin) == 0 || f.others.Load() != nil: // what begins waits for them, and what ends does not
+		c.Ended, err = f.settle(ctx, f.commitEnds, end)
+		c.PutOff = len(begin) > 0
+	default:
+		c, err = f.both(ctx, begin, end)
 	}
-	if len(end) > 0 {
-		var eerr error
-		c.Ended, eerr = f.settle(ctx, f.commitEnds, end)
-		err = errors.Join(err, eerr)
+	return c, err
+}
+
+// both commits what begins and what ends in one. On another timeline what begins is given
+// back, as begin does.
+func (f *failover) both(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
+	moved := false
+	ended, err := f.settle(ctx, func(ctx context.Context, group []billing.Settlement) (_ []billing.Settled, err error) {
+		sent := time.Now()
+		c, err = f.Ledger.Commit(ctx, begin, group)
+		moved = errors.Is(err, billing.ErrFailedOver)
+		if !moved && f.port != nil {
+			f.memory.begin(begin, c.Begun, sent)
+		}
+		return c.Ended, err
+	}, end)
+	if moved {
+		c = billing.Committed{}
+		err = errors.Join(err, f.stand(ctx, begin))
 	}
+	c.Ended = ended
 	return c, err
 }
 

@@ -67,7 +67,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.queue = newQueue(right.pace.queueLow(t.queueLow), flight)
 	r.settler = &settler{
 		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
-		wait: t.groupWait, wake: make(chan struct{}, 1),
+		wait: t.groupWait, wake: make(chan struct{}, 1), ended: make(chan struct{}, 1),
 	}
 	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
 	h := newHand(t.ahead)
@@ -115,7 +115,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	if t.holdsSlots {
 		slots := newSlots(right, c.Concurrency)
 		r.settler.slots, r.producer.busy = slots, slots.inUse
-		deliverer.intender = justAhead{intents, slots}
+		deliverer.intender = &justAhead{intents: intents, slots: slots, settler: r.settler}
 	} else {
 		r.sender.right, r.producer.busy = &right, flight.count
 		deliverer.intender = atOnce{intents}

@@ -59,6 +59,7 @@ type Store struct {
 	mu       sync.Mutex
 	spare    []*pgx.Conn // for claims
 	claimers int         // that are in use
+	apart    time.Time   // until when what begins and what ends are committed apart
 
 	hasSettled atomic.Bool // and the run's row says so
 
