@@ -183,20 +183,20 @@ func (i *justAhead) reserve(ctx context.Context, wanted int) (r reserved) {
 	}
 	r.ended = i.settler.takeLeft()
 	r.slots += slotsOf(r.ended)
-	for r.rights = 1; r.rights < wanted; r.rights++ {
-		if r.rights >= r.slots {
+	for r.rights < wanted {
+		if r.rights == r.slots {
 			if !i.slots.take() {
 				break
 			}
 			r.slots++
 		}
-		if !right.pace.ready() {
+		if r.rights > 0 && !right.pace.ready() { // the first one is had
 			break
 		}
+		r.rights++
 	}
-	if r.slots == 0 { // what has ended held none
+	if r.rights == 0 { // what has ended held no slots, or was settled meanwhile
 		right.pace.giveBack(1)
-		r.rights = 0
 	}
 	if len(r.ended) == 0 {
 		i.settler.leave(false) // what ends waits for no intent
