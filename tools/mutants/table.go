@@ -315,6 +315,16 @@ func mutants() []mutant {
 			"tools/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
 		},
 		{
+			"a commit of both whose fate is unknown is taken for none",
+			[]edit{{"internal/billing/pgstore/commit.go", "refused := pgerr.From(err) != nil && !connectionLost(err)", "refused := pgerr.From(err) != nil || connectionLost(err)"}},
+			"internal/billing/pgstore", "TestP1BothOfUnknownFate", `PutOff:true`,
+		},
+		{
+			"what could not be begun for a lock is taken for another run's",
+			[]edit{{"internal/billing/pgstore/commit.go", "	c = billing.Committed{PutOff: refused}\n", "	c = billing.Committed{}\n"}},
+			"internal/billing/pgstore", "TestP8WhatEndsDoesNotWaitForWhatBegins", `PutOff:false`,
+		},
+		{
 			"commits are not waited for (synchronous_commit as the DBA has it)",
 			[]edit{{
 				"sql/writing.go",
