@@ -26,8 +26,9 @@ func mutants() []mutant {
 			[]edit{
 				{
 					"internal/billing/engine/intend.go",
-					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, nil)\n",
-					"	committed, err := billing.Committed{Begun: make(map[billing.InvoiceID]struct{})}, error(nil)\n" +
+					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, end)\n",
+					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), nil, end)\n" +
+						"	committed.Begun = make(map[billing.InvoiceID]struct{})\n" +
 						"	for _, i := range group {\n		committed.Begun[i.InvoiceID] = struct{}{}\n	}\n",
 				},
 				{
