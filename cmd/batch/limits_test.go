@@ -159,7 +159,7 @@ func TestMaxPending(t *testing.T) {
 	s.env["JOB_NAME"] = "night-3"
 	s.sql("insert into invoices select g from generate_series(1001, 1013) g")
 	before := len(api.asked())
-	if _, said = s.batch(5, "run"); !strings.Contains(said, "could send 13 invoices, and the limit is 12 (3x of 4") {
+	if _, said = s.batch(5, "run"); !strings.Contains(said, "could send 13 invoices of 136.5 EUR, and the limit is 12 (3x of 4") {
 		t.Errorf("it says:\n%s", said)
 	}
 	s.batch(0, "run", "--max-pending", "13")
