@@ -74,7 +74,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.sender = &sender{
 		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
+		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor, timeout: c.Timeout,
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
