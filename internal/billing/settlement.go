@@ -66,4 +66,7 @@ const (
 type Committed struct {
 	Begun map[InvoiceID]struct{} // the intents that are this run's own: only their requests may be sent
 	Ended []Settled              // what came of each settlement, in their order
+	// PutOff: nothing was begun, and what was to be may be tried again; what ended stands
+	// all the same.
+	PutOff bool
 }

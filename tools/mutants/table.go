@@ -26,8 +26,9 @@ func mutants() []mutant {
 			[]edit{
 				{
 					"internal/billing/engine/intend.go",
-					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, nil)\n",
-					"	committed, err := billing.Committed{Begun: make(map[billing.InvoiceID]struct{})}, error(nil)\n" +
+					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, end)\n",
+					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), nil, end)\n" +
+						"	committed.Begun = make(map[billing.InvoiceID]struct{})\n" +
 						"	for _, i := range group {\n		committed.Begun[i.InvoiceID] = struct{}{}\n	}\n",
 				},
 				{
@@ -79,6 +80,16 @@ func mutants() []mutant {
 			"a fail-over takes back what a person has decided",
 			[]edit{{"internal/billing/engine/again.go", "case d == nil || d.KeyVersion == int(r.version) && (", "case d == nil || d.KeyVersion == int(r.version) || ("}},
 			"internal/billing/engine", "TestP12Fates", `a person has decided`,
+		},
+		{
+			"keys that the API has forgotten repeat what a database has forgotten",
+			[]edit{{"internal/billing/engine/failover.go", "	if f.keysDead() {\n", "	if f.keysDead() && f.untrusted != f.repeats() {\n"}},
+			"internal/billing/pgstore", "TestP12KeysGrowOldUnderARun", `exit 0`,
+		},
+		{
+			"what a database has forgotten counts as never sent",
+			[]edit{{"internal/billing/engine/plan.go", "	return p.failover.repeats() && seen.KeyUse", "	return !p.failover.repeats() && seen.KeyUse"}},
+			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest/forgotten$", `it does 1`,
 		},
 		{
 			"a new key for each attempt",
@@ -372,6 +383,16 @@ func mutants() []mutant {
 				"if err == nil && broken && len(ours) < len(intents) {", "if err == nil && broken && len(ours) > len(intents) {",
 			}},
 			"tools/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
+		},
+		{
+			"a commit of both whose fate is unknown is taken for none",
+			[]edit{{"internal/billing/pgstore/commit.go", "refused := pgerr.From(err) != nil && !connectionLost(err)", "refused := pgerr.From(err) != nil || connectionLost(err)"}},
+			"internal/billing/pgstore", "TestP1BothOfUnknownFate", `PutOff:true`,
+		},
+		{
+			"what could not be begun for a lock is taken for another run's",
+			[]edit{{"internal/billing/pgstore/commit.go", "	c = billing.Committed{PutOff: refused}\n", "	c = billing.Committed{}\n"}},
+			"internal/billing/pgstore", "TestP8WhatEndsDoesNotWaitForWhatBegins", `PutOff:false`,
 		},
 		{
 			"commits are not waited for (synchronous_commit as the DBA has it)",
