@@ -132,6 +132,6 @@ func (a app) withDesk(ctx context.Context, f func(context.Context, *pgdesk.Desk)
 		if err != nil {
 			return configurationFault(err)
 		}
-		return errors.Join(f(ctx, desk), desk.Close(ctx))
+		return errors.Join(configurationFault(f(ctx, desk)), desk.Close(ctx))
 	})
 }
