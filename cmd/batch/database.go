@@ -40,6 +40,9 @@ func (a app) openDatabase(ctx context.Context, c settings) (*database, error) {
 			return nil, fmt.Errorf("start the embedded PostgreSQL: %w", err)
 		}
 		d.server = server
+		if server.PID() == 0 {
+			fmt.Fprintln(a.stderr, "Using the embedded PostgreSQL that another command has started: it stops when that command ends.")
+		}
 		if mainURL == config.Embedded {
 			mainURL = server.URL(embeddedDatabase)
 		}

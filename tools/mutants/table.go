@@ -82,6 +82,16 @@ func mutants() []mutant {
 			"internal/billing/engine", "TestP12Fates", `a person has decided`,
 		},
 		{
+			"keys that the API has forgotten repeat what a database has forgotten",
+			[]edit{{"internal/billing/engine/failover.go", "	if f.keysDead() {\n", "	if f.keysDead() && f.untrusted != f.repeats() {\n"}},
+			"internal/billing/pgstore", "TestP12KeysGrowOldUnderARun", `exit 0`,
+		},
+		{
+			"what a database has forgotten counts as never sent",
+			[]edit{{"internal/billing/engine/plan.go", "	return p.failover.repeats() && seen.KeyUse", "	return !p.failover.repeats() && seen.KeyUse"}},
+			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest/forgotten$", `it does 1`,
+		},
+		{
 			"a new key for each attempt",
 			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,

@@ -70,7 +70,7 @@ func (i *intents) commit(ctx context.Context, c *claim, steps []step, end []bill
 			continue
 		}
 		i.troubles.begun(s.intent)
-		s.request.Repeat = s.request.Repeat || i.failover.forgotten.Load()
+		s.request.Repeat = s.request.Repeat || i.failover.repeats()
 		attempts[n] = attempt{step: s, claim: c, committed: at, sendBy: at.Add(i.life)}
 		begun = append(begun, &attempts[n])
 	}

@@ -74,7 +74,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.sender = &sender{
 		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
+		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor, timeout: c.Timeout,
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
@@ -86,6 +86,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	}
 	planner := planner{
 		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
+		failover: f,
 	}
 	if c.HasLookup {
 		r.proof = &proof{
@@ -201,7 +202,7 @@ func (r *Run) Stands(ctx context.Context) error {
 
 // MayBeForgotten says that the database may have forgotten requests, so that the run went
 // on under the protection of keys.
-func (r *Run) MayBeForgotten() bool { return r.failover.forgotten.Load() }
+func (r *Run) MayBeForgotten() bool { return r.failover.repeats() }
 
 // passesBesideSubmitted makes the passes, and asks meanwhile, and for as long as the run
 // lingers, what became of what the API has taken.

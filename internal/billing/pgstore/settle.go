@@ -177,10 +177,18 @@ func sentOf(group []billing.Settlement) []*billing.Settlement {
 func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any) {
 	ids := make([]billing.InvoiceID, len(part))
 	var retryIn []float64 // seconds
+	var arrivesIn []*float64
 	for i, g := range part {
 		ids[i] = g.InvoiceID
 		if g.State == billing.Retry || g.State == billing.SubmittedState {
 			retryIn = append(retryIn, g.RetryIn.Seconds())
+		}
+		if g.ArrivesIn > 0 {
+			if arrivesIn == nil {
+				arrivesIn = make([]*float64, len(part))
+			}
+			seconds := g.ArrivesIn.Seconds()
+			arrivesIn[i] = &seconds
 		}
 	}
 	reasons := texts(part, func(g *billing.Settlement) string { return s.inEncoding(g.Reason) })
@@ -193,10 +201,10 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 	replies := texts(part, s.keptReply)
 	m := mannerOf(part[0])
 	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status, int16(m.keyUse)}
-	if retryIn == nil && reasons == nil && replyIDs == nil && replies == nil {
+	if retryIn == nil && arrivesIn == nil && reasons == nil && replyIDs == nil && replies == nil {
 		return s.sql.settle, args
 	}
-	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs, replies)
+	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs, replies, arrivesIn)
 }
 
 // manner is what settlements share that one statement writes: a group has few.
