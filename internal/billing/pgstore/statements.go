@@ -27,6 +27,8 @@ type statements struct {
 	lookGuarded, lockRowsAny                 string
 	setAside, setAsideOver, markGuarded      string
 	keys, keysAfter, keysUpTo, keysAfterUpTo string
+	ahead, aheadAfter                        string
+	aheadUpTo, aheadAfterUpTo                string
 	runsUnfinished                           string
 	writeOff, leftOver, gone                 string
 	openGroups, openGroupsFailing            string
@@ -117,6 +119,10 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.keysAfter, "keys_after", []string{"after"}},
 		{&s.keysUpTo, "keys_after", []string{"upto"}},
 		{&s.keysAfterUpTo, "keys_after", []string{"after", "upto"}},
+		{&s.ahead, "ahead", nil},
+		{&s.aheadAfter, "ahead", []string{"after"}},
+		{&s.aheadUpTo, "ahead", []string{"upto"}},
+		{&s.aheadAfterUpTo, "ahead", []string{"after", "upto"}},
 		{&s.runsUnfinished, "runs_unfinished", nil},
 		{&s.earlierTests, "look_up_earlier", nil},
 		{&s.keepTest, "look_up_test", nil},
