@@ -285,7 +285,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 		Standing: e.store, Submitted: e.store, LookUps: e.client, Failover: e.store,
 	}
 	if lock != nil {
-		ports.RunLock, ports.Rate = lock, lock
+		ports.RunLock, ports.Rate, ports.Rest = lock, lock, lock
 	}
 	if c.InvoicesOnePer != "" {
 		ports.Values = e.store
