@@ -59,7 +59,7 @@ new grants.`,
 					fmt.Fprintf(a.stdout, "Schema %s is up to date (version %d).\n", m.Schema, m.To)
 				}
 				if m.NotUnique {
-					fmt.Fprintf(a.stdout, "Warning: %s.\n%s.\n", doctor.NotUnique(c.InvoicesID), doctor.UniqueRemedy)
+					fmt.Fprintf(a.stdout, "Warning: %s.\n%s\n", doctor.NotUnique(c.InvoicesID), doctor.UniqueRemedy(c.book))
 				}
 				return a.grant(ctx, c, d, role, work)
 			})

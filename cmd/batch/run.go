@@ -121,6 +121,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		if cerr := e.db.close(); cerr != nil && err == nil {
 			code, err = billing.ExitError, cerr
 		}
+		err = e.db.explain(e.db.explainRights(err))
 	}()
 	if err := e.openStore(ctx); err != nil {
 		return exitCodeOf(err), err

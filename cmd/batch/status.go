@@ -55,8 +55,8 @@ func (a app) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if width, _ := terminalSize(); !f.json && isTerminal(a.stdout) {
-					page = cutLines(page, width)
+				if !f.json {
+					page = cutLines(page, a.width())
 				}
 				_, err = a.stdout.Write([]byte(page))
 				return err
@@ -139,7 +139,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 func statusPage(ctx context.Context, c settings, d *database, f statusFlags) (string, error) {
 	st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: d.main, Book: c.deskBook(), Namespace: c.LockNamespace, RunName: c.RunName})
 	if err != nil {
-		return "", configurationFault(err)
+		return "", d.explainRights(configurationFault(err))
 	}
 	var b strings.Builder
 	if f.json {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -138,6 +139,20 @@ func terminalSize() (width, height int) {
 		return 0, 0
 	}
 	return width, height
+}
+
+// width is how many columns standard output has; 0: any number, as for a file. Who reads
+// through a pipe says it by COLUMNS.
+func (a app) width() int {
+	if isTerminal(a.stdout) {
+		width, _ := terminalSize()
+		return width
+	}
+	width, err := strconv.Atoi(a.getenv("COLUMNS"))
+	if err != nil || width < 0 {
+		return 0
+	}
+	return width
 }
 
 // confirm waits for a typed yes. The reading can't be cancelled; the program
