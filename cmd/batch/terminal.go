@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const progressInterval = 100 * time.Millisecond
@@ -132,6 +134,36 @@ func isTerminal(out io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// people is out for a page that people read: on a terminal its lines are folded, as a
+// terminal breaks them in the middle of words.
+func (a app) people(out io.Writer) io.Writer {
+	if width := a.widthOf(out); width > 0 {
+		return &folder{out: out, width: width}
+	}
+	return out
+}
+
+// folder folds each line once it is whole.
+type folder struct {
+	out   io.Writer
+	width int
+	line  []byte
+}
+
+func (f *folder) Write(text []byte) (int, error) {
+	f.line = append(f.line, text...)
+	for {
+		line, rest, whole := bytes.Cut(f.line, []byte("\n"))
+		if !whole {
+			return len(text), nil
+		}
+		if _, err := fmt.Fprintln(f.out, words.Fold(string(line), f.width)); err != nil {
+			return 0, err
+		}
+		f.line = rest
+	}
+}
+
 // terminalSize is 0, 0 where it is not known.
 func terminalSize() (width, height int) {
 	width, height, err := term.GetSize(int(os.Stdout.Fd()))
@@ -141,12 +173,14 @@ func terminalSize() (width, height int) {
 	return width, height
 }
 
-// width is how many columns standard output has; 0: any number, as for a file. Who reads
-// through a pipe says it by COLUMNS.
-func (a app) width() int {
-	if isTerminal(a.stdout) {
-		width, _ := terminalSize()
-		return width
+// widthOf is how many columns a command's output has; 0: any number, as for a file. Who
+// reads through a pipe says it by COLUMNS.
+func (a app) widthOf(out io.Writer) int {
+	if f, ok := out.(*os.File); ok && isTerminal(out) {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err == nil {
+			return width
+		}
 	}
 	width, err := strconv.Atoi(a.getenv("COLUMNS"))
 	if err != nil || width < 0 {

@@ -73,7 +73,7 @@ func (p *page) say(first, others, text string) {
 		default:
 			first = others
 		}
-		p.text.WriteString(strings.ReplaceAll(words.Wrap(holdTogether(line), p.width, first, others), held, " ") + "\n")
+		p.text.WriteString(words.WrapHeld(line, p.width, first, others) + "\n")
 	}
 }
 
@@ -86,18 +86,6 @@ func (p *page) narrowed(indent string) string {
 		return verbatim
 	}
 	return indent
-}
-
-// held stands for a space at which no line is broken.
-const held = "\u2420"
-
-// holdTogether keeps a command in backquotes on one line.
-func holdTogether(text string) string {
-	parts := strings.Split(text, "`")
-	for i := 1; i < len(parts); i += 2 {
-		parts[i] = strings.ReplaceAll(parts[i], " ", held)
-	}
-	return strings.Join(parts, "`")
 }
 
 const uncolored = "\x1b[0m"
