@@ -250,6 +250,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
+	onSecondSignal(ctx, func() string { return e.view.left(tally) })
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
 	if err := e.store.ConnectAll(ctx); err != nil {
 		return nil, s, nil, err
