@@ -12,6 +12,7 @@ import (
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk"
 )
 
 // app is what the commands share.
@@ -121,7 +122,7 @@ func exitCodeOf(err error) int {
 // configurationFault gives the faults that only the database can see the exit
 // code of a wrong configuration: nothing was touched.
 func configurationFault(err error) error {
-	if pgstore.DoesNotFit(err) {
+	if pgstore.DoesNotFit(err) || errors.Is(err, desk.ErrMarking) {
 		return usage(err)
 	}
 	return err

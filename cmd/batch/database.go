@@ -45,6 +45,9 @@ func (a app) openDatabase(ctx context.Context, c settings) (*database, error) {
 			return nil, fmt.Errorf("start the embedded PostgreSQL: %w", err)
 		}
 		d.server = server
+		if server.PID() == 0 {
+			fmt.Fprintln(a.stderr, "Using the embedded PostgreSQL that another command has started: it stops when that command ends.")
+		}
 		if mainURL == config.Embedded {
 			mainURL = server.URL(embeddedDatabase)
 		}
@@ -168,6 +171,6 @@ func (a app) withDesk(ctx context.Context, f func(context.Context, *pgdesk.Desk)
 		if err != nil {
 			return d.explainRights(configurationFault(err))
 		}
-		return errors.Join(d.explainRights(f(ctx, desk)), desk.Close(ctx))
+		return errors.Join(d.explainRights(configurationFault(f(ctx, desk))), desk.Close(ctx))
 	})
 }

@@ -103,7 +103,7 @@ func TestP12ARunThatDiedBeforeAFailover(t *testing.T) {
 		p := b.start("LINGER=1s")
 		p.wantExit(billing.ExitRefused)
 		for _, says := range []string{
-			"awaits_living_runs", "it was failed over since it was used last", "The newest request that it knows was sent at", "invoices are pending",
+			"awaits_living_runs", "it was failed over since it was used last", "The newest request that it knows was sent at", "Pending: ", "invoices of ",
 			"batch reconcile FILE --adopt", "batch resume --accept-database", "FAILOVER_LOSES_COMMITS=false", "timeline 00000002", "timeline 00000001",
 		} {
 			if !strings.Contains(p.output(), says) {

@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk"
 	"github.com/billonce/billonce/internal/words"
 )
 
@@ -63,7 +63,7 @@ func (e *execution) refuseTooMany(ctx context.Context) (*int64, error) {
 		}
 		if usual.Jobs < usualOf {
 			e.log.Warn().Int("earlier_jobs", usual.Jobs).Msg("RUN_MAX_PENDING can't tell yet what is usual: this run is not limited by it")
-			return &could.Invoices, nil
+			return &could, nil
 		}
 		limit = int64(most.Times * usual.Median)
 		of = fmt.Sprintf(" (%s of %s, the median of the last %d)", most, words.Count(int64(usual.Median)), usual.Jobs)
@@ -71,21 +71,13 @@ func (e *execution) refuseTooMany(ctx context.Context) (*int64, error) {
 	if e.flags.maxPending > 0 {
 		limit, of = int64(e.flags.maxPending), " (--max-pending)"
 	}
-	if could.Invoices <= limit {
-		return &could.Invoices, nil
+	if could <= limit {
+		return &could, nil
 	}
-	return nil, &exitError{billing.ExitRefused, fmt.Errorf("RUN_MAX_PENDING: this run could send %s invoices%s, and the limit is %s%s; nothing was sent. Look at INVOICES_PENDING. If that is right: batch run --max-pending %d",
-		words.Count(could.Invoices), sums(could.Sums), words.Count(limit), of, could.Invoices)}
-}
-
-// sums are amounts by currency, as a person reads them.
-func sums(all []pgstore.Sum) string {
-	if len(all) == 0 {
-		return ""
+	shown, err := e.countSendable(ctx)
+	if err != nil {
+		shown = desk.Sendable{Invoices: could} // without their sums
 	}
-	texts := make([]string, len(all))
-	for i, s := range all {
-		texts[i] = strings.TrimSpace(s.Amount + " " + s.Currency)
-	}
-	return " of " + strings.Join(texts, ", ")
+	return nil, &exitError{billing.ExitRefused, fmt.Errorf("RUN_MAX_PENDING: this run could send %s, and the limit is %s%s; nothing was sent. Look at INVOICES_PENDING. If that is right: batch run --max-pending %d",
+		shown, words.Count(limit), of, could)}
 }

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/desk/pgdesk"
 	"github.com/billonce/billonce/internal/words"
 )
 
@@ -50,42 +53,52 @@ const livingNamed = 20
 
 // checkIdentity holds the database against the one that the ledger trusts. Where it is
 // another one, it may have forgotten what was sent (a restored backup, a copy, a fail-over
-// that lost commits): the run goes on only where keys make a repeat harmless, and is told so.
-func (e *execution) checkIdentity(ctx context.Context) (forgotten bool, err error) {
+// that lost commits): the run goes on only where keys make a repeat harmless, and is told
+// since when requests may be forgotten.
+func (e *execution) checkIdentity(ctx context.Context) (since time.Time, err error) {
 	now, accepted, err := e.store.Identity(ctx)
 	if err != nil {
-		return false, err
+		return since, err
 	}
 	e.store.Home(now, e.config.FailoverLosesCommits)
 	switch {
 	case accepted == nil && now == billing.Identity{}:
-		return false, nil
+		return since, nil
 	case accepted == nil:
-		return false, e.store.AcceptIdentity(ctx, now, "batch run", "the ledger's first run")
+		return since, e.store.AcceptIdentity(ctx, now, "batch run", "the ledger's first run")
 	case now.Same(*accepted, !e.config.FailoverLosesCommits):
-		return false, nil
+		return since, nil
 	}
 	newest, age, err := e.store.FoundIdentity(ctx, now)
 	if err != nil {
-		return false, err
+		return since, err
 	}
 	what := "this database may have forgotten what was sent: " + now.Since(*accepted) + ". The newest request that it knows was sent at " + words.Stamp(newest)
-	// A key counts as used since the newest request: half of its life leaves time for the run.
-	if e.config.BillingIdempotent && age < e.config.BillingIdempotencyTTL/2 {
+	if c := e.config; c.BillingIdempotent && billing.KeyAlive(age, c.BillingIdempotencyTTL-c.BillingTimeout) {
 		e.log.Warn().Str("event", "another_database").Time("newest_sent_at", newest).Msg(what + ". Going on, since the API honours idempotency keys")
-		return true, nil
+		return time.Now().Add(-age), nil
 	}
-	return false, &exitError{billing.ExitRefused, fmt.Errorf("%s. Nothing was sent%s. Compare with the billing API's own list: `batch reconcile FILE --adopt`; "+
+	return since, &exitError{billing.ExitRefused, fmt.Errorf("%s. Nothing was sent%s. Compare with the billing API's own list: `batch reconcile FILE --adopt`; "+
 		"then: `batch resume --accept-database --reason …`%s. It is %s; the ledger trusts %s", what, e.couldBeTwice(ctx), afterFailover(now, *accepted), now, *accepted)}
 }
 
 // couldBeTwice says how much may have been billed before; nothing where it can't be counted.
 func (e *execution) couldBeTwice(ctx context.Context) string {
-	could, err := e.store.CountSendable(ctx)
+	could, err := e.countSendable(ctx)
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf(": %s invoices are pending%s, and any of them may have been billed since", words.Count(could.Invoices), sums(could.Sums))
+	return fmt.Sprintf(". Pending: %s, and any of them may have been billed since", could)
+}
+
+// countSendable counts for a person what this run could send.
+func (e *execution) countSendable(ctx context.Context) (could desk.Sendable, err error) {
+	d, err := pgdesk.Open(ctx, pgstore.Unprepared(e.db.main), e.config.deskBook())
+	if err != nil {
+		return could, err
+	}
+	could, err = d.CountSendable(ctx, e.flags.only)
+	return could, errors.Join(err, d.Close(ctx))
 }
 
 // afterFailover is advice where only the timeline is another one.
@@ -100,7 +113,8 @@ func afterFailover(now, accepted billing.Identity) string {
 // gone through all of it.
 func (e *execution) acceptIdentity(ctx context.Context, s billing.Summary, code int) {
 	limited := e.config.RunLimit > 0 || len(e.flags.only) > 0 || e.flags.maxPending > 0 || s.Stopped != ""
-	if limited || code != billing.ExitDone && code != billing.ExitPerson {
+	untried := s.Unrendered+s.SetAside > 0 || s.HeldByDoubt > 0 // some of those, it may be
+	if limited || untried || code != billing.ExitDone && code != billing.ExitPerson {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

@@ -47,6 +47,61 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 	}
 }
 
+// P12: the key of what looks untried is as old as the newest request that is known: while
+// the API remembers that, less a margin, the run goes on, and from then on it is refused.
+func TestP12KeysOfACopyGrowOld(t *testing.T) {
+	t.Parallel()
+	for age, want := range map[string]int{"50 minutes": billing.ExitDone, "55 minutes": billing.ExitRefused} {
+		b := newBook(t, 5, billingfake.Config{Idempotent: true})
+		b.env["BILLING_IDEMPOTENCY_TTL"] = "1h" // six minutes of it are the margin
+		b.start("RUN_LIMIT=1").wantExit(billing.ExitDone)
+		b.execute("update billonce.deliveries set first_sent_at = now() - interval '" + age + "'; delete from billonce.history")
+		b.moveTo(query[string](b, "select current_database()") + "_copy")
+		p := b.start()
+		p.wantExit(want)
+		if n := b.api.Counts().Requests; want == billing.ExitRefused && n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		if want == billing.ExitDone && query[int](b, "select count(*)::int from billonce.deliveries where first_sent_at > now() - interval '50 minutes'") > 0 {
+			t.Error("a key counts as new")
+		}
+	}
+}
+
+// P12: before a person has the ledger trust the copy, it is said what may be billed twice,
+// and afterwards who said so, and why. No run of few invoices says it for all.
+func TestP12AcceptingShowsWhatMayBeBilledTwice(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, 5, billingfake.Config{Idempotent: true})
+	b.start("RUN_LIMIT=1").wantExit(billing.ExitDone)
+	b.execute("update invoices set amount_cents = 1250, currency = case when id = 5 then 'CHF' else 'EUR' end")
+	b.moveTo(query[string](b, "select current_database()") + "_copy")
+	b.start("RUN_LIMIT=1").wantExit(billing.ExitDone)
+	b.execute("update invoices set currency = e'C\\nH' where id = 4") // no header can carry it
+	b.start("BILLING_HEADERS=X-Currency: {currency}", "RUN_CANARY=0").wantExit(billing.ExitPerson)
+	b.execute("update invoices set pending = true where id = 5; delete from billonce.deliveries where invoice_id = 5")
+	refused := b.start("BILLING_IDEMPOTENT=false")
+	refused.wantExit(billing.ExitRefused)
+	code, shown := b.tries("resume", "--accept-database", "--reason", "the list has none", "--by", "ops")
+	if code != billing.ExitDone {
+		t.Errorf("exit code %d", code)
+	}
+	for _, says := range []string{"a copy of the database", "newest request that it knows was sent at", "2 invoices of 12.50 C H, 12.50 CHF"} {
+		if !strings.Contains(shown, says) {
+			t.Errorf("resume does not say %q:\n%s", says, shown)
+		}
+		if !strings.Contains(refused.output(), says) {
+			t.Errorf("the refusal does not say %q:\n%s", says, refused.output())
+		}
+	}
+	if _, status := b.tries("status"); !strings.Contains(status, "by ops: the list has none") {
+		t.Errorf("the status does not say who:\n%s", status)
+	}
+	if _, again := b.tries("resume", "--accept-database", "--reason", "again", "--by", "ops"); strings.Contains(again, "may have been billed") {
+		t.Errorf("it is no question any more:\n%s", again)
+	}
+}
+
 // moveTo copies the book's database, and goes on in the copy.
 func (b *book) moveTo(name string) {
 	b.t.Helper()

@@ -138,10 +138,10 @@ func TestAFewGoFirstAfterAChange(t *testing.T) {
 func TestMaxPending(t *testing.T) {
 	t.Parallel()
 	api := newServer(t, nil)
-	s := newShop(t, twenty, "RUN_MAX_PENDING=19", "BILLING_URL="+api.URL+"/{id}")
+	s := newShop(t, twenty+"; alter table invoices add amount numeric default 10.5, add currency text default 'EUR'", "RUN_MAX_PENDING=19", "BILLING_URL="+api.URL+"/{id}")
 	s.batch(0, "migrate")
 	_, said := s.batch(5, "run")
-	if n := len(api.asked()); n != 0 || !strings.Contains(said, "this run could send 20 invoices, and the limit is 19") || !strings.Contains(said, "--max-pending 20") {
+	if n := len(api.asked()); n != 0 || !strings.Contains(said, "this run could send 20 invoices of 210.0 EUR, and the limit is 19") || !strings.Contains(said, "--max-pending 20") {
 		t.Errorf("%d requests, and it says:\n%s", n, said)
 	}
 	s.batch(5, "run", "--max-pending", "18")
@@ -159,7 +159,7 @@ func TestMaxPending(t *testing.T) {
 	s.env["JOB_NAME"] = "night-3"
 	s.sql("insert into invoices select g from generate_series(1001, 1013) g")
 	before := len(api.asked())
-	if _, said = s.batch(5, "run"); !strings.Contains(said, "could send 13 invoices, and the limit is 12 (3x of 4") {
+	if _, said = s.batch(5, "run"); !strings.Contains(said, "could send 13 invoices of 136.5 EUR, and the limit is 12 (3x of 4") {
 		t.Errorf("it says:\n%s", said)
 	}
 	s.batch(0, "run", "--max-pending", "13")

@@ -87,6 +87,13 @@ without idempotency keys sends anything.`,
 
 func (a app) resume(ctx context.Context, d *pgdesk.Desk, accept bool, by, reason string) error {
 	if accept {
+		doubt, err := d.Doubt(ctx)
+		if err != nil {
+			return err
+		}
+		if err := doubt.Print(a.stdout); err != nil {
+			return err
+		}
 		id, err := d.AcceptDatabase(ctx, by, reason)
 		if err != nil {
 			return err

@@ -240,7 +240,7 @@ func (l *listed) decide(ctx context.Context) (left bool, err error) {
 		if errors.As(err, &refused) {
 			err = &exitError{billing.ExitRefused, err}
 		}
-		return false, err
+		return false, configurationFault(err)
 	}
 	if l.flags.adopt {
 		return l.adopt(ctx)

@@ -75,8 +75,8 @@ type execution struct {
 	client *billinghttp.Client
 	db     *database
 	store  *pgstore.Store
-	// forgotten: the database may have forgotten what was sent.
-	forgotten bool
+	// forgotten: since when the database may have forgotten what was sent; zero: it has not.
+	forgotten time.Time
 	teller    *notify.Teller
 }
 

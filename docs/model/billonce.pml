@@ -8,7 +8,9 @@
  *   with either:  LOOKUP   it can be asked whether it acted
  *                 REUSED   (KEYS) it may hold another request under our key: 422
  *                 LATER    (LOOKUP) it answers 202, and acts or refuses later
- * Property:       P1 P2 P3 L, or LIVE with -a -f; P2 with NOCLOCK is P4
+ *                 LIES     (LOOKUP) the look-up may say the same of everything, until it is
+ *                          mended; or it begins to know nothing
+ * Property:       P1 P2 P3 P9 L, or LIVE with -a -f; P2 with NOCLOCK is P4
  * Mutants:        M_*    a rule of the protocol is broken on purpose
  * Found:          FOUND_* the code as it was when this model was written
  * Limits:         X_*    an assumption about the world is dropped
@@ -34,8 +36,8 @@
  * How many faults, of any kinds, in any order: a runner dies; a claim's connection
  * vanishes, unnoticed at first; a commit is answered by an error, made or not; a
  * reply is lost; 5xx; 429; a request is dropped; a permit is withdrawn; an intent
- * grows too old; a look-up does not tell; the invoice changes; the key nears its
- * end. When they are spent, faults have stopped.
+ * grows too old; a look-up does not tell; the invoice or the settings change; the key
+ * nears its end. When they are spent, faults have stopped.
  */
 #ifndef FAULTS
 #define FAULTS 3
@@ -62,6 +64,11 @@
 #else
 #define P3_holds(x) skip
 #endif
+#ifdef P9
+#define P9_holds(x) assert(x)
+#else
+#define P9_holds(x) skip
+#endif
 #ifdef L
 #define L_holds(x) assert(x)
 #else
@@ -79,7 +86,8 @@ mtype = {
     advisory, row,                                      /* lock strategies */
     /* where a runner is */
     SCAN, LOCK, SECOND_LOCK, LOOK, LOOK_UP, INTEND, INTEND_AGAIN, SEND, WRITE,
-    SETTLE, SETTLE_RECOVERED, MARK, RELEASE, LINGER
+    SETTLE, SETTLE_RECOVERED, MARK, RELEASE, LINGER, ASK, CONTROL,
+    honest, says_acted, says_absent                     /* what a look-up says, of anything */
 };
 
 #define NOBODY 9
@@ -90,7 +98,9 @@ typedef Delivery {
     byte run_id;
     bit doubtful;
     bit key_old;            /* the key's age is within the margin of its time to live, or beyond */
-    bit body_changed;       /* the invoice has changed since the attempt that may have had its effect */
+    bit row_changed;        /* since the attempt that may have had its effect: the invoice … */
+    bit settings_changed;   /* … or what else makes its request */
+    bit kept;               /* what that attempt was made from */
     bit deadline_passed     /* no request of the last attempt can still be on its way */
 }
 
@@ -111,6 +121,10 @@ bit rejected;               /* it has refused what it had taken */
 #define taken 0
 #define rejected 0
 #endif
+#ifdef LIES
+mtype look_up = honest;
+bit look_up_changed;
+#endif
 mtype request[2] = none;    /* a runner's request: none, flying, or what came of it */
 byte orphans;               /* requests on their way whose reply nobody waits for */
 
@@ -129,13 +143,14 @@ typedef Runner {
     bit lost;               /* the claim's locks are gone; it need not have noticed */
     mtype next;             /* a recovered delivery's next state */
     bit excluded;           /* for the judge: its reply has excluded an effect, once */
+    bit other;              /* for the judge: its repeat is another request than was sent */
     bit fruitless           /* the claim found nothing it could do: held, or waiting */
 }
 Runner r[2];
 
 /* --- faults left, and what only the judge knows ------------------------------ */
 byte faults = FAULTS, decisions = DECISIONS;
-bit key_aged, edited, lock_was_lost;
+bit key_aged, edited, lock_was_lost, died;
 byte uncertain;             /* requests written whose effect nobody has excluded since */
 
 #define worth       (!marked && (ledger.state == none || ledger.state == retry || ledger.state == sending))
@@ -158,7 +173,7 @@ inline check() {
 
 inline clear_seen(i) {
     r[i].seen.state = none; r[i].seen.attempt = 0; r[i].seen.run_id = 0; r[i].seen.doubtful = 0;
-    r[i].seen.key_old = 0; r[i].seen.body_changed = 0; r[i].seen.deadline_passed = 0
+    r[i].seen.key_old = 0; r[i].seen.row_changed = 0; r[i].seen.settings_changed = 0; r[i].seen.kept = 0; r[i].seen.deadline_passed = 0
 }
 
 inline free_locks(i) {
@@ -171,7 +186,7 @@ inline forget_claim(i) {
     free_locks(i);
     clear_seen(i);
     r[i].scanned = 0; r[i].recoverable = 0;
-    r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0; r[i].too_old = 0; r[i].lost = 0; r[i].excluded = 0;
+    r[i].attempt = 0; r[i].doubtful = 0; r[i].ours = 0; r[i].too_old = 0; r[i].lost = 0; r[i].excluded = 0; r[i].other = 0;
     r[i].next = none
 }
 
@@ -182,7 +197,13 @@ inline forget_claim(i) {
 #define young(d) (!d.key_old)
 #endif
 /* doubt: can an unknown outcome not be cleared by the same request again? */
-#define doubt(d) (!IDEMPOTENT || d.body_changed || !young(d))
+#define other_row(d) (d.row_changed && !d.kept)      /* made from what was kept, it is the same */
+#ifdef M_KEPT_ANYTHING
+#define another(d) other_row(d)
+#else
+#define another(d) (other_row(d) || d.settings_changed)
+#endif
+#define doubt(d) (!IDEMPOTENT || another(d) || !young(d))
 #ifdef M_EARLY_LOOKUP
 #define waits(d) (!d.deadline_passed && !HAS_LOOKUP)
 #else
@@ -190,9 +211,14 @@ inline forget_claim(i) {
 #endif
 
 /* of a reply (attempt.settlement): next state, and the doubtful flag */
-mtype next; bit next_doubtful;      /* used within one atomic step only */
+mtype next; bit next_doubtful, next_kept;   /* used within one atomic step only */
 inline decide(i) {
     next_doubtful = r[i].doubtful;
+#ifdef M_NOT_KEPT
+    next_kept = 0;
+#else
+    next_kept = (IDEMPOTENT && request[i] == unknown);
+#endif
     if
     :: request[i] == accepted -> next = sent
 #ifdef M_SUBMITTED_SENT
@@ -250,6 +276,7 @@ inline settle(whose, which, onto, dbt) {
     if
     :: guard(whose, which, onto) ->
         ledger.state = onto; ledger.doubtful = dbt;
+        ledger.kept = ((onto == retry || onto == sending || onto == in_doubt) && (ledger.kept || next_kept));
         if
         :: onto == sent ->
 #ifndef M_MARK_APART
@@ -292,7 +319,7 @@ inline intend(i) {
     :: fence(i) ->
         P2_holds(ledger.attempt < ATTEMPTS);
         if :: ledger.doubtful || ledger.state == sending -> ledger.doubtful = 1
-           :: else -> ledger.key_old = 0; ledger.body_changed = 0; ledger.doubtful = 0
+           :: else -> ledger.key_old = 0; ledger.row_changed = 0; ledger.settings_changed = 0; ledger.kept = 0; ledger.doubtful = 0
         fi;
         ledger.state = sending;
         ledger.attempt = r[i].attempt;
@@ -331,6 +358,7 @@ inline after_intend(i) {
 /* --- one runner: run after run, a crash begins a new one -------------------------- */
 inline write(i) {
     printf("runner %d: writes its request, attempt %d\n", i, r[i].attempt);
+    P9_holds(!r[i].other);
 #ifdef NOKEYS
     P1_holds(uncertain == 0);
     if :: uncertain < 2 -> uncertain++ :: else fi;
@@ -364,7 +392,8 @@ end_runner:
 #ifdef M_NO_LOOK
         r[i].seen.state = ledger.state; r[i].seen.attempt = ledger.attempt; r[i].seen.run_id = ledger.run_id;
         r[i].seen.doubtful = ledger.doubtful; r[i].seen.key_old = ledger.key_old;
-        r[i].seen.body_changed = ledger.body_changed; r[i].seen.deadline_passed = ledger.deadline_passed;
+        r[i].seen.row_changed = ledger.row_changed; r[i].seen.settings_changed = ledger.settings_changed;
+        r[i].seen.kept = ledger.kept; r[i].seen.deadline_passed = ledger.deadline_passed;
 #endif
         printf("runner %d: scan\n", i);
         r[i].at = LOCK }
@@ -404,7 +433,8 @@ end_runner:
 #ifndef M_NO_LOOK
         r[i].seen.state = ledger.state; r[i].seen.attempt = ledger.attempt; r[i].seen.run_id = ledger.run_id;
         r[i].seen.doubtful = ledger.doubtful; r[i].seen.key_old = ledger.key_old;
-        r[i].seen.body_changed = ledger.body_changed; r[i].seen.deadline_passed = ledger.deadline_passed;
+        r[i].seen.row_changed = ledger.row_changed; r[i].seen.settings_changed = ledger.settings_changed;
+        r[i].seen.kept = ledger.kept; r[i].seen.deadline_passed = ledger.deadline_passed;
 #endif
         printf("runner %d: look\n", i);
 #ifndef FOUND_RECOVERABLE
@@ -430,8 +460,11 @@ end_runner:
                     L_holds(lock_was_lost || !alive(1-i, r[i].seen.run_id, r[i].seen.attempt))
                 :: else
                 fi;
+                /* A touched row makes no doubt of what its own sender has settled. */
+                P9_holds(!IDEMPOTENT || !other_row(r[i].seen) || died || lock_was_lost);
                 if
-                :: !doubt(r[i].seen) -> r[i].doubtful = 1; r[i].at = INTEND
+                :: !doubt(r[i].seen) -> r[i].doubtful = 1; r[i].at = INTEND;
+                    r[i].other = (other_row(r[i].seen) || r[i].seen.settings_changed)
                 :: doubt(r[i].seen) && waits(r[i].seen) -> r[i].fruitless = 1; r[i].at = RELEASE
                 :: doubt(r[i].seen) && !waits(r[i].seen) && HAS_LOOKUP -> r[i].at = LOOK_UP
                 :: doubt(r[i].seen) && !waits(r[i].seen) && !HAS_LOOKUP ->
@@ -446,10 +479,36 @@ end_runner:
         /* What is not needed any more is forgotten: fewer states to visit. */
         if :: r[i].at != INTEND && r[i].at != SEND -> r[i].attempt = 0 :: else fi;
         if :: r[i].at == RELEASE -> clear_seen(i) :: else fi;
-        r[i].seen.doubtful = 0; r[i].seen.key_old = 0; r[i].seen.body_changed = 0; r[i].seen.deadline_passed = 0;
+        r[i].seen.doubtful = 0; r[i].seen.key_old = 0; r[i].seen.row_changed = 0; r[i].seen.settings_changed = 0; r[i].seen.kept = 0; r[i].seen.deadline_passed = 0;
         r[i].scanned = 0; r[i].recoverable = 0 }
 
-    /* Reconcile: ask the API. Its answer is settled under the former sender's guard. */
+    /* Ask the API. Its answer is settled under the former sender's guard. */
+#ifdef LIES
+    /* The test, of invoices that were never sent, and a control, of one that was accepted. */
+    :: atomic { r[i].at == LOOK_UP ->
+        r[i].at = ASK;
+#ifndef M_NO_TEST
+        if :: look_up == says_acted -> r[i].at = SETTLE_RECOVERED :: else fi;
+#endif
+#ifndef M_NO_CONTROL
+        if :: look_up == says_absent -> r[i].at = SETTLE_RECOVERED :: else fi;
+#endif
+        if :: r[i].at == SETTLE_RECOVERED -> r[i].next = in_doubt; printf("runner %d: the look-up is not believed\n", i) :: else fi }
+    :: atomic { r[i].at == ASK ->
+        if
+        :: look_up == says_acted || (look_up == honest && effects > 0) -> r[i].next = sent; r[i].at = SETTLE_RECOVERED
+        :: look_up == says_absent || (look_up == honest && effects == 0) -> r[i].next = retry; r[i].at = CONTROL
+        :: faults > 0 -> faults--; r[i].next = in_doubt; r[i].at = SETTLE_RECOVERED
+        fi;
+        printf("runner %d: look-up says %e\n", i, r[i].next) }
+    /* What is absent counts only between two controls. */
+    :: atomic { r[i].at == CONTROL ->
+#if !defined(M_NO_CONTROL) && !defined(M_ONE_CONTROL)
+        if :: look_up == says_absent -> r[i].next = in_doubt :: else fi;
+#endif
+        if :: r[i].next == retry -> uncertain = 0 :: else fi;
+        r[i].at = SETTLE_RECOVERED }
+#else
     :: atomic { r[i].at == LOOK_UP ->
         if
         :: effects > 0 -> r[i].next = sent
@@ -460,6 +519,7 @@ end_runner:
         fi;
         printf("runner %d: look-up says %e\n", i, r[i].next);
         r[i].at = SETTLE_RECOVERED }
+#endif
 
     :: atomic { r[i].at == SETTLE_RECOVERED && (r[i].next != sent || may_mark(i)) ->
         printf("runner %d: settle what was recovered: %e\n", i, r[i].next);
@@ -526,12 +586,12 @@ end_runner:
             :: else -> r[i].at = RELEASE; r[i].attempt = 0; r[i].doubtful = 0; r[i].excluded = 0
             fi
         fi;
-        request[i] = none; next = none; next_doubtful = 0 }
+        request[i] = none; next = none; next_doubtful = 0; next_kept = 0 }
     :: atomic { r[i].at == SETTLE && request[i] != flying && faults > 0 && (request[i] != accepted || may_mark(i)) ->
         faults--; decide(i);
         exclude(i); settle(r[i].run_id, r[i].attempt, next, next_doubtful);
         printf("runner %d: %e, settle %e, but it is not told\n", i, request[i], next);
-        next = none; next_doubtful = 0 }        /* and settles again */
+        next = none; next_doubtful = 0; next_kept = 0 }        /* and settles again */
 #ifdef M_MARK_APART
     :: atomic { r[i].at == MARK ->
         if :: ledger.state == sent -> marked = 1 :: else fi;
@@ -552,6 +612,9 @@ end_runner:
     /* Faults: the process dies; the claim's connection goes. */
     :: atomic { faults > 0 && r[i].at != SCAN && r[i].at != LOCK && r[i].at != LINGER ->
         faults--; printf("runner %d: dies\n", i);
+#ifdef P9
+        died = 1;
+#endif
         if :: request[i] == flying -> orphans++ :: else fi;
         request[i] = none;
         forget_claim(i); r[i].fruitless = 0; r[i].run_id = r[i].run_id + 2; r[i].at = SCAN }
@@ -695,9 +758,19 @@ end_clock:
     /* The margin: whoever judged the key young has been heard by now. */
     :: atomic { key_known && ledger.key_old && margin_is_over -> key_known = 0; printf("API: forgets the key\n") }
 #endif
+#ifdef LIES
+    :: atomic { !look_up_changed && look_up != honest ->
+        look_up_changed = 1; look_up = honest; printf("user: mends the look-up\n") }
+    :: atomic { !look_up_changed && look_up == honest && faults > 0 ->
+        faults--; look_up_changed = 1; look_up = says_absent; printf("user: breaks the look-up\n") }
+#endif
 #if API_KEYS && !defined(NOCLOCK)
     :: atomic { faults > 0 && !edited && (ledger.state == sending || ledger.state == retry) ->
-        faults--; edited = 1; ledger.body_changed = 1; printf("user: changes the invoice\n") }
+        faults--; edited = 1;
+        if
+        :: ledger.row_changed = 1; printf("user: changes the invoice\n")
+        :: ledger.settings_changed = 1; printf("user: changes the settings\n")
+        fi }
 #endif
     od
 }
@@ -758,6 +831,9 @@ init {
 #endif
         :: r[0].strategy = row; r[1].strategy = row
         fi;
+#ifdef LIES
+        if :: look_up = honest :: look_up = says_acted :: look_up = says_absent fi;
+#endif
         r[1].run_id = 1;
         run runner(0); run runner(1)
 #ifdef LATER

@@ -80,6 +80,8 @@ done <<'.'
 2 NOKEYS LOOKUP
 2 NOKEYS LOOKUP LATER
 1 KEYS LOOKUP LATER
+2 NOKEYS LOOKUP LIES
+1 FORGETS LOOKUP LIES
 .
 while read -r faults kind; do
     faults=$((faults + more))
@@ -94,7 +96,9 @@ done <<'.'
 2 NOKEYS LOOKUP
 1 NOKEYS LOOKUP LATER
 1 KEYS LOOKUP LATER
+1 NOKEYS LOOKUP LIES
 .
+expect holds "KEYS, F=$((2 + more))" P9 "$safety" "$deeply" KEYS P9 FAULTS=$((2 + more)) DECISIONS=$decisions
 expect holds "KEYS, F=2, the clock stands still" P4 "$safety" "$deeply" KEYS P2 NOCLOCK FAULTS=2 DECISIONS=$decisions
 for kind in KEYS FORGETS NOKEYS "NOKEYS LOOKUP"; do
     # shellcheck disable=SC2086
@@ -114,6 +118,11 @@ mutant "the intent after the send" P1 NOKEYS M_LATE_INTENT
 mutant "a new key for each attempt" P1 KEYS M_NEW_KEY
 mutant "a 202 taken for the act" P3 NOKEYS LOOKUP LATER M_SUBMITTED_SENT
 mutant "sent again though the API has taken it" P1 NOKEYS LOOKUP LATER M_SUBMITTED_AGAIN
+mutant "nothing is kept of what a request was made from" P9 KEYS M_NOT_KEPT
+mutant "what was kept is sent under other settings" P9 KEYS M_KEPT_ANYTHING
+mutant "the look-up is believed untested" P3 NOKEYS LOOKUP LIES M_NO_TEST
+mutant "the look-up is believed without a control" P1 NOKEYS LOOKUP LIES M_NO_CONTROL
+mutant "one control for what is absent" P1 NOKEYS LOOKUP LIES M_ONE_CONTROL
 mutant "no guard on settle" P3 NOKEYS M_NO_GUARD
 mutant "sent again though the API is not idempotent" P1 NOKEYS M_RESEND
 mutant "the look-up before the deadline" P1 NOKEYS LOOKUP M_EARLY_LOOKUP

@@ -2,13 +2,11 @@ package advisory
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
@@ -16,14 +14,7 @@ import (
 // patience is how long a test waits for what must happen at once.
 const patience = time.Minute
 
-func TestMain(m *testing.M) {
-	code := pgtest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // newDB is an empty database of the test's own: advisory locks of one database
 // don't meet those of another.

@@ -34,6 +34,7 @@ type Settlement struct {
 	Doubtful   bool          // an attempt may have had its effect
 	KeyUse     KeyUse        // what the attempt has come to, for its key
 	RetryIn    time.Duration // for Retry: when it is due, from now
+	ArrivesIn  time.Duration // where it is not decided: how long its request can still be on its way; 0: as its intent says
 	Final      bool          // for Retry: this run has tried it as often as it may
 	Status     int           // HTTP status, 0 if none was read
 	Reason     string        // what was seen, for people; empty when sent
@@ -65,4 +66,7 @@ const (
 type Committed struct {
 	Begun map[InvoiceID]struct{} // the intents that are this run's own: only their requests may be sent
 	Ended []Settled              // what came of each settlement, in their order
+	// PutOff: nothing was begun, and what was to be may be tried again; what ended stands
+	// all the same.
+	PutOff bool
 }

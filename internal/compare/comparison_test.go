@@ -96,10 +96,14 @@ func checkSample(t *testing.T, c report.Sample) {
 func checkDrill(t *testing.T, d report.Drill) {
 	t.Helper()
 	name := d.Strategy
-	twice, doubt := 0, 0
+	twice, doubtful, doubt := 0, 0, 0
 	for _, e := range d.Events {
-		if e.Kind == report.Twice {
+		switch e.Kind {
+		case report.Twice:
 			twice++
+		case report.Doubtful:
+			doubtful++
+		case report.Billed, report.Repeated:
 		}
 	}
 	if twice < d.BilledTwice || len(d.Events) != d.Requests {
@@ -118,7 +122,7 @@ func checkDrill(t *testing.T, d report.Drill) {
 	default:
 		doubt = d.InDoubt
 		// What was killed between its intent and its request is in doubt, too.
-		if d.BilledTwice != 0 || doubt == 0 || d.Requests > d.Invoices || d.Requests < d.Invoices-doubt {
+		if d.BilledTwice != 0 || doubt == 0 || doubtful == 0 || doubtful > doubt || d.Requests > d.Invoices || d.Requests < d.Invoices-doubt {
 			t.Errorf("%s without keys: want doubts, and no second request, got %+v", name, d)
 		}
 	}

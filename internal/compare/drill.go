@@ -87,10 +87,13 @@ func (c Comparison) drill(ctx context.Context, t *testbed, d *report.Drill) erro
 		if err != nil {
 			return err
 		}
-		return t.finish(ctx, d, func() (process, error) {
+		doubtful, err := t.finish(ctx, d, func() (process, error) {
 			r.name, r.number = nextRun, len(both)+1+d.MoreRuns
 			return t.process(r, billingURL)
 		})
+		d.InDoubt = len(doubtful)
+		line.doubt(doubtful)
+		return err
 	})
 	if err != nil {
 		return err
@@ -113,31 +116,32 @@ func expectedEnd(err error) error {
 	return err
 }
 
-// finish starts further runs, as the next CronJob would, until nothing is left.
-func (t *testbed) finish(ctx context.Context, d *report.Drill, next func() (process, error)) error {
+// finish starts further runs, as the next CronJob would, until nothing is left, and
+// says which invoices are in doubt.
+func (t *testbed) finish(ctx context.Context, d *report.Drill, next func() (process, error)) (doubtful []string, err error) {
 	for ; ; d.MoreRuns++ {
 		if err := t.meter.AwaitGone(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		var left int
 		err := t.conn.QueryRow(ctx, fmt.Sprintf(`select count(*) filter (where i.pending and d.state is distinct from 'in_doubt'),
-			count(*) filter (where d.state = 'in_doubt') from %s i left join %s d on d.invoice_id = i.id`,
-			t.table("invoices"), t.table("deliveries"))).Scan(&left, &d.InDoubt)
+			array_agg(i.id::text) filter (where d.state = 'in_doubt') from %s i left join %s d on d.invoice_id = i.id`,
+			t.table("invoices"), t.table("deliveries"))).Scan(&left, &doubtful)
 		if err != nil {
-			return fmt.Errorf("count what is left: %w", err)
+			return nil, fmt.Errorf("count what is left: %w", err)
 		}
 		if left == 0 {
-			return nil
+			return doubtful, nil
 		}
 		if d.MoreRuns == drillMoreRuns {
-			return fmt.Errorf("%d invoices were left after %d more runs", left, drillMoreRuns)
+			return nil, fmt.Errorf("%d invoices were left after %d more runs", left, drillMoreRuns)
 		}
 		p, err := next()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if _, err := t.program.run(ctx, p); expectedEnd(err) != nil {
-			return err
+			return nil, err
 		}
 	}
 }

@@ -1,27 +1,17 @@
 package compare_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/compare"
 	"github.com/billonce/billonce/internal/pgtemp"
 	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
-func TestMain(m *testing.M) {
-	code := pgtest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // edges are what a demo or a comparison needs. Making them takes longer than
 // using them, so all tests share them.

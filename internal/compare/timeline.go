@@ -55,6 +55,17 @@ func (t *timeline) acted(r billingfake.Received) {
 	}
 }
 
+// doubt marks the requests for invoices that are in doubt.
+func (t *timeline) doubt(invoices []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for of, e := range t.at {
+		if slices.Contains(invoices, of.invoice) {
+			e.Kind = report.Doubtful
+		}
+	}
+}
+
 // events are in the order of their arrival, from the first one on.
 func (t *timeline) events(began time.Time) []report.Event {
 	t.mu.Lock()

@@ -14,6 +14,7 @@ type Status struct {
 	Paused         *billing.Pause          `json:"paused,omitempty"`
 	Identity       billing.Identity        `json:"identity"`                    // of the database
 	Accepted       *billing.Identity       `json:"accepted_identity,omitempty"` // the one that the ledger trusts; nil: none yet
+	Trusted        *Trust                  `json:"trusted,omitempty"`           // who says so
 	Pending        int64                   `json:"pending"`
 	PendingUnknown bool                    `json:"pending_unknown,omitempty"` // INVOICES_PENDING fails on a row: they are not counted
 	Deliveries     map[billing.State]int64 `json:"deliveries"`                // no `sent`: it is not known

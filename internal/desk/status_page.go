@@ -31,6 +31,9 @@ func (st Status) Print(out io.Writer) error {
 	if st.Identity != (billing.Identity{}) {
 		fmt.Fprintf(w, "Database\tidentity\t%s\n", st.Identity)
 	}
+	if st.Trusted != nil {
+		fmt.Fprintf(w, "\ttrusted\t%s\n", st.Trusted.text())
+	}
 	title := "Held back"
 	for _, h := range st.HeldBack {
 		fmt.Fprintf(w, "%s\t%s\t%s by invoice %s, %s\n", title, words.OneLine(h.Value), words.Count(h.Count), h.InvoiceID, h.State)

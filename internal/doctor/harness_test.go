@@ -2,26 +2,17 @@ package doctor_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/billing/pgstore"
 	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
-func TestMain(m *testing.M) {
-	code := pgtest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // patient is a database with the demo's table, its ledger and a pending invoice.
 func patient(t *testing.T) (url string) {

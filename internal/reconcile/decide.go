@@ -29,7 +29,8 @@ type RefusedError struct{ Why string }
 func (e *RefusedError) Error() string { return e.Why + "; nothing was changed" }
 
 // Trust says whether the list may decide: whether it looks like this book's, and this
-// program marks invoices as the last run did. What it refuses is a [RefusedError].
+// program marks invoices as the last run did. What it refuses is a [RefusedError], and
+// [desk.ErrMarking] where the user's SQL is another.
 func (r *Reconciliation) Trust(ctx context.Context, rep Report) error {
 	alike, unlike := rep.Count(Agreed, Decides), rep.Count(AmountsDiffer, IDsDiffer)
 	switch {
@@ -56,7 +57,7 @@ func (r *Reconciliation) sameMarking(ctx context.Context) error {
 		now  string
 	}{"INVOICES_MARK_SENT": {mark, r.MarkSent}, "INVOICES_PENDING": {pending, r.Pending}} {
 		if now := sha256.Sum256([]byte(texts.now)); texts.last != nil && !bytes.Equal(texts.last, now[:]) {
-			return &RefusedError{variable + " is not what the last run had: set it as the CronJob does"}
+			return fmt.Errorf("%s %w", variable, desk.ErrMarking)
 		}
 	}
 	return nil

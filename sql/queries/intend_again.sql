@@ -5,7 +5,8 @@
 -- Shape: compare and swap on everything that the second look saw. The key stays
 --   as it is. Where no attempt can have had its effect, the body may be another one, and so
 --   may what is billed ($11, $12);
---   the key's age begins anew once the API has forgotten it, or has never seen it.
+--   the key's age begins anew once the API has forgotten it, or has never seen it: with the
+--   newest request that the ledger knows, where the database may have forgotten others.
 -- $6, $9, $10: hashes of the body, of the request, and of the look-up that asks about it.
 -- $7: this run; $8: seconds until no request of this attempt can be on its way;
 -- $13: seconds after which the API has forgotten a key.
@@ -18,7 +19,8 @@ set state         = 'sending',
     doubtful      = d.doubtful or d.state = 'sending',
     key_use       = case when d.doubtful or d.state = 'sending' then 0 else d.key_use end,
     first_sent_at = case when d.doubtful or d.state = 'sending'
-                           or d.key_use < 2 and d.first_sent_at > now() - make_interval(secs => $13) then d.first_sent_at else now() end,
+                           or d.key_use < 2 and d.first_sent_at > now() - make_interval(secs => $13) then d.first_sent_at
+                         else coalesce((select newest_sent_at from {{.Schema}}.ledger where only_row), now()) end,
     updated_at    = now(),
     deadline_at   = greatest(d.deadline_at, now() + make_interval(secs => $8)),
     due_at        = null,

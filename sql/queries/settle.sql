@@ -15,8 +15,9 @@
 -- Flag: each (they have waits, reasons or replies of their own; the ids are then given
 --   twice, so that whatever the join, the ledger is read by its index alone).
 -- $2, $3: the guard's run and attempt; $4 to $8: what is written.
--- $9 to $12: seconds until it is due, what was seen, the ids that the replies gave, and
---   what INVOICES_MARK_SENT takes from them later; null where none has one.
+-- $9 to $12, one each: seconds until it is due, what was seen, the ids that the replies gave, and
+--   what INVOICES_MARK_SENT takes from them later; $13: seconds in which the request may
+--   still arrive, where its sender knows better than its intent did. Null where none has one.
 update {{.Schema}}.deliveries as d
 set state       = $5,
     run_attempt = $4,
@@ -33,11 +34,13 @@ set state       = $5,
     request_sha256 = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.request_sha256 end,
     lookup_sha256  = case when $5 in ('sending', 'retry', 'submitted', 'in_doubt') then d.lookup_sha256 end,
 {{- if .Has.each}}
+    deadline_at = least(d.deadline_at, clock_timestamp() + make_interval(secs => s.arrives_in)),
     due_at      = case when $5 in ('retry', 'submitted') then clock_timestamp() + make_interval(secs => s.retry_in) end,
     error       = s.error,
     reply_id    = coalesce(s.reply_id, d.reply_id),
     reply       = case when $5 = 'unmarked' then s.reply::jsonb end
-from unnest($1::{{.KeyType}}[], $9::float8[], $10::text[], $11::text[], $12::text[]) as s (id, retry_in, error, reply_id, reply)
+from unnest($1::{{.KeyType}}[], $9::float8[], $10::text[], $11::text[], $12::text[], $13::float8[])
+    as s (id, retry_in, error, reply_id, reply, arrives_in)
 {{- else}}
     due_at      = null,
     error       = null,

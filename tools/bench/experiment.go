@@ -29,7 +29,7 @@ func (b bencher) experiment(ctx context.Context, out io.Writer, o options) error
 
 // runners shows how runners that share the invoices add up.
 func (b bencher) runners(ctx context.Context, out io.Writer, o options) error {
-	s := scenario{Invoices: o.invoices, Latency: 100 * time.Millisecond, Concurrency: 64, Environment: []string{"BILLING_IDEMPOTENT=true", "RUN_LOCK=shared"}}
+	s := scenario{Invoices: o.invoices, Latency: 100 * time.Millisecond, Concurrency: 64, Runners: 1, Environment: []string{"BILLING_IDEMPOTENT=true", "RUN_LOCK=shared"}}
 	fmt.Fprintf(out, "%d invoices, 100 ms latency, CONCURRENCY=64 each\n\n%8s %10s %14s %18s %18s\n",
 		s.Invoices, "runners", "seconds", "invoices/s", "per doubling", "wasted claims")
 	last := 0.0
@@ -98,7 +98,7 @@ func lastSummary(log []byte) (summary, error) {
 // that are not pending.
 func (b bencher) table(ctx context.Context, out io.Writer, o options) error {
 	const pending = 100_000
-	s := scenario{Invoices: pending, Concurrency: 64, Environment: []string{"BILLING_IDEMPOTENT=true"}}
+	s := scenario{Invoices: pending, Concurrency: 64, Runners: 1, Environment: []string{"BILLING_IDEMPOTENT=true"}}
 	fmt.Fprintf(out, "%d pending invoices, no latency\n\n%12s %-20s %s\n", pending, "rows", "seconds", "peak RSS MiB")
 	var medians []float64
 	for _, rows := range []int{pending, o.rows} {
@@ -137,7 +137,7 @@ func (b bencher) table(ctx context.Context, out io.Writer, o options) error {
 
 // kill ends a run by SIGKILL half-way and starts the next one at once.
 func (b bencher) kill(ctx context.Context, out io.Writer, o options) error {
-	s := scenario{Name: "kill", Invoices: o.invoices, Latency: 20 * time.Millisecond, Concurrency: 256, Environment: []string{"BILLING_IDEMPOTENT=true"}}
+	s := scenario{Name: "kill", Invoices: o.invoices, Latency: 20 * time.Millisecond, Concurrency: 256, Runners: 1, Environment: []string{"BILLING_IDEMPOTENT=true"}}
 	fmt.Fprintf(out, "%d invoices, 20 ms latency, CONCURRENCY=256; killed half-way, started again at once\n\n%10s %10s %10s %14s %14s\n",
 		s.Invoices, "undisturbed", "killed", "more", "asked again", "billed twice")
 	for range o.rounds {

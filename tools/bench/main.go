@@ -38,6 +38,7 @@ type options struct {
 	experiment string
 	rows       int
 	river      bool
+	against    string
 	json       string
 }
 
@@ -57,6 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.experiment, "experiment", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do), pace (an API that takes so much and no more)")
 	flags.IntVar(&o.rows, "rows", 10_000_000, "rows of the large table")
 	flags.BoolVar(&o.river, "river", false, "beside each run: the same invoices as jobs of River")
+	flags.StringVar(&o.against, "against", "", "beside each run: the same by this other build of batch, whose ledger has the same schema")
 	flags.StringVar(&o.json, "json", "", "write all figures to this file, too")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -70,7 +72,7 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := bencher{batch: filepath.Join(dir, "batch")}
+	b := bencher{batch: filepath.Join(dir, "batch"), against: o.against}
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
@@ -124,6 +126,7 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 // bencher runs scenarios, one after the other, on one server.
 type bencher struct {
 	batch, self, url string
+	against          string // empty: none
 	river            string // empty: none
 	meter            *serverMeter
 }

@@ -40,6 +40,9 @@ the ratio is of the two times of one round. CPU, WAL and commits are the run's, 
 
 func (m measured) writeText(out io.Writer) {
 	m.writeRow(out, m.Scenario.Name, func(r round) (usage, spent) { return r.Run, r.Spent })
+	if m.Rounds[0].Against != nil {
+		m.writeRow(out, "  the same by the other build", func(r round) (usage, spent) { return *r.Against, *r.AgainstSpent })
+	}
 	if m.Rounds[0].River != nil {
 		m.writeRow(out, "  the same by River", func(r round) (usage, spent) { return *r.River, *r.RiverSpent })
 	}

@@ -17,32 +17,39 @@ type scenario struct {
 	Name        string        `json:"name"`
 	Invoices    int           `json:"invoices"`
 	Latency     time.Duration `json:"latency_ns"`
-	Concurrency int           `json:"concurrency"`
+	Concurrency int           `json:"concurrency"` // of all runners together
+	Runners     int           `json:"runners"`
 	Environment []string      `json:"environment"`
 }
 
 func scenarios(invoices int) []scenario {
 	const keys, row = "BILLING_IDEMPOTENT=true", "LOCK_STRATEGY=row"
 	return []scenario{
-		{"no latency, advisory, keys", invoices, 0, 64, []string{keys}},
-		{"no latency, advisory, no keys", invoices, 0, 64, nil},
-		{"no latency, row, keys", invoices, 0, 64, []string{keys, row}},
-		{"no latency, row, no keys", invoices, 0, 64, []string{row}},
-		{"20 ms, advisory, keys", invoices, 20 * time.Millisecond, 256, []string{keys}},
-		{"20 ms, advisory, no keys", invoices, 20 * time.Millisecond, 256, nil},
-		{"20 ms, row, keys", invoices, 20 * time.Millisecond, 256, []string{keys, row}},
-		{"1 s, advisory, keys", invoices / 10, time.Second, 1000, []string{keys}},
-		{"1 s, advisory, no keys", invoices / 10, time.Second, 1000, nil},
+		{"no latency, advisory, keys", invoices, 0, 64, 1, []string{keys}},
+		{"no latency, advisory, no keys", invoices, 0, 64, 1, nil},
+		{"no latency, row, keys", invoices, 0, 64, 1, []string{keys, row}},
+		{"no latency, row, no keys", invoices, 0, 64, 1, []string{row}},
+		{"20 ms, advisory, keys", invoices, 20 * time.Millisecond, 256, 1, []string{keys}},
+		{"20 ms, advisory, no keys", invoices, 20 * time.Millisecond, 256, 1, nil},
+		{"20 ms, row, keys", invoices, 20 * time.Millisecond, 256, 1, []string{keys, row}},
+		{"1 s, advisory, keys", invoices / 10, time.Second, 1000, 1, []string{keys}},
+		{"1 s, advisory, no keys", invoices / 10, time.Second, 1000, 1, nil},
+		{"20 ms, two runners, keys", invoices, 20 * time.Millisecond, 256, 2, []string{keys}},
+		{"20 ms, two runners, no keys", invoices, 20 * time.Millisecond, 256, 2, nil},
+		{"20 ms, two runners, row, keys", invoices, 20 * time.Millisecond, 256, 2, []string{keys, row}},
 	}
 }
 
 // round is one turn of the loop and of the run.
 type round struct {
-	Loop       usage  `json:"loop"`
-	Run        usage  `json:"run"`
-	Spent      spent  `json:"database"` // by the run
-	River      *usage `json:"river,omitempty"`
-	RiverSpent *spent `json:"river_database,omitempty"`
+	Loop  usage `json:"loop"`
+	Run   usage `json:"run"`
+	Spent spent `json:"database"` // by the run
+	// Against: the same by another build, where one is given.
+	Against      *usage `json:"against,omitempty"`
+	AgainstSpent *spent `json:"against_database,omitempty"`
+	River        *usage `json:"river,omitempty"`
+	RiverSpent   *spent `json:"river_database,omitempty"`
 }
 
 // usage is what a client and the API that it called have cost.
@@ -79,23 +86,47 @@ func (b bencher) round(ctx context.Context, s scenario) (r round, err error) {
 	if err != nil {
 		return r, err
 	}
-	if _, err = b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
+	if r.Run, r.Spent, err = b.measured(ctx, s); err != nil {
 		return r, err
 	}
-	if err = b.meter.start(ctx); err != nil {
-		return r, err
+	if b.against != "" {
+		other := b
+		other.batch = b.against
+		u, spent, err := other.measured(ctx, s)
+		if err != nil {
+			return r, err
+		}
+		r.Against, r.AgainstSpent = &u, &spent
 	}
-	r.Run, err = b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
-		return b.runAt(ctx, s, url)
-	})
-	if err != nil {
-		return r, err
-	}
-	if r.Spent, err = b.meter.stop(ctx); err != nil || b.river == "" {
-		return r, err
+	if b.river == "" {
+		return r, nil
 	}
 	r.River, r.RiverSpent, err = b.riverRound(ctx, s)
 	return r, err
+}
+
+// measured is a scenario's run, and what it cost the database.
+func (b bencher) measured(ctx context.Context, s scenario) (u usage, spent spent, err error) {
+	if _, err = b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
+		return u, spent, err
+	}
+	if err = b.meter.start(ctx); err != nil {
+		return u, spent, err
+	}
+	u, err = b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
+		if s.Runners == 1 {
+			return b.runAt(ctx, s, url)
+		}
+		each := s
+		each.Concurrency /= s.Runners
+		each.Environment = append(slices.Clone(s.Environment), "RUN_LOCK=shared")
+		return nil, b.together(ctx, each, url, make([]summary, s.Runners))
+	})
+	if err != nil {
+		return u, spent, err
+	}
+	spent, err = b.meter.stop(ctx)
+	return u, spent, err
 }
 
 // riverRound sends as many invoices by River, from putting them into its queue
@@ -167,7 +198,7 @@ func (b bencher) runBatch(ctx context.Context, environment []string, args ...str
 
 func (b bencher) command(ctx context.Context, environment []string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, b.batch, args...)
-	c.Env = append(append(os.Environ(), "DATABASE_URL="+b.url, "LOG_LEVEL=warn"), environment...)
+	c.Env = append(append(os.Environ(), "DATABASE_URL="+b.url, "LOG_LEVEL=warn", "RUN_CANARY=0"), environment...)
 	return c
 }
 

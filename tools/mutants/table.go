@@ -26,8 +26,9 @@ func mutants() []mutant {
 			[]edit{
 				{
 					"internal/billing/engine/intend.go",
-					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, nil)\n",
-					"	committed, err := billing.Committed{Begun: make(map[billing.InvoiceID]struct{})}, error(nil)\n" +
+					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), group, end)\n",
+					"	committed, err := i.ledger.Commit(context.WithoutCancel(ctx), nil, end)\n" +
+						"	committed.Begun = make(map[billing.InvoiceID]struct{})\n" +
 						"	for _, i := range group {\n		committed.Begun[i.InvoiceID] = struct{}{}\n	}\n",
 				},
 				{
@@ -79,6 +80,16 @@ func mutants() []mutant {
 			"a fail-over takes back what a person has decided",
 			[]edit{{"internal/billing/engine/again.go", "case d == nil || d.KeyVersion == int(r.version) && (", "case d == nil || d.KeyVersion == int(r.version) || ("}},
 			"internal/billing/engine", "TestP12Fates", `a person has decided`,
+		},
+		{
+			"keys that the API has forgotten repeat what a database has forgotten",
+			[]edit{{"internal/billing/engine/failover.go", "	if f.keysDead() {\n", "	if f.keysDead() && f.untrusted != f.repeats() {\n"}},
+			"internal/billing/pgstore", "TestP12KeysGrowOldUnderARun", `exit 0`,
+		},
+		{
+			"what a database has forgotten counts as never sent",
+			[]edit{{"internal/billing/engine/plan.go", "	return p.failover.repeats() && seen.KeyUse", "	return !p.failover.repeats() && seen.KeyUse"}},
+			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest/forgotten$", `it does 1`,
 		},
 		{
 			"a new key for each attempt",
@@ -267,6 +278,65 @@ func mutants() []mutant {
 			"internal/billing/pgstore", "TestP3RefusedAfterADoubtIsADoubt", `1:failed`,
 		},
 		{
+			"a request that is given up is left to the kernel",
+			[]edit{{"internal/billing/billinghttp/gate.go", "	setLinger(conn, 0)\n", ""}},
+			"internal/billing/billinghttp", "TestAbandonedConnectionDropsWhatHasNotLeft", `bytes came, then <nil>`,
+		},
+		{
+			"a deadline is brought forward though the former sender may live",
+			[]edit{{"internal/billing/engine/send.go", "		left = max(left, seen.DeadlineIn-time.Since(a.committed))\n", "		_ = seen\n"}},
+			"internal/billing/engine", "TestDeadlineIsTheRequestsOwn", `taken over: 1\d`,
+		},
+		{
+			"a ledger does not follow a key that was widened",
+			[]edit{{"internal/billing/pgstore/migrate.go", `return have == "integer" && want == "bigint"`, "return have == want"}},
+			"internal/billing/pgstore", "TestMigrateFollowsAWidenedKey", `does not fit`,
+		},
+		{
+			"a second table on the ledger is taken for the first",
+			[]edit{{"internal/billing/pgstore/belongs.go", "	if have == want {\n		return nil\n", "	if have == want || have != want {\n		return nil\n"}},
+			"internal/billing/pgstore", "TestLedgerBelongsToOneTable", `upgrade_test.go:\d+: <nil>`,
+		},
+		{
+			"what is pending again though sent is nobody's matter",
+			[]edit{{"internal/billing/engine/pass.go", "			p.earlier.Sent++\n", "			continue\n"}},
+			"internal/billing/pgstore", "TestP11PendingAgainIsOpen", `exit 0, and 1 requests`,
+		},
+		{
+			"207 is taken for accepted",
+			[]edit{{"internal/billing/billinghttp/classify.go", "	case status == http.StatusMultiStatus:\n", "	case false:\n"}},
+			"internal/billing/billinghttp", "TestP10OddRepliesAreSaid/207$", `Outcome:accepted`,
+		},
+		{
+			"a page that was answered with 200 is sent, and no word of it",
+			[]edit{{"internal/billing/billinghttp/judge.go", "c.wantsJSON && isHTML(", "c.wantsJSON && !c.wantsJSON && isHTML("}},
+			"internal/billing/billinghttp", "TestP10OddRepliesAreSaid/a_page$", `Outcome:accepted`,
+		},
+		{
+			"an unqualified table follows the search path",
+			[]edit{
+				{"internal/billing/pgstore/place.go", "Invoices: p.sql(), ID:", "Invoices: b.Invoices.SQL(), ID:"},
+				{"internal/advisory/settings.go", `"set local search_path to default; "`, `"set local datestyle to default; "`},
+				{"sql/writing.go", "set_config('search_path', null, true)", "set_config('datestyle', null, true)"},
+			},
+			"cmd/batch", "TestP10LeakedSearchPath", `another tenant's 9 invoices`,
+		},
+		{
+			"a mended refusal keeps its key",
+			[]edit{{"internal/billing/resolve.go", "	case !r.Again && !d.KeyReplaced:\n", "	case !r.Again:\n"}},
+			"internal/desk/pgdesk", "TestP1AnotherKeyOnlyAfterAnswers", `1:retry v1`,
+		},
+		{
+			"people decide under other settings than the runs'",
+			[]edit{{"internal/desk/pgdesk/marking.go", "sql.last != nil && !bytes.Equal(sql.last, now[:])", "sql.last != nil && bytes.Equal(now[:], nil)"}},
+			"internal/desk/pgdesk", "TestP2PruneRefusesAnotherRunsSQL", `<nil>, want`,
+		},
+		{
+			"a 401 for a token of the row that stands in the URL is taken for ours",
+			[]edit{{"internal/billing/billinghttp/config.go", "		if isTokenName(name) {\n", "		if name == \"\" {\n"}},
+			"internal/billing/billinghttp", "TestTokensOfTheRow/query", `want refused`,
+		},
+		{
 			"nobody listens to the claim's connection",
 			[]edit{{"internal/billing/pgstore/claim.go", "	return c.watch.Lost()\n", "	return make(chan struct{})\n"}},
 			"internal/billing/pgstore", "TestClaimKnowsOfItsLoss", `the loss was not noticed`,
@@ -313,6 +383,16 @@ func mutants() []mutant {
 				"if err == nil && broken && len(ours) < len(intents) {", "if err == nil && broken && len(ours) > len(intents) {",
 			}},
 			"tools/matrix", "TestWithFailpoints/matrix/after_intent_commit/error/.*/no_keys", `in doubt, want 0 at most`,
+		},
+		{
+			"a commit of both whose fate is unknown is taken for none",
+			[]edit{{"internal/billing/pgstore/commit.go", "refused := pgerr.From(err) != nil && !connectionLost(err)", "refused := pgerr.From(err) != nil || connectionLost(err)"}},
+			"internal/billing/pgstore", "TestP1BothOfUnknownFate", `PutOff:true`,
+		},
+		{
+			"what could not be begun for a lock is taken for another run's",
+			[]edit{{"internal/billing/pgstore/commit.go", "	c = billing.Committed{PutOff: refused}\n", "	c = billing.Committed{}\n"}},
+			"internal/billing/pgstore", "TestP8WhatEndsDoesNotWaitForWhatBegins", `PutOff:false`,
 		},
 		{
 			"commits are not waited for (synchronous_commit as the DBA has it)",

@@ -92,9 +92,7 @@ func (r *round) checkInvoice(f fate) {
 	if !r.Idempotent && !r.Lookup && f.api.Requests > 1+r.judge.unbilled[f.id] {
 		wrong("P1: an API without keys was asked again, after %d replies of 429 or 307", r.judge.unbilled[f.id])
 	}
-	if len(f.api.Keys) > 1 || len(f.api.Bodies) > 1 {
-		wrong("its requests had %d keys and %d bodies", len(f.api.Keys), len(f.api.Bodies))
-	}
+	r.checkSame(f, wrong)
 	if f.api.Followed > 0 {
 		wrong("a redirect was followed")
 	}
@@ -108,7 +106,7 @@ func (r *round) checkInvoice(f fate) {
 			wrong("P3: failed, though the API did not refuse it")
 		}
 	case billing.InDoubt:
-		if r.Idempotent && r.judge.refused[f.id] == 0 {
+		if r.Idempotent && !r.Ordinary && r.judge.refused[f.id] == 0 {
 			wrong("in doubt, though a repeat would have cleared it")
 		}
 	case billing.Sending, billing.Retry, billing.Cancelled, "":

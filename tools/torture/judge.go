@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,15 +26,18 @@ const (
 type judge struct {
 	testbed   *testbed
 	database  string
+	ordinary  bool
 	api       *billingfake.API
 	server    *billingfake.Server
 	faultless atomic.Bool // no faults any more
+	mended    atomic.Bool // the look-up
 	conns     chan *pgx.Conn
 
 	mu          sync.Mutex
 	arrivals    []arrival
-	unbilled    map[string]int // invoice: requests answered with what says that nothing was done: 429, 307
-	refused     map[string]int // invoice: requests answered with 402 or 307
+	unbilled    map[string]int                            // invoice: requests answered with what says that nothing was done: 429, 307
+	refused     map[string]int                            // invoice: requests answered with 402 or 307
+	distinct    map[string]map[[sha256.Size]byte]struct{} // invoice: its requests
 	unwitnessed int
 	violations  []string
 }
@@ -44,7 +48,7 @@ type arrival struct {
 }
 
 func (s *testbed) newJudge(database string, c setting) (*judge, error) {
-	j := &judge{testbed: s, database: database, conns: make(chan *pgx.Conn, witnesses), unbilled: map[string]int{}, refused: map[string]int{}}
+	j := &judge{testbed: s, database: database, ordinary: c.Ordinary, distinct: map[string]map[[sha256.Size]byte]struct{}{}, conns: make(chan *pgx.Conn, witnesses), unbilled: map[string]int{}, refused: map[string]int{}}
 	for range witnesses {
 		j.conns <- nil
 	}
@@ -53,7 +57,7 @@ func (s *testbed) newJudge(database string, c setting) (*judge, error) {
 		return nil, err
 	}
 	j.api = billingfake.New(billingfake.Config{
-		Idempotent: c.Idempotent, Latency: c.Latency, Before: j.before,
+		Idempotent: c.Idempotent, Latency: c.Latency, Before: j.before, Lookup: j.lookUps(c),
 		Fault: func(r billingfake.Received) billingfake.Fault {
 			fault := faults(r)
 			if fault == nil || j.faultless.Load() {
@@ -89,6 +93,7 @@ func (j *judge) before(r billingfake.Received) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	runner := r.Header.Get("Runner")
+	j.tellApart(r)
 	j.arrivals = append(j.arrivals, arrival{runner, r.Invoice, r.At})
 	switch {
 	case err != nil:
@@ -118,9 +123,9 @@ func (j *judge) askLedger(ctx context.Context, r billingfake.Received) (fault st
 	}
 	var attempt int
 	var key, body, givenBack bool
-	err = conn.QueryRow(ctx, `select attempt, idempotency_key::text = $2, body_sha256 = sha256($3),
+	err = conn.QueryRow(ctx, `select attempt, idempotency_key::text = $2, body_sha256 = sha256($3) or $4 and attempt > $5,
 			state = 'retry' and not doubtful and http_status is null
-		from billonce.deliveries where invoice_id = $1::text::bigint`, r.Invoice, r.Key, r.Body).Scan(&attempt, &key, &body, &givenBack)
+		from billonce.deliveries where invoice_id = $1::text::bigint`, r.Invoice, r.Key, r.Body, j.ordinary, r.Attempt).Scan(&attempt, &key, &body, &givenBack)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return "no intent is committed", nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,7 @@ type round struct {
 	watchers     sync.WaitGroup
 
 	mu         sync.Mutex
+	release    atomic.Int32 // of the settings
 	slots      []*runner
 	silent     []bool // the slot's network is being broken
 	all        []*runner
@@ -149,6 +151,7 @@ func (r *round) background(f func() error) {
 
 // lastRun is the one more run that must leave nothing unsettled.
 func (r *round) lastRun(ctx context.Context) (*runner, error) {
+	r.judge.mended.Store(true)
 	p, err := r.start("last", 0, "RUN_LOCK=shared", "DATABASE_URL="+r.testbed.server.URL(r.database))
 	if err != nil {
 		return nil, err

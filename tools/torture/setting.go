@@ -21,6 +21,7 @@ type setting struct {
 	Latency     time.Duration `json:"-"`
 	FaultsFor   time.Duration `json:"-"` // how long faults strike
 	Settings    []string      `json:"database_settings"`
+	Ordinary    bool          `json:"ordinary"` // rows, settings and the look-up change, too
 }
 
 const billingTimeout = 2 * time.Second
@@ -37,6 +38,7 @@ func newSetting(seed uint64) (setting, *rand.Rand) {
 		Latency: time.Duration(5+rng.IntN(60)) * time.Millisecond, FaultsFor: time.Duration(4+rng.IntN(6)) * time.Second,
 	}
 	s.Lookup = !s.Idempotent && rng.IntN(2) == 0
+	s.Ordinary = seed/4%2 == 1
 	if rng.IntN(4) == 0 {
 		s.RunLock = "exclusive"
 	}
@@ -80,6 +82,9 @@ func (s setting) String() string {
 		api = "look-up"
 	case !s.Idempotent:
 		api = "no keys"
+	}
+	if s.Ordinary {
+		api += ", ordinary changes"
 	}
 	return fmt.Sprintf("%s, %s, %s, %d runners × %d", s.Strategy, api, s.RunLock, s.Runners, s.Concurrency)
 }

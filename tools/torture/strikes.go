@@ -10,6 +10,9 @@ import (
 // strikes follows the seed's schedule of faults until the faults are over.
 func (r *round) strikes(rng *rand.Rand, progress func(string, ...any)) {
 	all := faults()
+	if r.Ordinary {
+		all = append(all, ordinaryFaults()...)
+	}
 	began := time.Now()
 	for n := 0; ; n++ {
 		wait := time.Duration(50+rng.IntN(500)) * time.Millisecond

@@ -55,6 +55,16 @@ func LookupAlways200(string, State) reply {
 	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"text/html"}}, body: []byte("<!doctype html><title>Log in</title>\n")}
 }
 
+// LookupUntil answers as before until it is mended, and then as LookupResource does.
+func LookupUntil(mended func() bool, before Lookup) Lookup {
+	return func(invoice string, s State) reply {
+		if mended() {
+			return LookupResource(invoice, s)
+		}
+		return before(invoice, s)
+	}
+}
+
 type namedLookup struct {
 	name   string
 	lookup Lookup

@@ -37,6 +37,8 @@ type Client struct {
 	host          string      // of the Host header; empty: the URL's
 	common        http.Header // BILLING_HEADERS
 	secretHeaders map[string]bool
+	secretColumns []int // of columns, that are named like tokens
+	secretInBody  bool  // the body's template names such a column
 	credentials   credentials
 	certificate   atomic.Pointer[tls.Certificate] // the client's own; nil: none
 	made          []rowHeader                     // of BILLING_HEADERS, for each invoice

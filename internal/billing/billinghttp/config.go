@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,6 +156,12 @@ func (c *Client) indexColumns() {
 	for i := range c.made {
 		c.columns = c.made[i].value.bind(c.columns)
 	}
+	for i, name := range c.columns {
+		if isTokenName(name) {
+			c.secretColumns = append(c.secretColumns, i)
+		}
+	}
+	c.secretInBody = c.body != nil && slices.ContainsFunc(c.body.tree.columns, isTokenName)
 }
 
 func checkBasicAuth(c Config, header http.Header) error {

@@ -36,7 +36,7 @@ func (c *Client) DescribeLookUp(ctx context.Context, m billing.Request) (string,
 }
 
 func (c *Client) describe(req *http.Request, url string, m billing.Request) string {
-	redactor := c.redactor().with(m.Headers)
+	redactor := c.redactorOf(m)
 	secret := maps.Clone(c.secretHeaders)
 	for _, h := range m.Headers {
 		secret[h.Name] = secret[h.Name] || h.Secret

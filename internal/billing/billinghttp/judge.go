@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,11 +26,11 @@ const (
 // judge makes the outcome of a reply: by the user's rules, else by its status.
 func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *http.Response, m billing.Request) billing.Reply {
 	builtIn := classify(resp.StatusCode, m.Repeat)
-	if builtIn.Denied && slices.ContainsFunc(m.Headers, func(h billing.Header) bool { return h.Secret }) {
+	if builtIn.Denied && m.CarriesRowSecret() {
 		// The credential is the invoice's own: the other ones' may be good.
 		builtIn.Outcome, builtIn.Denied = billing.Refused, false
 	}
-	redactor := c.redactor().with(m.Headers)
+	redactor := c.redactorOf(m)
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
 	read := c.outcomes.NeedsBody(resp.StatusCode)
 	if read {

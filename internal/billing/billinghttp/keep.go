@@ -109,6 +109,43 @@ func (c *Client) isCredential(column string) bool {
 	return false
 }
 
+// secretsOf are the values in the request's URLs and body of columns that are named like
+// tokens.
+func (c *Client) secretsOf(inv billing.Invoice) (all []billing.Secret) {
+	for _, i := range c.secretColumns {
+		if text := inv.Columns[i]; text != nil && *text != "" {
+			all = append(all, billing.Secret(*text))
+		}
+	}
+	if !c.secretInBody {
+		return all
+	}
+	return append(all, secretMembers(inv.Row, c.body.reads)...)
+}
+
+// rowSecrets are those of a body that is the row as it is.
+func (c *Client) rowSecrets(m billing.Request) (all []string) {
+	if c.body == nil || c.body.template != nil {
+		return nil
+	}
+	for _, s := range secretMembers(m.Body, c.body.reads) {
+		all = append(all, string(s))
+	}
+	return all
+}
+
+// secretMembers are the texts in a row whose columns are named like tokens.
+func secretMembers(row []byte, reads func(column string) bool) (all []billing.Secret) {
+	members, _ := membersOf(row) // what can't be read is shown to nobody
+	for _, m := range members {
+		var text string
+		if isTokenName(m.name) && reads(m.name) && json.Unmarshal(m.value, &text) == nil && text != "" {
+			all = append(all, billing.Secret(text))
+		}
+	}
+	return all
+}
+
 // member is one of a JSON object's, as it is written.
 type member struct {
 	name  string

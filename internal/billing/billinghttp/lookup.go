@@ -57,13 +57,13 @@ func (c *Client) lookUpOnce(parent context.Context, m billing.Request) (_ billin
 	if ruling.Reason != "" {
 		reason += ", BILLING_LOOKUP_OUTCOMES: " + ruling.Reason
 	}
-	if said := c.redactor().with(m.Headers).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
+	if said := c.redactorOf(m).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reason += ": " + said
 	}
 	if seen.Unread != nil {
 		seen.Body = nil
 	}
-	found := billing.Found{Reason: reason, RetryAfter: retryAfter(resp.Header, time.Now()), Told: ruling.Judged, Throttled: resp.StatusCode == http.StatusTooManyRequests && !ruling.Judged}
+	found := billing.Found{Reason: reason, RetryAfter: retryAfter(resp.Header, time.Now()), Told: ruling.Judged || answersAll(resp.StatusCode), Throttled: resp.StatusCode == http.StatusTooManyRequests && !ruling.Judged}
 	word := ruling.Word
 	if word == "" {
 		word = builtInFinding(resp.StatusCode)
@@ -99,6 +99,13 @@ func (c *Client) lookUpRequest(ctx context.Context, used *credential, m billing.
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	return req.WithContext(ctx), nil
+}
+
+// answersAll says of a status that no look-up's meaning is built in for whether it is an
+// answer about what was asked: not about us (401, 403), nor the server's or a proxy's trouble.
+func answersAll(status int) bool {
+	reply := classify(status, false)
+	return reply.Outcome == billing.Refused && status != http.StatusForbidden
 }
 
 // builtInFinding is what a look-up's status means where no rule says otherwise.

@@ -26,7 +26,7 @@ func toMinor(amount, code any, exceptions ...any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name = strings.ToUpper(name) // Stripe has them in lower case
+	name = strings.ToUpper(strings.TrimSpace(name)) // Stripe has them in lower case, char(n) with spaces
 	digits, err := digitsOf(name, exceptions)
 	if err != nil {
 		return "", err
@@ -72,16 +72,16 @@ func shifted(text string, digits int, unit string) (string, error) {
 	factor := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
 	amount.Mul(amount, new(big.Rat).SetInt(factor))
 	if !amount.IsInt() {
-		return "", fmt.Errorf("the amount has a fraction of %s; round it in the table or in a view", coin(digits, unit))
+		return "", fmt.Errorf("the amount has %s; round it in the table or in a view", tooMany(digits, unit))
 	}
 	return amount.Num().String(), nil
 }
 
-func coin(digits int, unit string) string {
+func tooMany(digits int, unit string) string {
 	if unit == "" {
-		return "a cent"
+		return "a fraction of a cent"
 	}
-	return fmt.Sprintf("what %s has: %d decimals", unit, digits)
+	return fmt.Sprintf("more decimals than %s, which has %d", unit, digits)
 }
 
 // centsAreWrong says why cents is not what this currency is counted in; empty: it is, or

@@ -30,5 +30,5 @@ func (c *Client) PublicURL(m billing.Request) string {
 	if hasQuery {
 		public += "?***"
 	}
-	return c.redactor().with(m.Headers).redact(public)
+	return c.redactorOf(m).redact(public)
 }

@@ -67,17 +67,22 @@ func (r redactor) and(other redactor) redactor {
 	return redactor{secrets: longestFirst(append(slices.Clone(r.secrets), other.own...)), own: r.own}
 }
 
-// with takes out the secrets of one invoice's headers, too.
-func (r redactor) with(made []billing.Header) redactor {
-	var secrets []string
-	for _, h := range made {
-		if !h.Secret {
-			continue
+// redactorOf takes out the secrets of one invoice's request, too.
+func (c *Client) redactorOf(m billing.Request) redactor {
+	r := c.redactor()
+	var values, secrets []string
+	for _, h := range m.Headers {
+		if h.Secret {
+			values = append(values, append(strings.Fields(h.Value), h.Value)...)
 		}
-		for _, s := range append(strings.Fields(h.Value), h.Value) {
-			if len(s) >= minSecret {
-				secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`))
-			}
+	}
+	for _, s := range m.Secrets {
+		values = append(values, string(s))
+	}
+	for _, s := range append(values, c.rowSecrets(m)...) {
+		if len(s) >= minSecret {
+			quoted, _ := toJSON(s) // a text always can be written
+			secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), strings.Trim(quoted, `"`))
 		}
 	}
 	if secrets == nil {

@@ -60,6 +60,7 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 			return m, fmt.Errorf("render BILLING_BODY for invoice %s: %w", inv.ID, err)
 		}
 	}
+	m.Secrets = c.secretsOf(inv)
 	c.identify(&m, inv.Key)
 	return m, nil
 }
@@ -75,6 +76,7 @@ func (c *Client) RenderLookUp(inv billing.Invoice) (billing.Request, error) {
 	if err := c.renderHeaders(&m, inv, v); err != nil {
 		return m, err
 	}
+	m.Secrets = c.secretsOf(inv)
 	return m, c.renderLookUp(&m, inv, v)
 }
 

@@ -93,10 +93,13 @@ func isSecretName(name string) bool {
 			return true
 		}
 	}
-	for _, part := range []string{"token", "secret", "password", "apikey", "credential", "authorization"} {
-		if strings.Contains(strings.Join(words, ""), part) {
-			return true
-		}
-	}
-	return false
+	return isTokenName(name)
+}
+
+// isTokenName says it of a column that a URL or a body is made from: there a key, a session
+// or a pin may as well be the invoice's own number.
+func isTokenName(column string) bool {
+	column = strings.NewReplacer("-", "", "_", "", " ", "", ".", "").Replace(strings.ToLower(column))
+	return slices.ContainsFunc([]string{"token", "secret", "password", "passwd", "apikey", "credential", "authorization", "bearer", "jwt"},
+		func(part string) bool { return strings.Contains(column, part) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -63,6 +64,46 @@ func TestHeadersOfTheRow(t *testing.T) {
 	inv.Columns[0] = nil
 	if _, err := c.Render(inv); err == nil || !strings.Contains(err.Error(), "of invoice 7") && !strings.Contains(err.Error(), "for invoice 7") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A token of the row that stands in the URL or in the body is shown nowhere, either, and a
+// 401 refuses its invoice alone.
+func TestTokensOfTheRow(t *testing.T) {
+	const token = "row-t0ken/of+7"
+	for name, change := range map[string]func(*Config){
+		"query":    func(c *Config) { c.URL += "?token={api_token}" },
+		"path":     func(c *Config) { c.URL += "/{api_token}" },
+		"template": func(c *Config) { c.Body = `{"id": {{.id}}, "token": {{json .api_token}}}` },
+		"row":      func(*Config) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := `{"error":"` + token + ` is revoked"}`
+			s := serveRaw(t, answeringOnce(fmt.Sprintf("HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%s", len(said), said)))
+			c := newClient(t, s.url, change)
+			inv := billing.Invoice{ID: "7", Row: []byte(`{"id":7,"api_token":"` + token + `"}`)}
+			for _, column := range c.Columns() {
+				inv.Columns = append(inv.Columns, text(map[string]string{"id": "7", "api_token": token}[column]))
+			}
+			m, err := c.Render(inv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reply := c.Send(context.Background(), m, allow)
+			described, err := c.Describe(context.Background(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, shown := range []string{reply.Reason, described, fmt.Sprintf("%v %+v %#v", m.Secrets, m.Secrets, m.Secrets), c.PublicURL(m)} {
+				if strings.Contains(shown, token) || strings.Contains(shown, url.PathEscape(token)) || strings.Contains(shown, url.QueryEscape(token)) {
+					t.Errorf("the token is in %s", shown)
+				}
+			}
+			if want := map[bool]billing.Outcome{true: billing.NotSent, false: billing.Refused}[name == "row"]; reply.Outcome != want || reply.Denied != (name == "row") {
+				t.Errorf("%+v, want %s", reply, want)
+			}
+		})
 	}
 }
 

@@ -30,6 +30,9 @@ func parseMarkSent(text string) (MarkSent, error) {
 		if !found || !isPath(path) {
 			return m, errors.New("has a {reply. that is no placeholder; write {reply.id}, or {reply.data.id} for what lies deeper")
 		}
+		if strings.HasPrefix(path, "/") {
+			return m, errors.New("has a JSON pointer in {reply.…}; write it with dots: {reply.data.id}")
+		}
 		m.Paths, text = append(m.Paths, path), rest
 	}
 }

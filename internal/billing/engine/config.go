@@ -9,7 +9,7 @@ import (
 // Config is how a run behaves. Zero durations and counts mean "none".
 type Config struct {
 	RunID     uuid.UUID
-	Forgotten bool      // the database may have forgotten requests: what looks untried is a repeat
+	Forgotten time.Time // since when the database may have forgotten requests: what looks untried is a repeat; zero: it has forgotten none
 	LedgerID  uuid.UUID // idempotency keys are derived from it
 
 	Claims      int     // open at the same time, each on a connection of its own

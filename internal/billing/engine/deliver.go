@@ -109,14 +109,10 @@ func (d *deliverer) begin(ctx context.Context, p *pass, c *claim, l look) (unsen
 		}
 	}
 	// A look-up takes its time: what was seen before it is stale.
-	for len(questions) == 0 && len(steps) > 0 && d.live(c) {
-		n, err := d.intender.intend(ctx, c, steps)
+	if len(questions) == 0 && len(steps) > 0 && d.live(c) {
+		steps, err = d.intender.intend(ctx, c, steps, func() bool { return !l.stale() && d.live(c) })
 		if err != nil {
 			return nil, err
-		}
-		steps = steps[n:]
-		if l.stale() {
-			break
 		}
 	}
 	for i := range steps {

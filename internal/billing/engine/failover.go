@@ -30,27 +30,30 @@ type failover struct {
 	deadline   time.Duration // of an intent, from its commit
 	linger     time.Duration // how long other runs are waited for
 	idempotent bool
-	keyTTL     time.Duration
-	untrusted  bool // the ledger did not trust the database as the run began
+	keyTTL     time.Duration // how long the API remembers a key, less the longest request
+	untrusted  bool          // the ledger did not trust the database as the run began
 
 	gate sync.RWMutex // held by who writes again what is remembered; shared by each other commit
 	// Guarded by gate:
 	behind bool                      // what is remembered may not stand
 	unlike map[billing.InvoiceID]int // attempts that were written again, and whose invoice makes another request by now
 
-	halted    atomic.Bool            // nothing may be sent
-	forgotten atomic.Bool            // the database may have forgotten requests: what looks untried is a repeat
-	turn      sync.Mutex             // held by who waits for the other runs
-	others    atomic.Pointer[others] // nil: they are not waited for
+	halted  atomic.Bool               // nothing may be sent
+	keysDie atomic.Pointer[time.Time] // the database may have forgotten requests, and the API forgets their keys then; nil: it has not
+	turn    sync.Mutex                // held by who waits for the other runs
+	others  atomic.Pointer[others]    // nil: they are not waited for
 }
 
 // newFailover is around the ledger of the ports. deadline is an intent's, from its commit.
 func newFailover(c Config, p Ports, deadline time.Duration, stop *stopper, log zerolog.Logger) *failover {
 	f := &failover{
 		Ledger: p.Ledger, port: p.Failover, renderer: p.Renderer, memory: newMemory(c.RunID), stop: stop, log: log,
-		unlike: make(map[billing.InvoiceID]int), deadline: deadline, linger: c.Linger, idempotent: c.Idempotent, keyTTL: c.KeyTTL, untrusted: c.Forgotten,
+		unlike: make(map[billing.InvoiceID]int), deadline: deadline, linger: c.Linger, idempotent: c.Idempotent, keyTTL: c.KeyTTL - c.Timeout,
 	}
-	f.forgotten.Store(c.Forgotten)
+	if !c.Forgotten.IsZero() {
+		f.untrusted = true
+		f.repeat(c.Forgotten)
+	}
 	return f
 }
 
@@ -62,14 +65,36 @@ type others struct {
 
 // Commit implements Ledger.
 func (f *failover) Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
-	if len(begin) > 0 {
+	switch {
+	case len(end) == 0:
 		c.Begun, err = f.begin(ctx, begin)
+	case len(begin) == 0 || f.others.Load() != nil: // what begins waits for them, and what ends does not
+		c.Ended, err = f.settle(ctx, f.commitEnds, end)
+		c.PutOff = len(begin) > 0
+	default:
+		c, err = f.both(ctx, begin, end)
 	}
-	if len(end) > 0 {
-		var eerr error
-		c.Ended, eerr = f.settle(ctx, f.commitEnds, end)
-		err = errors.Join(err, eerr)
+	return c, err
+}
+
+// both commits what begins and what ends in one. On another timeline what begins is given
+// back, as begin does.
+func (f *failover) both(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
+	moved := false
+	ended, err := f.settle(ctx, func(ctx context.Context, group []billing.Settlement) (_ []billing.Settled, err error) {
+		sent := time.Now()
+		c, err = f.Ledger.Commit(ctx, begin, group)
+		moved = errors.Is(err, billing.ErrFailedOver)
+		if !moved && f.port != nil {
+			f.memory.begin(begin, c.Begun, sent)
+		}
+		return c.Ended, err
+	}, end)
+	if moved {
+		c = billing.Committed{}
+		err = errors.Join(err, f.stand(ctx, begin))
 	}
+	c.Ended = ended
 	return c, err
 }
 
@@ -86,6 +111,10 @@ func (f *failover) halts() bool { return f != nil && f.halted.Load() }
 func (f *failover) begin(ctx context.Context, intents []billing.Intent) (ours map[billing.InvoiceID]struct{}, err error) {
 	if err := f.othersStand(ctx, true); err != nil {
 		return nil, err
+	}
+	if f.keysDead() {
+		f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w, and the API its keys: BILLING_IDEMPOTENCY_TTL has passed since the newest request that it knows. %s", billing.ErrForgotten, compare))
+		return nil, nil
 	}
 	f.gate.RLock()
 	moved := f.behind
@@ -258,16 +287,32 @@ func (f *failover) forget(ctx context.Context, since time.Time, why string) erro
 	if err != nil {
 		return err
 	}
-	log := f.log.Warn().Str("event", "another_database")
-	// A key counts as used since the newest request: half of its life leaves time for the run.
-	if f.idempotent && age < f.keyTTL/2 {
-		f.forgotten.Store(true)
-		log.Msg("the database may have forgotten what was sent: it was failed over, and " + why + ". Going on, since the API honours idempotency keys")
+	if f.idempotent && billing.KeyAlive(age, f.keyTTL) {
+		f.repeat(time.Now().Add(-age))
+		f.log.Warn().Str("event", "another_database").Msg("the database may have forgotten what was sent: it was failed over, and " + why + ". Going on, since the API honours idempotency keys")
 		return nil
 	}
-	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w: it was failed over, and %s. "+
-		"Compare with the billing API's own list: `batch reconcile FILE --adopt`; then: `batch resume --accept-database --reason …`", billing.ErrForgotten, why))
+	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w: it was failed over, and %s. %s", billing.ErrForgotten, why, compare))
 	return nil
+}
+
+const compare = "Compare with the billing API's own list: `batch reconcile FILE --adopt`; then: `batch resume --accept-database --reason …`"
+
+// repeat takes what looks untried for a repeat: its key counts as used since the newest
+// request that the database knows.
+func (f *failover) repeat(newest time.Time) {
+	die := newest.Add(f.keyTTL - billing.KeyMargin(f.keyTTL))
+	f.keysDie.Store(&die)
+}
+
+// repeats says that the database may have forgotten requests.
+func (f *failover) repeats() bool { return f != nil && f.keysDie.Load() != nil }
+
+// keysDead says that the API may have forgotten the keys of requests that the database may
+// have forgotten.
+func (f *failover) keysDead() bool {
+	die := f.keysDie.Load()
+	return die != nil && tooLate(*die)
 }
 
 // tell says what a fail-over has lost, and what of it stands again.

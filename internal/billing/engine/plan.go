@@ -56,7 +56,8 @@ type planner struct {
 	keyTTL      time.Duration // how long the API remembers a key
 	maxAttempts int
 	lookUpAfter time.Duration
-	pace        *pace // nil: nothing is held back
+	pace        *pace     // nil: nothing is held back
+	failover    *failover // nil: the database has forgotten nothing
 }
 
 // heldBack is how long the API has asked the request's account to wait.
@@ -96,7 +97,7 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	}
 	changed := err != nil || seen.MayHaveActed() && !s.isAsSent(seen)
 	switch {
-	case seen == nil, seen.State == billing.Retry && !seen.Doubtful:
+	case seen == nil, seen.State == billing.Retry && !seen.Doubtful && !p.mayRepeat(seen):
 		if life := billing.KeyLife(p.keyTTL); seen != nil && seen.KeyUse < billing.KeyUnused && seen.KeyAge < life {
 			// The API counts from the first request that it saw under the key.
 			s.key = s.key.Used(seen.KeyAge, v.at)
@@ -112,6 +113,12 @@ func (p planner) plan(inv billing.Invoice, v view) step {
 	s = p.recovered(s, v, err)
 	s.changed = changed
 	return s
+}
+
+// mayRepeat says of a delivery that looks as if no request had its effect, that the database
+// may have forgotten one, under a key that the API has known since.
+func (p planner) mayRepeat(seen *billing.Delivery) bool {
+	return p.failover.repeats() && seen.KeyUse < billing.KeyUnused
 }
 
 func (p planner) render(inv billing.Invoice) (billing.Request, error) {

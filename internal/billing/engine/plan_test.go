@@ -49,31 +49,44 @@ func TestP9ARepeatIsTheSameRequest(t *testing.T) {
 	older.RequestSHA256, older.LookupSHA256 = nil, nil
 	doubted := attempt
 	doubted.State = billing.InDoubt
-	answered := attempt // by a 500: nobody has to wait until it can no longer arrive
+	answered := attempt  // by a 500: nobody has to wait until it can no longer arrive
+	throttled := attempt // of which the database may have forgotten what came after it
+	throttled.State, throttled.KeyUse = billing.Retry, billing.KeyAnswered
+	unseen := throttled
+	unseen.KeyUse = billing.KeyUnused
 	answered.State, answered.Doubtful, answered.DeadlineIn, answered.LookupSHA256 = billing.Retry, true, time.Minute, nil
 	for name, c := range map[string]struct {
 		now        rendering
 		seen       billing.Delivery
 		idempotent bool
 		want       action
+		forgotten  bool
 	}{
-		"the same":                       {was, attempt, true, toRepeat},
-		"another URL, the same body":     {rendering{"/charge/", was.lookup, was.body}, attempt, true, toAsk},
-		"another body":                   {rendering{was.url, was.lookup, "[]"}, attempt, true, toAsk},
-		"another URL, another look-up":   {rendering{"/charge/", "/find/8", was.body}, attempt, true, toSettle},
-		"answered, the same":             {was, answered, true, toRepeat},
-		"answered, another URL":          {rendering{"/charge/", was.lookup, was.body}, answered, true, toSettle},
-		"no keys":                        {was, attempt, false, toAsk},
-		"no keys, another look-up":       {rendering{was.url, "/find/8", was.body}, attempt, false, toSettle},
-		"in doubt":                       {was, doubted, false, toAsk},
-		"in doubt, another look-up":      {rendering{was.url, "/find/8", was.body}, doubted, false, toLeave},
-		"an older program's, same body":  {rendering{"/charge/", was.lookup, was.body}, older, true, toRepeat},
-		"an older program's, other body": {rendering{was.url, was.lookup, "[]"}, older, true, toSettle},
-		"an older program's, no keys":    {was, older, false, toSettle},
+		"the same":                       {was, attempt, true, toRepeat, false},
+		"another URL, the same body":     {rendering{"/charge/", was.lookup, was.body}, attempt, true, toAsk, false},
+		"another body":                   {rendering{was.url, was.lookup, "[]"}, attempt, true, toAsk, false},
+		"another URL, another look-up":   {rendering{"/charge/", "/find/8", was.body}, attempt, true, toSettle, false},
+		"answered, the same":             {was, answered, true, toRepeat, false},
+		"answered, another URL":          {rendering{"/charge/", was.lookup, was.body}, answered, true, toSettle, false},
+		"no keys":                        {was, attempt, false, toAsk, false},
+		"no keys, another look-up":       {rendering{was.url, "/find/8", was.body}, attempt, false, toSettle, false},
+		"throttled":                      {was, throttled, true, toBegin, false},
+		"throttled, another body":        {rendering{was.url, was.lookup, "[]"}, throttled, true, toBegin, false},
+		"forgotten":                      {was, throttled, true, toRepeat, true},
+		"forgotten, another body":        {rendering{was.url, was.lookup, "[]"}, throttled, true, toAsk, true},
+		"forgotten, the key is new":      {was, unseen, true, toBegin, true},
+		"in doubt":                       {was, doubted, false, toAsk, false},
+		"in doubt, another look-up":      {rendering{was.url, "/find/8", was.body}, doubted, false, toLeave, false},
+		"an older program's, same body":  {rendering{"/charge/", was.lookup, was.body}, older, true, toRepeat, false},
+		"an older program's, other body": {rendering{was.url, was.lookup, "[]"}, older, true, toSettle, false},
+		"an older program's, no keys":    {was, older, false, toSettle, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := planner{renderer: c.now, known: billing.Known{Idempotent: c.idempotent, HasLookup: true, KeyTTL: time.Hour}, maxAttempts: 5}
+			p := planner{renderer: c.now, known: billing.Known{Idempotent: c.idempotent, HasLookup: true, KeyTTL: time.Hour}, maxAttempts: 5, failover: &failover{keyTTL: time.Hour}}
+			if c.forgotten {
+				p.failover.repeat(time.Now())
+			}
 			s := p.plan(billing.Invoice{ID: "7", Delivery: &c.seen}, view{at: time.Now(), recoverable: map[billing.InvoiceID]int{"7": 1}, asks: true})
 			if s.do != c.want {
 				t.Errorf("it does %d (%+v), want %d", s.do, s.decision, c.want)

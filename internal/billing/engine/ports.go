@@ -116,7 +116,8 @@ type Ledger interface {
 	Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
 	// Commit writes what begins and what ends, and returns once all of it that can be
 	// is committed. It outlives the database's restarts, and what ends outlives
-	// cancellation. The error says why nothing was begun, or why something is
+	// cancellation. Both stand in one transaction, if it waits for nobody; else what
+	// begins is PutOff. The error says why nothing was begun, or why something is
 	// NotSettled; what ended is told of all the same. What is to be sent, and whose
 	// invoice can't be marked, is written as Unmarked: its settlement then says so,
 	// and why.

@@ -20,7 +20,7 @@ const (
 	// controlLife is how long a control that has held opens further questions.
 	controlLife = billing.ControlsWindow / 4
 	// controlsRead is of how many controls the rows are read: some have changed since.
-	controlsRead = 8
+	controlsRead = billing.ControlsKept
 	// keepControlsEvery is how often a run writes its controls down, besides at its end.
 	keepControlsEvery = time.Minute
 )

@@ -67,14 +67,14 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.queue = newQueue(right.pace.queueLow(t.queueLow), flight)
 	r.settler = &settler{
 		ledger: p.Ledger, late: f.settle, troubles: r.troubles, stop: stop, flight: flight,
-		wait: t.groupWait, wake: make(chan struct{}, 1),
+		wait: t.groupWait, wake: make(chan struct{}, 1), ended: make(chan struct{}, 1),
 	}
 	r.unmarked = &marker{unmarked: p.Unmarked, settler: r.settler, tally: tally, log: log}
 	h := newHand(t.ahead)
 	r.sender = &sender{
 		hand: h,
 		port: p.Sender, keeper: p.Keeper, queue: r.queue, flight: flight, settler: r.settler, tally: tally, troubles: r.troubles,
-		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor,
+		stop: stop, lock: r.lock, failover: f, pace: right.pace, heard: r.heard, breaker: newBreaker(c.Breaker, stop, log), overdue: c.SubmittedFor, timeout: c.Timeout,
 		known: t.known, runID: c.RunID, maxAttempts: c.MaxAttempts,
 	}
 	r.scan = &scan{
@@ -83,6 +83,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	}
 	planner := planner{
 		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
+		failover: f,
 	}
 	if c.HasLookup {
 		r.proof = &proof{
@@ -115,7 +116,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	if t.holdsSlots {
 		slots := newSlots(right, c.Concurrency)
 		r.settler.slots, r.producer.busy = slots, slots.inUse
-		deliverer.intender = justAhead{intents, slots}
+		deliverer.intender = &justAhead{intents: intents, slots: slots, settler: r.settler}
 	} else {
 		r.sender.right, r.producer.busy = &right, flight.count
 		deliverer.intender = atOnce{intents}
@@ -198,7 +199,7 @@ func (r *Run) Stands(ctx context.Context) error {
 
 // MayBeForgotten says that the database may have forgotten requests, so that the run went
 // on under the protection of keys.
-func (r *Run) MayBeForgotten() bool { return r.failover.forgotten.Load() }
+func (r *Run) MayBeForgotten() bool { return r.failover.repeats() }
 
 // passesBesideSubmitted makes the passes, and asks meanwhile, and for as long as the run
 // lingers, what became of what the API has taken.

@@ -58,8 +58,9 @@ func TestP5SlotsWaitForTheRunLock(t *testing.T) {
 			stop := newStopper(zerolog.Nop())
 			kept := newKeeping(lock, stop, zerolog.Nop())
 			slots := newSlots(right{stop, newPace(Config{Concurrency: 1}, stop, zerolog.Nop()), kept}, 1)
+			begins := &justAhead{slots: slots, settler: &settler{}}
 			got := make(chan bool)
-			go func() { got <- slots.reserveOne(ctx) }()
+			go func() { got <- begins.reserve(ctx, 1).rights > 0 }()
 			go kept.keep(ctx)
 			select {
 			case <-got:

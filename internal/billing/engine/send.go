@@ -34,6 +34,7 @@ type sender struct {
 	breaker  *breaker
 	proof    *proof        // nil: there is no look-up
 	overdue  time.Duration // BILLING_SUBMITTED_FOR
+	timeout  time.Duration // BILLING_TIMEOUT
 
 	known       billing.Known
 	runID       uuid.UUID
@@ -99,7 +100,22 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 	s.heard.heed(reply)
 	s.troubles.odd(a.intent.InvoiceID, reply.Odd)
 	s.pace.heed(a.request, reply, began)
-	return s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
+	came := s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
+	switch came.State {
+	case billing.Sending, billing.Retry, billing.InDoubt:
+		came.ArrivesIn = s.arrivesIn(a, began)
+	}
+	return came
+}
+
+// arrivesIn is how long a request that began then can be on its way: its own deadline, or
+// that of what was taken over, whose sender may live.
+func (s *sender) arrivesIn(a *attempt, began time.Time) time.Duration {
+	left := time.Until(began.Add(s.timeout + deadlineMargin))
+	if seen := a.intent.Seen; seen != nil {
+		left = max(left, seen.DeadlineIn-time.Since(a.committed))
+	}
+	return max(left, time.Millisecond)
 }
 
 // permit is asked immediately before the first byte of the request: the locks

@@ -89,3 +89,27 @@ type answer billing.Reply
 func (a answer) Send(context.Context, billing.Request, func() error) billing.Reply {
 	return billing.Reply(a)
 }
+
+// Once its sender has heard of it, a request's deadline is its own; but what was taken over
+// may still have a sender that lives.
+func TestDeadlineIsTheRequestsOwn(t *testing.T) {
+	t.Parallel()
+	s := &sender{timeout: 10 * time.Second}
+	for name, c := range map[string]struct {
+		seen     *billing.Delivery
+		ago      time.Duration
+		from, to time.Duration
+	}{
+		"just begun":      {nil, 0, 10 * time.Second, 11 * time.Second},
+		"long begun":      {nil, time.Minute, time.Millisecond, time.Millisecond},
+		"a retry":         {&billing.Delivery{State: billing.Retry, DeadlineIn: -time.Hour}, 0, 10 * time.Second, 11 * time.Second},
+		"taken over":      {&billing.Delivery{State: billing.Sending, DeadlineIn: 2 * time.Minute}, 0, 119 * time.Second, 2 * time.Minute},
+		"taken over late": {&billing.Delivery{State: billing.Sending, DeadlineIn: -time.Second}, 0, 10 * time.Second, 11 * time.Second},
+	} {
+		now := time.Now()
+		a := &attempt{step: &step{intent: billing.Intent{Seen: c.seen}}, committed: now}
+		if got := s.arrivesIn(a, now.Add(-c.ago)); got < c.from || got > c.to {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -29,9 +29,11 @@ type settler struct {
 	flight   *inFlight
 	wait     time.Duration // for a group to grow
 	wake     chan struct{} // holds a token when there is a reason to look at the items
+	ended    chan struct{} // likewise, for who begins requests, while the items are left to it
 
 	mu     sync.Mutex
 	items  []ended // no more than there are in open claims
+	left   bool    // to who begins requests in their slots, and settles them in the same commit
 	closed bool
 }
 
@@ -52,7 +54,9 @@ func (s *settler) settleLate(ctx context.Context, c *claim) error {
 	by := func(ctx context.Context, group []billing.Settlement) ([]billing.Settled, error) {
 		return s.late(ctx, c.Settle, group)
 	}
-	if err := s.write(ctx, by, c.late); err != nil {
+	err := s.write(ctx, by, c.late)
+	s.freeSlots(c.late)
+	if err != nil {
 		return fmt.Errorf("settle a claim: %w", err)
 	}
 	return nil
@@ -63,18 +67,52 @@ func (s *settler) settleLate(ctx context.Context, c *claim) error {
 func (s *settler) add(e ended) {
 	s.mu.Lock()
 	s.items = append(s.items, e)
-	n := len(s.items)
+	n, left := len(s.items), s.left
 	s.mu.Unlock()
-	if n == 1 || n == groupEnough || s.flight.none() {
-		s.look()
+	switch {
+	case left:
+		tell(s.ended)
+	case n == 1 || n == groupEnough || s.flight.none():
+		tell(s.wake)
 	}
 }
 
-func (s *settler) look() {
+// tell leaves a token for who is told, unless there is one already.
+func tell(who chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case who <- struct{}{}:
 	default:
 	}
+}
+
+// leave leaves what has ended, and what ends from now on, to who begins requests in its
+// slots; or has it settled alone again.
+func (s *settler) leave(left bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = left
+	switch {
+	case len(s.items) == 0:
+	case left:
+		tell(s.ended)
+	default:
+		tell(s.wake)
+	}
+}
+
+// takeLeft returns what has ended, for who settles it.
+func (s *settler) takeLeft() []ended {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.takeSome()
+}
+
+// takeSome is for who holds mu.
+func (s *settler) takeSome() []ended {
+	n := min(len(s.items), groupMax)
+	group := s.items[:n:n]
+	s.items = append(make([]ended, 0, max(n, len(s.items)-n)), s.items[n:]...)
+	return group
 }
 
 // close is called when nothing more will be settled.
@@ -82,7 +120,7 @@ func (s *settler) close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.look()
+	tell(s.wake)
 }
 
 // run settles until the settler is closed, and all is written.
@@ -91,6 +129,7 @@ func (s *settler) run(ctx context.Context) {
 		if err := s.write(ctx, s.commit, group); err != nil {
 			s.stop.stop(billing.StoppedByError, err)
 		}
+		s.freeSlots(group)
 		for _, e := range group {
 			e.claim.open.Done()
 		}
@@ -125,13 +164,11 @@ func (s *settler) next() []ended {
 func (s *settler) take(over bool) (group []ended, waiting, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(len(s.items), groupMax)
-	if n == 0 || !over && !s.closed && n < groupEnough && !s.flight.none() {
-		return nil, n > 0, s.closed
+	n := len(s.items)
+	if n == 0 || s.left || !over && !s.closed && n < groupEnough && !s.flight.none() {
+		return nil, n > 0 && !s.left, s.closed
 	}
-	group = s.items[:n:n]
-	s.items = append(make([]ended, 0, max(n, len(s.items)-n)), s.items[n:]...)
-	return group, false, s.closed
+	return s.takeSome(), false, s.closed
 }
 
 // commit writes a group on the ledger's own connection.
@@ -140,20 +177,29 @@ func (s *settler) commit(ctx context.Context, group []billing.Settlement) ([]bil
 	return c.Ended, err
 }
 
-// write has a group written, reports what came of it, and frees its slots.
+// write has a group written, and reports what came of it.
 func (s *settler) write(ctx context.Context, by settling, items []ended) error {
 	group := make([]billing.Settlement, len(items))
-	slots := 0
 	for n, e := range items {
 		group[n] = e.settlement
-		if e.slot {
-			slots++
-		}
 	}
 	came, err := by(ctx, group)
 	s.troubles.settled(group, came)
-	if slots > 0 {
-		s.slots.release(slots)
-	}
 	return err
+}
+
+func (s *settler) freeSlots(items []ended) {
+	if n := slotsOf(items); n > 0 {
+		s.slots.release(n)
+	}
+}
+
+// slotsOf counts the slots that are held until the items are settled.
+func slotsOf(items []ended) (n int) {
+	for _, e := range items {
+		if e.slot {
+			n++
+		}
+	}
+	return n
 }

@@ -25,6 +25,9 @@ func (r right) await(ctx context.Context) bool {
 	return true
 }
 
+// ready takes the right to send once, if it can be had at once.
+func (r right) ready() bool { return !r.stop.stopped() && !r.lock.lost() && r.pace.ready() }
+
 // slots are what attempts hold from before their intent until they are settled: so
 // many deliveries are begun and not settled, at most.
 type slots struct {
@@ -39,49 +42,30 @@ func newSlots(r right, n int) *slots {
 	return s
 }
 
-// reserve waits for one slot, and for the right to send, and takes those that are free
-// beside it, up to wanted. It returns 0 when the run is stopping.
-func (s *slots) reserve(ctx context.Context, wanted int) int {
-	if !s.reserveOne(ctx) {
-		return 0
-	}
-	for n := 1; n < wanted; n++ {
-		select {
-		case <-s.free:
-		default:
-			return n
-		}
-		if !s.right.pace.ready() {
-			s.release(1)
-			return n
-		}
-	}
-	return wanted
-}
-
-func (s *slots) reserveOne(ctx context.Context) bool {
+// await waits for a slot, and takes it; false: the run is stopping.
+func (s *slots) await() bool {
 	select {
 	case <-s.free:
+		return true
 	case <-s.right.stop.done:
 		return false
 	}
-	if !s.right.await(ctx) {
-		s.release(1)
+}
+
+// take takes a slot if one is free.
+func (s *slots) take() bool {
+	select {
+	case <-s.free:
+		return true
+	default:
 		return false
 	}
-	return true
 }
 
 func (s *slots) release(n int) {
 	for range n {
 		s.free <- struct{}{}
 	}
-}
-
-// giveBack gives back reserved slots of which no attempt came, and their rights.
-func (s *slots) giveBack(n int) {
-	s.release(n)
-	s.right.pace.giveBack(n)
 }
 
 func (s *slots) inUse() int { return s.all - len(s.free) }

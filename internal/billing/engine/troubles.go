@@ -174,8 +174,11 @@ func (t *troubles) settled(group []billing.Settlement, came []billing.Settled) {
 }
 
 func (t *troubles) unusual(s billing.Settlement, came billing.Settled) {
-	log := t.log.With().Str("invoice_id", string(s.InvoiceID)).Int("attempt", s.Attempt).
-		Int("http_status", s.Status).Str("reason", s.Reason).Logger()
+	with := t.log.With().Str("invoice_id", string(s.InvoiceID)).Int("attempt", s.Attempt).Str("reason", s.Reason)
+	if s.Status != 0 { // no reply came
+		with = with.Int("http_status", s.Status)
+	}
+	log := with.Logger()
 	switch came {
 	case billing.SettledByAnother:
 		t.tally.TakenOver.Add(1)

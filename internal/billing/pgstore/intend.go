@@ -19,15 +19,15 @@ import (
 // commitBegins commits all intents in one transaction. When the connection breaks, the fate of its commit is unknown:
 // the same statement is sent again, which waits for the first try's
 // transaction to end, and then the ledger says whose the rows are.
-func (s *Store) commitBegins(ctx context.Context, intents []billing.Intent, deadline time.Duration) (map[billing.InvoiceID]struct{}, error) {
+// broken: it was tried already, and the fate of that commit is unknown.
+func (s *Store) commitBegins(ctx context.Context, intents []billing.Intent, broken bool) (map[billing.InvoiceID]struct{}, error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	ours := make(map[billing.InvoiceID]struct{}, len(intents))
-	broken := false
 	err := persist(ctx, func() error {
 		clear(ours) // what a try returned whose commit then failed is nobody's
 		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			held, err := s.intendOnce(ctx, conn, intents, deadline, ours)
+			held, err := s.intendOnce(ctx, conn, intents, ours)
 			if err == nil && broken && len(ours) < len(intents) {
 				err = s.readBackIntents(ctx, conn, intents, ours)
 			}
@@ -61,14 +61,16 @@ func (s *Store) whyNone(ctx context.Context, conn *pgx.Conn, held int) error {
 	return nil
 }
 
-func heldBackError(n int64, of int) error {
-	return fmt.Errorf("%d of %d new deliveries were recorded, with no error: does a trigger or a rule on the ledger hold them back?", n, of)
+var errHeldBack = errors.New("does a trigger or a rule on the ledger hold them back?")
+
+func heldBackError(n, of int) error {
+	return fmt.Errorf("%d of %d new deliveries were recorded, with no error: %w", n, of, errHeldBack)
 }
 
 // intendOnce takes it that the fence does not hold, and is told if it does. held is how
 // many new deliveries were not written, with no error.
-func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}) (held int, err error) {
-	held, err = s.intend(ctx, conn, intents, deadline, ours, false)
+func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, ours map[billing.InvoiceID]struct{}) (held int, err error) {
+	held, err = s.intend(ctx, conn, intents, ours, false)
 	if !pgerr.Is(err, pgerrcode.UniqueViolation) {
 		return held, err
 	}
@@ -76,10 +78,25 @@ func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billin
 		return 0, err
 	}
 	clear(ours)
-	return s.intend(ctx, conn, intents, deadline, ours, true)
+	return s.intend(ctx, conn, intents, ours, true)
 }
 
-func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, deadline time.Duration, ours map[billing.InvoiceID]struct{}, fenced bool) (held int, err error) {
+func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, ours map[billing.InvoiceID]struct{}, fenced bool) (held int, err error) {
+	w := s.newWriting()
+	came := s.queueIntents(w, intents, ours, fenced)
+	failpoint.Hit("before_intent_commit")
+	err = w.commit(ctx, conn)
+	failpoint.Fail("after_intent_commit", &err)
+	if err != nil {
+		return 0, err
+	}
+	return came()
+}
+
+// queueIntents adds intents to a transaction. came is asked once that is committed: held
+// is how many new deliveries were not written, with no error.
+func (s *Store) queueIntents(w *writing, intents []billing.Intent, ours map[billing.InvoiceID]struct{}, fenced bool) (came func() (held int, err error)) {
+	deadline := latest(intents)
 	var fresh struct {
 		id, key               []string
 		body, request, lookup [][]byte
@@ -113,25 +130,16 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		again.keyLife = i.KeyLife
 		again.billed.add(i.Amount)
 	}
-	w := s.newWriting()
+	written := 0 // of the new ones
 	collect := func(rows pgx.Rows) error { return collectIDs(rows, ours) }
 	if len(fresh.id) > 0 {
 		args := []any{keys(fresh.id), keys(fresh.key), fresh.body, s.runID(), deadline.Seconds(), fresh.request, fresh.lookup, fresh.billed.values, fresh.billed.currencies}
 		if fenced {
+			written = len(fresh.id)
 			w.query(collect, s.sql.intendFenced, args...)
 		} else {
 			w.exec(func(n int64) error {
-				switch n {
-				case 0: // a pause does that, too
-					held = len(fresh.id)
-					return nil
-				case int64(len(fresh.id)):
-				default:
-					return heldBackError(n, len(fresh.id))
-				}
-				for _, id := range fresh.id {
-					ours[billing.InvoiceID(id)] = struct{}{}
-				}
+				written = int(n)
 				return nil
 			}, s.sql.intendNew, args...)
 		}
@@ -140,10 +148,20 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 		w.query(collect, s.sql.intendAgain, keys(again.id), again.state, again.attempt, keys(again.run), again.runAttempt, again.body,
 			s.runID(), deadline.Seconds(), again.request, again.lookup, again.billed.values, again.billed.currencies, again.keyLife.Seconds())
 	}
-	failpoint.Hit("before_intent_commit")
-	err = w.commit(ctx, conn)
-	failpoint.Fail("after_intent_commit", &err)
-	return held, err
+	return func() (held int, err error) {
+		switch {
+		case fenced:
+		case written == 0: // a pause does that, too
+			return len(fresh.id), nil
+		case written < len(fresh.id):
+			return 0, heldBackError(written, len(fresh.id))
+		default:
+			for _, id := range fresh.id {
+				ours[billing.InvoiceID(id)] = struct{}{}
+			}
+		}
+		return 0, nil
+	}
 }
 
 // amounts are what invoices bill, each part null where it is not known.
@@ -198,6 +216,7 @@ type writing struct {
 	batch       pgx.Batch
 	begun       bool
 	guarded     bool   // mark.sql's flag
+	prompt      bool   // it waits for nobody
 	transaction string // its id, as the rows that it writes have it (xmin)
 	timeline    string // that it is for; empty: any
 }

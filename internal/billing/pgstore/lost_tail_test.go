@@ -288,6 +288,23 @@ func TestP12MoreWasLostThanIsRemembered(t *testing.T) {
 	}
 }
 
+// P12: a run that goes on under keys ends as the API may have forgotten them.
+func TestP12KeysGrowOldUnderARun(t *testing.T) {
+	t.Parallel()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 20); err != nil {
+		t.Fatal(err)
+	}
+	var a api
+	r := newRunner(t, cfg, &a, "advisory", func(c *engine.Config) {
+		c.Idempotent, c.KeyTTL, c.Forgotten = true, time.Hour, time.Now().Add(-55*time.Minute)
+	})
+	s := r.Run(t.Context(), nil)
+	if s.ExitCode() != billing.ExitRefused || s.Stopped != billing.StoppedByFailover || len(a.requests) > 0 {
+		t.Errorf("exit %d, stopped %q (%v), %d requests", s.ExitCode(), s.Stopped, s.Err, len(a.requests))
+	}
+}
+
 // P12: an invoice that was lost with its id given out again is another one: it is not
 // marked by what was sent before, and waits for a person.
 func TestP12ALostIDIsAnotherInvoice(t *testing.T) {

@@ -6,23 +6,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Sendable is what a run could send.
-type Sendable struct {
-	Invoices int64
-	Sums     []Sum // by currency, where the columns are known
-}
-
-// Sum is an amount in one currency.
-type Sum struct{ Amount, Currency string }
-
 // CountSendable counts what this run could send.
-func (s *Store) CountSendable(ctx context.Context) (all Sendable, err error) {
+func (s *Store) CountSendable(ctx context.Context) (all int64, err error) {
 	var args []any
 	if len(s.cfg.Only) > 0 {
 		args = append(args, keys(s.cfg.Only))
 	}
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.sendableCount, args...).Scan(&all.Invoices)
+		return conn.QueryRow(ctx, s.sql.sendableCount, args...).Scan(&all)
 	})
 	return all, err
 }

@@ -24,57 +24,79 @@ func (s *Store) commitEnds(ctx context.Context, group []billing.Settlement) ([]b
 	return came, err
 }
 
-// settleOn settles a group in w, commits it, and says what came of it. Nearly always
-// every guard lets its settlement through, and every invoice is marked: numbers say so.
+// settleOn settles a group in w, commits it, and says what came of it.
 func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group []billing.Settlement, came []billing.Settled) error {
-	var short []*billing.Settlement // parts of which not all were let through
+	queued, err := s.queueSettlements(w, group)
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("before_settle_commit")
+	err = w.commit(ctx, conn)
+	failpoint.Fail("after_settle_commit", &err)
+	if err != nil {
+		return err
+	}
+	return s.settledOn(ctx, conn, w, queued, came)
+}
+
+// queued is a group that is settled in one transaction. Nearly always every guard lets its
+// settlement through, and every invoice is marked: numbers say so.
+type queued struct {
+	group  []billing.Settlement
+	short  []*billing.Settlement // parts of which not all were let through
+	sent   []*billing.Settlement
+	marked []billing.InvoiceID
+}
+
+// queueSettlements adds a group to a transaction.
+func (s *Store) queueSettlements(w *writing, group []billing.Settlement) (*queued, error) {
+	q := &queued{group: group, sent: sentOf(group)}
 	for _, part := range alike(group) {
 		text, args := s.settleQuery(part)
 		w.exec(func(n int64) error {
 			if n != int64(len(part)) {
-				short = append(short, part...)
+				q.short = append(q.short, part...)
 			}
 			return nil
 		}, text, args...)
 	}
 	if err := s.keep(w, group); err != nil {
-		return err
+		return nil, err
 	}
-	var marked []billing.InvoiceID
-	sent := sentOf(group)
-	if len(sent) > 0 {
+	if len(q.sent) > 0 {
 		mark := s.sql.mark
 		if w.guarded {
 			mark = s.sql.markGuarded
 		}
-		w.batch.Queue(setMarkTimeout)
-		w.batch.Queue(setMarkTime)
-		w.query(eachID(func(id string) { marked = append(marked, billing.InvoiceID(id)) }), mark, s.markArgs(sent)...)
+		if !w.prompt {
+			w.batch.Queue(setMarkTimeout)
+			w.batch.Queue(setMarkTime)
+		}
+		w.query(eachID(func(id string) { q.marked = append(q.marked, billing.InvoiceID(id)) }), mark, s.markArgs(q.sent)...)
 	}
-	failpoint.Hit("before_settle_commit")
-	err := w.commit(ctx, conn)
-	failpoint.Fail("after_settle_commit", &err)
-	if err != nil {
-		return err
-	}
+	return q, nil
+}
+
+// settledOn says what came of a group that was committed in w.
+func (s *Store) settledOn(ctx context.Context, conn *pgx.Conn, w *writing, q *queued, came []billing.Settled) error {
 	became := make(map[billing.InvoiceID]billing.Settled) // where it is not SettledFully
-	if len(marked) < len(sent) {
-		for _, g := range sent {
+	if len(q.marked) < len(q.sent) {
+		for _, g := range q.sent {
 			became[g.InvoiceID] = billing.SettledInvoiceGone
 		}
-		for _, id := range marked {
+		for _, id := range q.marked {
 			delete(became, id)
 		}
 	}
-	if len(short) > 0 {
-		if err := s.readBackSettled(ctx, conn, w.transaction, short, became); err != nil {
+	if len(q.short) > 0 {
+		if err := s.readBackSettled(ctx, conn, w.transaction, q.short, became); err != nil {
 			return err
 		}
 	}
-	for i, g := range group {
+	for i, g := range q.group {
 		came[i] = became[g.InvoiceID]
 	}
-	s.noteGone(ctx, conn, group, came)
+	s.noteGone(ctx, conn, q.group, came)
 	s.noteSettled(ctx, conn)
 	return nil
 }
@@ -155,10 +177,18 @@ func sentOf(group []billing.Settlement) []*billing.Settlement {
 func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any) {
 	ids := make([]billing.InvoiceID, len(part))
 	var retryIn []float64 // seconds
+	var arrivesIn []*float64
 	for i, g := range part {
 		ids[i] = g.InvoiceID
 		if g.State == billing.Retry || g.State == billing.SubmittedState {
 			retryIn = append(retryIn, g.RetryIn.Seconds())
+		}
+		if g.ArrivesIn > 0 {
+			if arrivesIn == nil {
+				arrivesIn = make([]*float64, len(part))
+			}
+			seconds := g.ArrivesIn.Seconds()
+			arrivesIn[i] = &seconds
 		}
 	}
 	reasons := texts(part, func(g *billing.Settlement) string { return s.inEncoding(g.Reason) })
@@ -171,10 +201,10 @@ func (s *Store) settleQuery(part []*billing.Settlement) (text string, args []any
 	replies := texts(part, s.keptReply)
 	m := mannerOf(part[0])
 	args = []any{keys(ids), m.run.String(), m.attempt, m.runAttempt, m.state, m.doubtful, m.status, int16(m.keyUse)}
-	if retryIn == nil && reasons == nil && replyIDs == nil && replies == nil {
+	if retryIn == nil && arrivesIn == nil && reasons == nil && replyIDs == nil && replies == nil {
 		return s.sql.settle, args
 	}
-	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs, replies)
+	return s.sql.settleEach, append(args, retryIn, reasons, replyIDs, replies, arrivesIn)
 }
 
 // manner is what settlements share that one statement writes: a group has few.

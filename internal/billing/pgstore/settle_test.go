@@ -296,3 +296,24 @@ func TestRetryWaitsFromItsReply(t *testing.T) {
 		})
 	}
 }
+
+// A deadline is brought forward by who knows that its request can no longer arrive, and
+// never put off.
+func TestSettleBringsTheDeadlineForward(t *testing.T) {
+	t.Parallel()
+	cfg := newDB(t)
+	if err := pgstore.Seed(t.Context(), cfg, 4); err != nil {
+		t.Fatal(err)
+	}
+	s, run := openStore(t, cfg, "advisory")
+	sending(t, s, "1", "2", "3", "4") // for a minute
+	var group []billing.Settlement
+	for i, arrives := range []time.Duration{time.Second, time.Hour, 0} {
+		group = append(group, billing.Settlement{InvoiceID: billing.InvoiceID([]string{"1", "2", "3"}[i]), RunID: run, Attempt: 1, RunAttempt: 1, State: billing.InDoubt, Doubtful: true, Status: 500, ArrivesIn: arrives})
+	}
+	settle(t, s, append(group, sent(run, "4"))...)
+	got := query[string](t, cfg, `select string_agg(invoice_id || case when deadline_at < now() + interval '30 s' then ':soon' when deadline_at < now() + interval '5 min' then ':a minute' else ':late' end, ' ' order by invoice_id) from billonce.deliveries`)
+	if want := "1:soon 2:a minute 3:a minute 4:a minute"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -2,7 +2,7 @@
 //
 // A run uses six connections, whatever its concurrency: the run lock's, one for
 // each of its three claims, the writer's (scan, second look, intents), and the
-// settler's. It has all of them before its first request, and keeps them. While slow
+// settler's (outcomes, and the intents that take their place). It has all of them before its first request, and keeps them. While slow
 // requests keep claims open, five more claims stand in, where there is room for them.
 package pgstore
 
@@ -59,6 +59,7 @@ type Store struct {
 	mu       sync.Mutex
 	spare    []*pgx.Conn // for claims
 	claimers int         // that are in use
+	apart    time.Time   // until when what begins and what ends are committed apart
 
 	hasSettled atomic.Bool // and the run's row says so
 

@@ -113,6 +113,7 @@ const (
 	Billed   Kind = "billed"   // the first effect
 	Twice    Kind = "twice"    // an effect too many
 	Repeated Kind = "repeated" // under a known key: no second effect
+	Doubtful Kind = "doubtful" // its runner died before it knew what came of it: in doubt
 )
 
 // New draws samples together; scenarios come in the order of their first samples.

@@ -39,8 +39,8 @@ type lane struct {
 	Requests int
 }
 
-// mark is a bar for a request that billed; one that billed again is a line that
-// ends in a diamond; one under a known key is a ring.
+// mark is a bar for a request that billed, hollow where that is in doubt; one that
+// billed again is a line that ends in a diamond; one under a known key is a ring.
 type mark struct {
 	Kind     Kind
 	X, W, X2 string
@@ -125,7 +125,7 @@ func (s *slots) take(e Event) int {
 	return slot
 }
 
-func (k Kind) rank() int { return slices.Index([]Kind{Billed, Repeated, Twice}, k) }
+func (k Kind) rank() int { return slices.Index([]Kind{Billed, Doubtful, Repeated, Twice}, k) }
 
 // runners are the lanes: the two of the drill, and the runs behind them.
 func (d Drill) runners() []string {
@@ -164,6 +164,8 @@ func (e Event) words() string {
 	switch e.Kind {
 	case Twice:
 		return fmt.Sprintf("invoice %s billed AGAIN by %s, %.0f–%.0f ms", e.Invoice, e.Runner, e.FromMS, e.ToMS)
+	case Doubtful:
+		return fmt.Sprintf("invoice %s sent by %s, %.0f–%.0f ms: in doubt, for a person to decide", e.Invoice, e.Runner, e.FromMS, e.ToMS)
 	case Repeated:
 		return fmt.Sprintf("invoice %s sent again by %s under the same key, %.0f ms: no second effect", e.Invoice, e.Runner, e.FromMS)
 	}

@@ -3,7 +3,6 @@ package pgdesk_test
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/book"
@@ -22,14 +20,7 @@ import (
 	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
-func TestMain(m *testing.M) {
-	code := pgtest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func demoBook() pgstore.DeskBook { return pgstore.DeskBook{Book: book.Demo()} }
 

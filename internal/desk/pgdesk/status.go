@@ -136,7 +136,10 @@ func (r *statusReader) readPause(ctx context.Context) (err error) {
 }
 
 func (r *statusReader) readIdentity(ctx context.Context) (err error) {
-	r.st.Identity, r.st.Accepted, err = readIdentity(ctx, r.conn, r.names)
+	if r.st.Identity, r.st.Accepted, err = readIdentity(ctx, r.conn, r.names); err != nil {
+		return err
+	}
+	r.st.Trusted, err = readTrust(ctx, r.conn, r.names)
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/pgtemp"
 )
@@ -26,14 +27,20 @@ var shared struct { //nolint:gochecknoglobals // see above
 	databases int
 }
 
-// Main runs the tests and ends the server that they started. Call it from
-// TestMain.
-func Main(m *testing.M) int {
+// Main runs the tests, ends the server that they started, and fails if they leave a
+// goroutine behind that is none of ignored. Call it from TestMain.
+func Main(m *testing.M, ignored ...goleak.Option) int {
 	code := m.Run()
 	if shared.server != nil {
 		if err := shared.server.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, "pgtest:", err)
-			return max(code, 1)
+			code = max(code, 1)
+		}
+	}
+	if code == 0 { // a test that failed may well leave some
+		if err := goleak.Find(ignored...); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
 		}
 	}
 	return code
