@@ -73,7 +73,8 @@ func examineKey(ctx context.Context, e *exam) (Finding, error) {
 	unique, known := place.Unique()
 	switch {
 	case !known:
-		return ok("INVOICES_TABLE is a view: a run looks for invoices that share a key as it starts"), nil
+		return ok("INVOICES_TABLE is a view: a run looks for invoices that share a key as it starts; and what the view makes into text of a time " +
+			"must name the zone (at time zone 'UTC'), or another setting of the role makes another request of the same invoice"), nil
 	case !unique:
 		if _, err := e.examine(ctx); errors.Is(err, pgstore.ErrNotUnique) {
 			return Finding{}, err
