@@ -121,6 +121,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		if cerr := e.db.close(); cerr != nil && err == nil {
 			code, err = billing.ExitError, cerr
 		}
+		err = e.db.explain(e.db.explainRights(err))
 	}()
 	if err := e.openStore(ctx); err != nil {
 		return exitCodeOf(err), err
@@ -249,6 +250,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
+	onSecondSignal(ctx, func() string { return e.view.left(tally) })
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
 	if err := e.store.ConnectAll(ctx); err != nil {
 		return nil, s, nil, err
