@@ -124,7 +124,7 @@ func Examine(ctx context.Context, s Subject) Report {
 		f.Check = c.name
 		r = append(r, f)
 		if err := e.tidy(ctx); err != nil {
-			return append(r, Finding{"server", Refused, err.seen, err.remedy})
+			return append(r, Finding{Check: "server", Verdict: Refused, Seen: err.seen, Remedy: err.remedy})
 		}
 	}
 	return onePerMistake(r)
