@@ -31,7 +31,8 @@ type judge struct {
 	server    *billingfake.Server
 	faultless atomic.Bool  // no faults any more
 	mended    atomic.Bool  // the look-up
-	head      atomic.Int64 // invoices at the head that fail all the same
+	first     atomic.Int64 // of a head of invoices that fail all the same
+	last      atomic.Int64 // of it
 	conns     chan *pgx.Conn
 
 	mu          sync.Mutex

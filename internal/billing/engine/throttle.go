@@ -14,7 +14,7 @@ const (
 	ceilingMost = 5 * time.Minute
 	// A run opens with few requests in flight, twice as many with each openEvery, and one
 	// more with each that is accepted: a limit that nobody has said is met by few too many.
-	openWith  = 8
+	openWith  = 6
 	openEvery = 100 * time.Millisecond
 	// unsure is how long a run has to have sent before what was accepted says at what rate
 	// the API accepts.
