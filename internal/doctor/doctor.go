@@ -57,7 +57,8 @@ type Finding struct {
 	Check   string  `json:"check"`
 	Verdict Verdict `json:"verdict"`
 	Seen    string  `json:"seen"`
-	Remedy  string  `json:"remedy,omitempty"`
+	Remedy  string  `json:"remedy,omitempty"` // its lines that are indented are commands
+	cause   string  // of those of one cause only one is reported; empty: it stands for itself
 }
 
 // check is one thing that is looked at.
@@ -109,39 +110,56 @@ func Examine(ctx context.Context, s Subject) Report {
 	e := &exam{Subject: s}
 	defer e.close(ctx)
 	if err := e.connect(ctx); err != nil {
-		r := Report{Finding{"server", Refused, err.seen, err.remedy}}
+		r := Report{{Check: "server", Verdict: Refused, Seen: err.seen, Remedy: err.remedy}}
 		f, _ := examineAPI(ctx, e)
 		f.Check = "billing API"
 		return append(r, f)
 	}
 	var r Report
 	for _, c := range checks() {
-		f, err := c.examine(ctx, e)
+		f, err := e.within(ctx, c)
 		if err != nil {
-			f = asFinding(err)
+			f = e.asFinding(err)
 		}
 		f.Check = c.name
 		r = append(r, f)
-		e.tidy(ctx)
+		if err := e.tidy(ctx); err != nil {
+			return append(r, Finding{Check: "server", Verdict: Refused, Seen: err.seen, Remedy: err.remedy})
+		}
 	}
-	return r
+	return onePerMistake(r)
 }
 
-const grantRemedy = "Run `batch migrate --role NAME` as the owner of the tables, with this role's name"
+// checkMost bounds one check: the user's SQL, or who holds a table, may take for ever.
+const checkMost = 15 * time.Second
+
+func (e *exam) within(ctx context.Context, c check) (Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkMost)
+	defer cancel()
+	f, err := c.examine(ctx, e)
+	if err != nil && ctx.Err() != nil {
+		return warning("Look at what INVOICES_PENDING and a view in INVOICES_TABLE call, and in pg_stat_activity for who has locked the table",
+			"it took longer than %s, and was given up", checkMost), nil
+	}
+	return f, err
+}
 
 // asFinding tells what would stop a run from what only could not be examined.
-func asFinding(err error) Finding {
+func (e *exam) asFinding(err error) Finding {
 	var unsafe *advisory.UnsafeError
 	switch {
 	case errors.As(err, &unsafe):
 		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
 	case pgstore.DoesNotFit(err):
-		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
+		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: e.misfitRemedy(err), cause: err.Error()}
+	case pgerr.Is(err, pgerrcode.InsufficientPrivilege):
+		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: e.grantRemedy(), cause: lacksRights}
 	}
-	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
-		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: grantRemedy}
+	f := Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Fix the error and run `batch doctor` again"}
+	if pgerr.InClass(err, pgerrcode.SyntaxErrorOrAccessRuleViolation) || pgerr.Is(err, pgerrcode.InvalidSchemaName) {
+		f.cause = namesWhatIsNotThere
 	}
-	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Fix the error and run `batch doctor` again"}
+	return f
 }
 
 // unreachable is why there is no connection, and what to do.
@@ -156,15 +174,20 @@ func (e *exam) connect(ctx context.Context) *unreachable {
 		}
 		return conn, nil
 	}
+	away := func(conn *pgx.Conn) bool { return conn == nil || conn.IsClosed() }
 	for i := range e.main {
 		var why *unreachable
-		if e.main[i], why = connect("DATABASE_URL", e.Main); why != nil {
-			return why
+		if away(e.main[i]) {
+			if e.main[i], why = connect("DATABASE_URL", e.Main); why != nil {
+				return why
+			}
 		}
 		if e.OnePath {
 			e.lock[i] = e.main[i]
-		} else if e.lock[i], why = connect("LOCK_DATABASE_URL", e.Lock); why != nil {
-			return why
+		} else if away(e.lock[i]) {
+			if e.lock[i], why = connect("LOCK_DATABASE_URL", e.Lock); why != nil {
+				return why
+			}
 		}
 	}
 	return nil
@@ -172,13 +195,15 @@ func (e *exam) connect(ctx context.Context) *unreachable {
 
 func (e *exam) all() []*pgx.Conn { return append(e.main[:], e.lock[:]...) }
 
-// tidy ends what a check that failed has left open.
-func (e *exam) tidy(ctx context.Context) {
+// tidy ends what a check that failed has left open, and connects again where one was
+// given up.
+func (e *exam) tidy(ctx context.Context) *unreachable {
 	for _, conn := range e.all() {
 		if !conn.IsClosed() && conn.PgConn().TxStatus() != 'I' {
 			_ = conn.PgConn().Exec(ctx, "rollback").Close()
 		}
 	}
+	return e.connect(ctx)
 }
 
 func (e *exam) close(ctx context.Context) {

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
-	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/failpoint"
 	"github.com/billonce/billonce/internal/pgerr"
@@ -23,6 +22,15 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 		return s.scanAround(ctx, after, upTo, limit)
 	}
 	return page, err
+}
+
+// countAhead counts pending invoices between two ids, up to a limit.
+func (s *Store) countAhead(ctx context.Context, after, upTo *billing.InvoiceID, limit int) (n int, err error) {
+	query, args := s.within(after, upTo, limit, s.sql.ahead, s.sql.aheadAfter, s.sql.aheadUpTo, s.sql.aheadAfterUpTo)
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, query, args...).Scan(&n)
+	})
+	return n, err
 }
 
 // within chooses among the variants of a statement by its bounds, and has its parameters.
@@ -110,7 +118,7 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 	var batch pgx.Batch
 	if s.cfg.Pooled {
 		// Several statements in one text, which only the simple protocol takes.
-		begin := sql.BeginLooking + "; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest)
+		begin := sql.BeginLooking + "; " + s.readSettings(conn)
 		if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
 			return nil, fmt.Errorf("begin: %w", err)
 		}
