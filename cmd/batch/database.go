@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing/pgstore"
 	"github.com/billonce/billonce/internal/config"
 	"github.com/billonce/billonce/internal/desk/pgdesk"
+	"github.com/billonce/billonce/internal/doctor"
+	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/internal/pgtemp"
 )
 
@@ -120,18 +125,52 @@ func (a app) withDatabase(ctx context.Context, f func(context.Context, settings,
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	defer func() { err = d.explain(err) }()
 	// People's commands need no speed, and may be given a pooler's URL.
 	d.main, d.lock = pgstore.Unprepared(d.main), pgstore.Unprepared(d.lock)
 	return f(ctx, c, d)
 }
+
+// explain ends an error of the database with what to do about it.
+func (d *database) explain(err error) error {
+	var unconnected *pgconn.ConnectError
+	var unsafe *advisory.UnsafeError
+	if !errors.As(err, &unconnected) || errors.As(err, &unsafe) {
+		return err
+	}
+	variable, cfg := "DATABASE_URL", d.main
+	if at := unconnected.Config; !d.sameServer && at.Host == d.lock.Host && at.Port == d.lock.Port && at.User == d.lock.User && at.Database == d.lock.Database {
+		variable, cfg = "LOCK_DATABASE_URL", d.lock
+	}
+	seen, remedy := pgstore.Unreachable(variable, cfg, err)
+	return &explainedError{fmt.Sprintf("%s: %s. %s", variable, seen, remedy), err}
+}
+
+// explainRights does so where the role lacks a right that `batch migrate --role` gives.
+func (d *database) explainRights(err error) error {
+	if !pgerr.Is(err, pgerrcode.InsufficientPrivilege) || pgerr.Raised(err) {
+		return err
+	}
+	return fmt.Errorf("%w; as the owner of the tables, run `%s` (for the page's role with --for serve)", err, doctor.GrantCommand(d.main.User))
+}
+
+// explainedError says for people what an error means.
+type explainedError struct {
+	text string
+	err  error
+}
+
+func (e *explainedError) Error() string { return e.text }
+
+func (e *explainedError) Unwrap() error { return e.err }
 
 // withDesk runs a command that shows people the ledger, or decides for them.
 func (a app) withDesk(ctx context.Context, f func(context.Context, *pgdesk.Desk) error) error {
 	return a.withDatabase(ctx, func(ctx context.Context, c settings, d *database) error {
 		desk, err := pgdesk.Open(ctx, d.main, c.deskBook())
 		if err != nil {
-			return configurationFault(err)
+			return d.explainRights(configurationFault(err))
 		}
-		return errors.Join(configurationFault(f(ctx, desk)), desk.Close(ctx))
+		return errors.Join(d.explainRights(configurationFault(f(ctx, desk))), desk.Close(ctx))
 	})
 }

@@ -13,6 +13,7 @@ func TestP11InAPodWhoDecidesIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"resolve 7 --sent --reason x", "pause --reason x", "resume", "reconcile list.csv --resolve --yes", "reconcile list.csv --adopt --yes",
+		"migrate --rebind",
 	} {
 		for by, told := range map[string]bool{"": true, "   ": true, "ann": false} {
 			args := strings.Fields(line)

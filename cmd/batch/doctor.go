@@ -173,7 +173,7 @@ func (a app) doctor(ctx context.Context, c settings, d *database, f doctorFlags)
 
 func (a app) printReport(report doctor.Report, f doctorFlags) error {
 	if !f.json {
-		return report.Print(a.stdout, a.colors(a.stdout))
+		return report.Print(a.stdout, a.colors(a.stdout), a.widthOf(a.stdout))
 	}
 	return printJSON(a.stdout, report)
 }

@@ -20,6 +20,7 @@ import (
 type document struct {
 	t       testing.TB
 	path    string
+	section string            // its heading; empty: the whole page
 	url     string            // of the database
 	replace map[string]string // what stands in the page, and what it is here
 	env     []string          // NAME=value, of the first block
@@ -36,7 +37,7 @@ func (d document) run() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	text := string(page)
+	text := section(string(page), d.section)
 	for old, now := range d.replace {
 		if !strings.Contains(text, old) {
 			d.t.Errorf("%s does not speak of %s any more", d.path, old)
@@ -69,6 +70,18 @@ func (d document) run() {
 			d.t.Fatalf("%s:%d: nobody carries out %q", d.path, b.line, b.language)
 		}
 	}
+}
+
+// section is the part of a page under a heading, in the lines where it stands; all of it
+// where none is named.
+func section(page, heading string) string {
+	before, from, found := strings.Cut(page, "\n"+heading+"\n")
+	if heading == "" || !found {
+		return page
+	}
+	level, _, _ := strings.Cut(heading, " ")
+	from, _, _ = strings.Cut(from, "\n"+level+" ")
+	return strings.Repeat("\n", strings.Count(before, "\n")+2) + from
 }
 
 // blocks are the page's fenced blocks, in their order.

@@ -31,7 +31,7 @@ func (a app) historyCommand() *cobra.Command {
 				case asJSON:
 					return printJSON(a.stdout, h)
 				}
-				return h.Print(a.stdout)
+				return h.Print(a.people(a.stdout))
 			})
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 )
 
 func (a app) migrateCommand() *cobra.Command {
-	var role, purpose string
+	var role, purpose, by string
 	var rebind bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
@@ -27,18 +28,23 @@ new grants.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), func(ctx context.Context, c settings, d *database) error {
+				if by != "" && !rebind {
+					return usage(errors.New("migrate: --by goes with --rebind"))
+				}
 				work, err := workFor(purpose, c)
 				if err != nil {
 					return err
 				}
+				who := ""
+				if rebind {
+					if who, err = a.decider(by); err != nil {
+						return err
+					}
+				}
 				if err := proveSession(ctx, d); err != nil {
 					return &exitError{exitCodeOf(err), err}
 				}
-				migrate := pgstore.Migrate
-				if rebind {
-					migrate = pgstore.Rebind
-				}
-				m, err := migrate(ctx, d.lock, c.book)
+				m, err := migrate(ctx, c, d, who)
 				if err != nil {
 					return configurationFault(err)
 				}
@@ -59,16 +65,25 @@ new grants.`,
 					fmt.Fprintf(a.stdout, "Schema %s is up to date (version %d).\n", m.Schema, m.To)
 				}
 				if m.NotUnique {
-					fmt.Fprintf(a.stdout, "Warning: %s.\n%s.\n", doctor.NotUnique(c.InvoicesID), doctor.UniqueRemedy)
+					fmt.Fprintf(a.stdout, "Warning: %s.\n%s\n", doctor.NotUnique(c.InvoicesID), doctor.UniqueRemedy(c.book))
 				}
 				return a.grant(ctx, c, d, role, work)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&rebind, "rebind", false, "the table was renamed: bind the ledger to INVOICES_TABLE and INVOICES_ID")
+	cmd.Flags().StringVar(&by, "by", "", "with --rebind: who decides (default: you, where that is known: user@host)")
 	cmd.Flags().StringVar(&role, "role", "", "grant the role `NAME` what batch run needs, or what --for names")
 	cmd.Flags().StringVar(&purpose, "for", "run", "with --role: what the role is for, run or serve")
 	return cmd
+}
+
+// migrate binds the ledger to the table that is named, too, where somebody decides that.
+func migrate(ctx context.Context, c settings, d *database, rebindBy string) (pgstore.Migrated, error) {
+	if rebindBy != "" {
+		return pgstore.Rebind(ctx, d.lock, c.book, rebindBy)
+	}
+	return pgstore.Migrate(ctx, d.lock, c.book)
 }
 
 func workFor(purpose string, c settings) (pgstore.Work, error) {

@@ -147,18 +147,22 @@ const listedEach = 20
 func (a app) decide(ctx context.Context, d *pgdesk.Desk, deliveries []desk.Delivery, f resolveFlags, resolution func(n int) billing.Resolution) error {
 	refused := 0
 	var changes desk.Changes
-	show := func(c desk.Change) error { return c.Print(a.stdout, f.json) }
+	out := a.stdout
+	if !f.json {
+		out = a.people(out)
+	}
+	show := func(c desk.Change) error { return c.Print(out, f.json) }
 	if f.all() && !f.json && len(deliveries) > listedEach {
-		show = func(c desk.Change) error { return changes.Add(a.stdout, c) }
+		show = func(c desk.Change) error { return changes.Add(out, c) }
 	}
 	for i, delivery := range deliveries {
 		if ctx.Err() != nil {
 			err := fmt.Errorf("interrupted after %s of %s deliveries; run it again to go on", words.Count(i), words.Count(len(deliveries)))
-			return errors.Join(&exitError{billing.ExitStopped, err}, changes.Print(a.stdout))
+			return errors.Join(&exitError{billing.ExitStopped, err}, changes.Print(out))
 		}
 		change, err := desk.Decide(ctx, d, delivery, resolution(i))
 		if err != nil {
-			return errors.Join(err, changes.Print(a.stdout))
+			return errors.Join(err, changes.Print(out))
 		}
 		if change.Refusal != "" {
 			refused++
@@ -167,7 +171,7 @@ func (a app) decide(ctx context.Context, d *pgdesk.Desk, deliveries []desk.Deliv
 			return err
 		}
 	}
-	if err := changes.Print(a.stdout); err != nil {
+	if err := changes.Print(out); err != nil {
 		return err
 	}
 	if refused > 0 {
@@ -201,7 +205,7 @@ func (a app) toResolve(ctx context.Context, d *pgdesk.Desk, args []string, f res
 	if f.yes {
 		return deliveries, nil
 	}
-	if err := desk.PrintGroups(a.stderr, deliveries); err != nil {
+	if err := desk.PrintGroups(a.people(a.stderr), deliveries); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.stderr, "Make all %d of them %s? Type yes: ", len(deliveries), r.To)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -22,14 +23,34 @@ import (
 func untilSignal() context.Context {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	ctx, cancel := context.WithCancelCause(context.Background())
+	last := &lastWord{}
+	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), lastWordKey{}, last))
 	go func() {
 		cancel(fmt.Errorf("%s signal received", <-signals))
 		<-signals
-		fmt.Fprintln(os.Stderr, "batch: ended by a second signal. What became of the requests in flight is not known: the next `batch run` finds out, or leaves them in doubt")
+		fmt.Fprintln(os.Stderr, "batch: ended by a second signal. "+last.text())
 		os.Exit(billing.ExitStopped)
 	}()
 	return ctx
+}
+
+// lastWord is what is left when a second signal ends the process.
+type lastWord struct{ left atomic.Pointer[func() string] }
+
+type lastWordKey struct{}
+
+func (w *lastWord) text() string {
+	if left := w.left.Load(); left != nil {
+		return (*left)()
+	}
+	return "What it was about to do may be done or not: look at `batch status`"
+}
+
+// onSecondSignal has left said of what a second signal leaves.
+func onSecondSignal(ctx context.Context, left func() string) {
+	if w, ok := ctx.Value(lastWordKey{}).(*lastWord); ok {
+		w.left.Store(&left)
+	}
 }
 
 // run is the program but for signals and the exit code's delivery, so that

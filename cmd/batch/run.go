@@ -121,6 +121,7 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		if cerr := e.db.close(); cerr != nil && err == nil {
 			code, err = billing.ExitError, cerr
 		}
+		err = e.db.explain(e.db.explainRights(err))
 	}()
 	if err := e.openStore(ctx); err != nil {
 		return exitCodeOf(err), err
@@ -249,6 +250,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	}
 	tally := &billing.Tally{}
 	m = metrics.New(tally)
+	onSecondSignal(ctx, func() string { return e.view.left(tally) })
 	defer serveMetrics(ctx, e.log, e.config.MetricsAddr, m)()
 	if err := e.store.ConnectAll(ctx); err != nil {
 		return nil, s, nil, err
@@ -285,7 +287,7 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 		Standing: e.store, Submitted: e.store, LookUps: e.client, Failover: e.store,
 	}
 	if lock != nil {
-		ports.RunLock, ports.Rate = lock, lock
+		ports.RunLock, ports.Rate, ports.Rest = lock, lock, lock
 	}
 	if c.InvoicesOnePer != "" {
 		ports.Values = e.store

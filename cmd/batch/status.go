@@ -55,10 +55,11 @@ func (a app) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if width, _ := terminalSize(); !f.json && isTerminal(a.stdout) {
-					page = cutLines(page, width)
+				if f.json {
+					_, err = fmt.Fprint(a.stdout, page)
+				} else {
+					_, err = fmt.Fprint(a.people(a.stdout), page)
 				}
-				_, err = a.stdout.Write([]byte(page))
 				return err
 			})
 		},
@@ -139,7 +140,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 func statusPage(ctx context.Context, c settings, d *database, f statusFlags) (string, error) {
 	st, err := pgdesk.ReadStatus(ctx, pgdesk.StatusConfig{Conn: d.main, Book: c.deskBook(), Namespace: c.LockNamespace, RunName: c.RunName})
 	if err != nil {
-		return "", configurationFault(err)
+		return "", d.explainRights(configurationFault(err))
 	}
 	var b strings.Builder
 	if f.json {
@@ -170,7 +171,7 @@ func (a app) statusKind(ctx context.Context, kind desk.Kind, f statusFlags) erro
 		_, err = fmt.Fprintln(a.stdout, kind.None)
 		return err
 	}
-	return kind.Print(a.stdout, deliveries, true)
+	return kind.Print(a.people(a.stdout), deliveries, true)
 }
 
 func (a app) statusOpen(ctx context.Context, f statusFlags) error {
@@ -190,7 +191,7 @@ func (a app) statusOpen(ctx context.Context, f statusFlags) error {
 		_, err = fmt.Fprintln(a.stdout, "Nothing waits for a person.")
 		return err
 	}
-	return desk.PrintOpen(a.stdout, items)
+	return desk.PrintOpen(a.people(a.stdout), items)
 }
 
 func (a app) statusSent(ctx context.Context, f statusFlags) error {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,7 +20,7 @@ func examineAPI(ctx context.Context, e *exam) (Finding, error) {
 	if e.BillingURL == "" {
 		return warning("Set BILLING_URL: a run needs it", "BILLING_URL is not set"), nil
 	}
-	const remedy = "Look at BILLING_URL, the name service, the firewall and the proxy; its certificate must be one that BILLING_TLS_CA trusts, or, where that is not set, this machine"
+	const remedy = "Check BILLING_URL, this machine's DNS, the firewall and the proxy"
 	u, err := url.Parse(strings.NewReplacer("{", "%7B", "}", "%7D").Replace(e.BillingURL))
 	if err != nil {
 		return refused(remedy, "BILLING_URL is not a URL"), nil
@@ -38,6 +39,10 @@ func examineAPI(ctx context.Context, e *exam) (Finding, error) {
 	}
 	secure := u.Scheme == "https"
 	if err := e.reach(ctx, u, secure); err != nil {
+		if dial := (*net.OpError)(nil); !errors.As(err, &dial) || dial.Op != "dial" {
+			return refused("Check that BILLING_URL's port speaks TLS, and that its certificate is one that BILLING_TLS_CA trusts, or, where that is not set, this machine",
+				"%s answers, but not with TLS that is trusted: %v", u.Host, err), nil
+		}
 		return refused(remedy, "%s can't be reached: %v", u.Host, err), nil
 	}
 	if !secure {

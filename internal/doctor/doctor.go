@@ -57,7 +57,8 @@ type Finding struct {
 	Check   string  `json:"check"`
 	Verdict Verdict `json:"verdict"`
 	Seen    string  `json:"seen"`
-	Remedy  string  `json:"remedy,omitempty"`
+	Remedy  string  `json:"remedy,omitempty"` // its lines that are indented are commands
+	cause   string  // of those of one cause only one is reported; empty: it stands for itself
 }
 
 // check is one thing that is looked at.
@@ -109,7 +110,7 @@ func Examine(ctx context.Context, s Subject) Report {
 	e := &exam{Subject: s}
 	defer e.close(ctx)
 	if err := e.connect(ctx); err != nil {
-		r := Report{Finding{"server", Refused, err.seen, err.remedy}}
+		r := Report{{Check: "server", Verdict: Refused, Seen: err.seen, Remedy: err.remedy}}
 		f, _ := examineAPI(ctx, e)
 		f.Check = "billing API"
 		return append(r, f)
@@ -118,15 +119,15 @@ func Examine(ctx context.Context, s Subject) Report {
 	for _, c := range checks() {
 		f, err := e.within(ctx, c)
 		if err != nil {
-			f = asFinding(err)
+			f = e.asFinding(err)
 		}
 		f.Check = c.name
 		r = append(r, f)
 		if err := e.tidy(ctx); err != nil {
-			return append(r, Finding{"server", Refused, err.seen, err.remedy})
+			return append(r, Finding{Check: "server", Verdict: Refused, Seen: err.seen, Remedy: err.remedy})
 		}
 	}
-	return r
+	return onePerMistake(r)
 }
 
 // checkMost bounds one check: the user's SQL, or who holds a table, may take for ever.
@@ -143,21 +144,22 @@ func (e *exam) within(ctx context.Context, c check) (Finding, error) {
 	return f, err
 }
 
-const grantRemedy = "Run `batch migrate --role NAME` as the owner of the tables, with this role's name"
-
 // asFinding tells what would stop a run from what only could not be examined.
-func asFinding(err error) Finding {
+func (e *exam) asFinding(err error) Finding {
 	var unsafe *advisory.UnsafeError
 	switch {
 	case errors.As(err, &unsafe):
 		return Finding{Verdict: Refused, Seen: unsafe.Seen + ". " + unsafe.Why, Remedy: unsafe.Remedy}
 	case pgstore.DoesNotFit(err):
-		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: "`batch help environment` explains the variables; `batch migrate` makes the ledger"}
+		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: e.misfitRemedy(err), cause: err.Error()}
+	case pgerr.Is(err, pgerrcode.InsufficientPrivilege):
+		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: e.grantRemedy(), cause: lacksRights}
 	}
-	if pgerr.Is(err, pgerrcode.InsufficientPrivilege) {
-		return Finding{Verdict: Refused, Seen: err.Error(), Remedy: grantRemedy}
+	f := Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Fix the error and run `batch doctor` again"}
+	if pgerr.InClass(err, pgerrcode.SyntaxErrorOrAccessRuleViolation) || pgerr.Is(err, pgerrcode.InvalidSchemaName) {
+		f.cause = namesWhatIsNotThere
 	}
-	return Finding{Verdict: Warning, Seen: "it could not be examined: " + err.Error(), Remedy: "Fix the error and run `batch doctor` again"}
+	return f
 }
 
 // unreachable is why there is no connection, and what to do.

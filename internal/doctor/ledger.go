@@ -2,11 +2,12 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/billing/pgstore"
 	"github.com/billonce/billonce/internal/desk"
 	"github.com/billonce/billonce/internal/desk/pgdesk"
@@ -52,8 +53,12 @@ func (e *exam) locate(ctx context.Context) (pgstore.Place, error) {
 	return *e.place, nil
 }
 
-// UniqueRemedy is what to do where no unique index covers the key.
-const UniqueRemedy = "If the key alone tells the invoices apart, create a unique index on it; if not (a number for each tenant, an id that comes back each month), make a view whose key holds all that does, and name it in INVOICES_TABLE"
+// UniqueRemedy is what to do where no unique index covers the key, with the command that
+// makes one.
+func UniqueRemedy(b book.Book) string {
+	return "If the key alone doesn't tell the invoices apart (a number for each tenant, an id that comes back each month), make a view whose key holds all that does, and name it in INVOICES_TABLE. " +
+		"If it does, create a unique index on it:\n" + verbatim + fmt.Sprintf("create unique index concurrently on %s (%s);", b.Invoices.SQL(), b.ID.SQL())
+}
 
 // NotUnique says that no unique index covers the key, and what comes of that.
 func NotUnique(key string) string {
@@ -71,7 +76,10 @@ func examineKey(ctx context.Context, e *exam) (Finding, error) {
 		return ok("INVOICES_TABLE is a view: a run looks for invoices that share a key as it starts; and what the view makes into text of a time " +
 			"must name the zone (at time zone 'UTC'), or another setting of the role makes another request of the same invoice"), nil
 	case !unique:
-		return warning(UniqueRemedy, "%s", NotUnique(e.Book.ID.SQL())), nil
+		if _, err := e.examine(ctx); errors.Is(err, pgstore.ErrNotUnique) {
+			return Finding{}, err
+		}
+		return warning(UniqueRemedy(e.Book), "%s", NotUnique(e.Book.ID.SQL())), nil
 	}
 	return ok("a unique index covers INVOICES_ID"), nil
 }
@@ -87,7 +95,9 @@ func examineRights(ctx context.Context, e *exam) (Finding, error) {
 	}
 	role := e.main[0].Config().User
 	if len(missing) > 0 {
-		return refused(grantRemedy, "role %s lacks: %s", role, strings.Join(missing, "; ")), nil
+		f := refused(e.grantRemedy(), "role %s lacks: %s", role, firstOf(missing))
+		f.cause = lacksRights
+		return f, nil
 	}
 	return ok("role %s may do what a run needs", role), nil
 }

@@ -1,10 +1,9 @@
 package doctor
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/billonce/billonce/internal/words"
 )
@@ -23,37 +22,84 @@ func (r Report) Worst() Verdict {
 	return worst
 }
 
-// Print writes the report for people: a line for each check, and below it what
-// to do.
-func (r Report) Print(out io.Writer, color bool) error {
-	var b bytes.Buffer
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+// endless is a width at which no line is broken.
+const endless = 1 << 20
+
+// Print writes the report for people: a line for each check, and below it what to do.
+// Lines are broken at a width in columns (0: they are not). What is copied stays whole.
+func (r Report) Print(out io.Writer, color bool, width int) error {
+	if width <= 0 {
+		width = endless
+	}
+	check := 0
 	for _, f := range r {
-		verdict, blank := string(f.Verdict), ""
-		if color {
-			// A blank cell has a colour, too: all of a column are as wide then.
-			verdict, blank = paint(f.Verdict)+verdict+uncolored, paint(f.Verdict)+uncolored
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", verdict, f.Check, words.Squeeze(f.Seen))
+		check = max(check, words.Width(f.Check))
+	}
+	verdict := len(Refused)
+	p := page{width: width, indent: strings.Repeat(" ", verdict+2+check+2)}
+	for _, f := range r {
+		first := string(f.Verdict) + strings.Repeat(" ", verdict-len(f.Verdict)+2) + f.Check + strings.Repeat(" ", check-words.Width(f.Check)+2)
+		p.say(first, p.indent, f.Seen)
 		if f.Remedy != "" {
-			fmt.Fprintf(table, "%s\t\t→ %s\n", blank, words.Squeeze(f.Remedy))
+			p.say(p.indent+"→ ", p.indent+"  ", f.Remedy)
 		}
+		if color {
+			p.paint(f.Verdict)
+		}
+		if _, err := fmt.Fprint(out, p.text.String()); err != nil {
+			return err
+		}
+		p.text.Reset()
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	return nil
+}
+
+// page is what is printed of one finding.
+type page struct {
+	text   strings.Builder
+	width  int
+	indent string
+}
+
+// say writes a text whose first line begins with first, the others with others. A line
+// that is indented itself stands as it is: SQL with what PostgreSQL points at, a command.
+func (p *page) say(first, others, text string) {
+	for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		switch {
+		case i == 0:
+		case strings.HasPrefix(line, verbatim):
+			p.text.WriteString(p.narrowed(others) + words.OneLine(strings.TrimPrefix(line, verbatim)) + "\n")
+			continue
+		default:
+			first = others
+		}
+		p.text.WriteString(words.WrapHeld(line, p.width, first, others) + "\n")
 	}
-	_, err := b.WriteTo(out)
-	return err
+}
+
+// verbatim begins a line that is not broken.
+const verbatim = "    "
+
+// narrowed leaves what is copied more room on a narrow terminal.
+func (p *page) narrowed(indent string) string {
+	if p.width < endless {
+		return verbatim
+	}
+	return indent
 }
 
 const uncolored = "\x1b[0m"
 
-func paint(v Verdict) string {
+// paint gives the verdict its colour.
+func (p *page) paint(v Verdict) {
+	color := "\x1b[32m"
 	switch v {
 	case Refused:
-		return "\x1b[31m"
+		color = "\x1b[31m"
 	case Warning:
-		return "\x1b[33m"
+		color = "\x1b[33m"
 	}
-	return "\x1b[32m"
+	text := strings.Replace(p.text.String(), string(v), color+string(v)+uncolored, 1)
+	p.text.Reset()
+	p.text.WriteString(text)
 }

@@ -115,7 +115,7 @@ func TestAlertsHaveTheirPlaceInTheManual(t *testing.T) {
 	t.Parallel()
 	alerts := file(t, "deploy/prometheus/alerts.yaml")
 	manual := strings.ToLower(file(t, "docs/operations.md"))
-	found := regexp.MustCompile(`runbook: docs/operations\.md#(\w+)`).FindAllStringSubmatch(alerts, -1)
+	found := regexp.MustCompile(`runbook_url: https://github\.com/billonce/billonce/blob/main/docs/operations\.md#(\w+)`).FindAllStringSubmatch(alerts, -1)
 	if len(found) != strings.Count(alerts, "- alert:") {
 		t.Errorf("%d runbooks for %d alerts", len(found), strings.Count(alerts, "- alert:"))
 	}

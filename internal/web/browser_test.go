@@ -156,6 +156,33 @@ func TestDecideByClickAndByKeyboard(t *testing.T) {
 	}
 }
 
+// All of a page are chosen by one key, a row of them by Shift and the arrows, and the page
+// says how many.
+func TestChooseByKeyboard(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 4, left("in_doubt", "1, 2, 3, 4"))
+	tab := s.tab(t, browsertest.New(t), "ann")
+	tab.Go(t, s.url+"/open?kind=in_doubt")
+	chosen := func(want string) {
+		t.Helper()
+		got := browsertest.Ask[string](t, tab, `[...document.querySelectorAll('[name=pick]')].map(b => b.checked ? 'x' : '-').join('') + document.querySelector('.choose [role=status]').textContent`)
+		if got != want {
+			t.Errorf("chosen: %q, want %q", got, want)
+		}
+	}
+	chosen("----")
+	keys(t, tab, "INPUT.everyone", " ")
+	chosen("xxxx 4 chosen")
+	tab.Do(t, chromedp.KeyEvent(" "))
+	chosen("----")
+	keys(t, tab, "INPUT[name=pick]", " ")
+	tab.Do(t, chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(" "), chromedp.KeyEvent(kb.ArrowDown, chromedp.KeyModifiers(chromedp.ModifierShift)))
+	chosen("xxx- 3 chosen")
+	tab.Do(t, chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent(" "))
+	chosen("x-x- 2 chosen")
+	s.examine(t, tab, "choosing", s.url)
+}
+
 // keys goes on by Tab until what is meant has the focus, and types.
 func keys(t *testing.T, tab *browsertest.Tab, selector, typed string) {
 	t.Helper()

@@ -33,6 +33,18 @@ type shownRun struct {
 	Took string // empty: it has not ended
 }
 
+// Throttled is how slow the API had it go; empty: it did not.
+func (r shownRun) Throttled() string {
+	s := r.Summary
+	switch {
+	case s == nil || s.Throttled == 0:
+		return ""
+	case s.LowestPace != nil && s.LowestPace.PerSecond > 0:
+		return fmt.Sprintf("throttled, at the slowest to %.3g a second", s.LowestPace.PerSecond)
+	}
+	return "throttled"
+}
+
 // Submitted is how many deliveries the API has taken and not yet decided.
 func (n now) Submitted() int64 { return n.Deliveries[billing.SubmittedState] }
 

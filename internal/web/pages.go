@@ -15,7 +15,7 @@ import (
 	"github.com/billonce/billonce/internal/words"
 )
 
-//go:embed style.css icon.svg live.js *.gohtml
+//go:embed style.css icon.svg live.js choose.js *.gohtml
 var assets embed.FS
 
 // site answers requests that the guard let in.

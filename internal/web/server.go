@@ -62,6 +62,7 @@ func Handler(ctx context.Context, c Config, p Page) (http.Handler, error) {
 	mux.HandleFunc("GET /icon.svg", asset("icon.svg", "image/svg+xml"))
 	mux.HandleFunc("GET /style.css", asset("style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /live.js", asset("live.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /choose.js", asset("choose.js", "text/javascript; charset=utf-8"))
 	return guard(newDoor(c), mux), nil
 }
 

@@ -102,6 +102,60 @@ func Wrap(text string, columns int, first, others string) string {
 	return b.String()
 }
 
+// Fold breaks a line of a page for people into lines of at most so many columns. What is
+// folded stands below the last column of a table, else a little deeper than it began. A
+// command in backquotes is not broken, unless it is longer than a line.
+func Fold(line string, columns int) string {
+	if Width(line) <= columns {
+		return line
+	}
+	const deeper, gap = 2, "  "
+	lead := len(line) - len(strings.TrimLeft(line, " "))
+	first, rest := line[:lead], line[lead:]
+	others := strings.Repeat(" ", lead+deeper)
+	if at := strings.LastIndex(rest, gap); at >= 0 && Width(line[:lead+at+len(gap)]) <= columns/2 {
+		at += lead + len(gap)
+		first, rest, others = line[:at], line[at:], strings.Repeat(" ", Width(line[:at]))
+	}
+	return WrapHeld(rest, columns, first, others)
+}
+
+// held stands for a space at which no line is broken.
+const held = "\u2420"
+
+// WrapHeld is [Wrap] that keeps a command in backquotes on one line, and breaks a word
+// that is longer than a line.
+func WrapHeld(text string, columns int, first, others string) string {
+	room := max(columns-max(Width(first), Width(others)), 1)
+	parts := strings.Split(text, "`")
+	for i := 1; i < len(parts); i += 2 {
+		if Width(parts[i])+2 <= room {
+			parts[i] = strings.ReplaceAll(parts[i], " ", held)
+		}
+	}
+	var fitting []string
+	for _, word := range strings.Fields(strings.Join(parts, "`")) {
+		fitting = append(fitting, pieces(word, room)...)
+	}
+	return strings.ReplaceAll(Wrap(strings.Join(fitting, " "), columns, first, others), held, " ")
+}
+
+// pieces are a word, broken where it is longer than so many columns.
+func pieces(word string, columns int) (all []string) {
+	from, used := 0, 0
+	for state, rest := -1, word; rest != ""; {
+		at := len(word) - len(rest)
+		var width int
+		_, rest, width, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if used+width > columns && at > from {
+			all = append(all, word[from:at])
+			from, used = at, 0
+		}
+		used += width
+	}
+	return append(all, word[from:])
+}
+
 // ShellWord quotes a word for a shell, where it needs that.
 func ShellWord(word string) string {
 	plain := !strings.ContainsFunc(word, func(r rune) bool {

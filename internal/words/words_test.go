@@ -2,6 +2,7 @@ package words_test
 
 import (
 	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/billonce/billonce/internal/words"
@@ -77,6 +78,35 @@ func TestCut(t *testing.T) {
 	} {
 		if got := words.Cut(c.line, c.columns); got != c.want {
 			t.Errorf("%q in %d: %q, want %q", c.line, c.columns, got, c.want)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		line    string
+		columns int
+		want    string
+	}{
+		{"short", 10, "short"},
+		{"7 in doubt of ten", 10, "7 in doubt\n  of ten"},
+		{"  two are deeper here", 14, "  two are\n    deeper\n    here"},
+		{"a  b  the last column", 16, "a  b  the last\n      column"},
+		{"the first  is wide here", 16, "the first is\n  wide here"},
+		{"see `batch status` now", 16, "see\n  `batch status`\n  now"},
+		{"`batch status --open --json` of", 12, "`batch\n  status\n  --open\n  --json` of"},
+		{"請求書請求書請求書", 8, "請求書\n  請求書\n  請求書"},
+		{`{"error":"card_declined"}`, 12, "{\"error\":\"\n  card_decli\n  ned\"}"},
+	} {
+		got := words.Fold(c.line, c.columns)
+		if got != c.want {
+			t.Errorf("%q in %d columns:\n%s\nwant\n%s", c.line, c.columns, got, c.want)
+		}
+		for _, line := range strings.Split(got, "\n") {
+			if words.Width(line) > c.columns {
+				t.Errorf("%q is wider than %d", line, c.columns)
+			}
 		}
 	}
 }

@@ -246,11 +246,16 @@ alter table {{.schema}}.ledger
     add column told_at           timestamptz,
     add column told              jsonb,
     add column raised_at         timestamptz,
+    add column rebound_from      text,
+    add column rebound_at        timestamptz,
+    add column rebound_by        text,
     add constraint ledger_table_check check ((invoices_table is null) = (key_column is null)),
     add constraint ledger_pause_check check
         (num_nonnulls(paused_at, paused_by, pause_reason) in (0, 3));
 comment on column {{.schema}}.ledger.invoices_table is
     'the table whose invoices these are, with its schema, in quotes as in SQL; null until a migrate has seen it';
+comment on column {{.schema}}.ledger.rebound_from is
+    'the table and key that it belonged to before somebody bound it to these (migrate --rebind)';
 comment on column {{.schema}}.ledger.accepted_identity is
     'of the database that is trusted not to have forgotten: system, database, ledger, timeline';
 comment on column {{.schema}}.ledger.found_identity is

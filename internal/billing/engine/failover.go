@@ -68,7 +68,7 @@ func (f *failover) Commit(ctx context.Context, begin []billing.Intent, end []bil
 	switch {
 	case len(end) == 0:
 		c.Begun, err = f.begin(ctx, begin)
-	case len(begin) == 0 || f.others.Load() != nil: // what begins waits for them, and what ends does not
+	case len(begin) == 0 || f.others.Load() != nil || f.keysDead(): // what ends waits for neither
 		c.Ended, err = f.settle(ctx, f.commitEnds, end)
 		c.PutOff = len(begin) > 0
 	default:

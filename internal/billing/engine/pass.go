@@ -59,6 +59,7 @@ type scan struct {
 	maxAttempts int
 	shared      bool    // with other runners
 	onePer      *onePer // nil: values are not kept apart
+	rest        *rest   // nil: not known
 }
 
 // pass is one walk over the pending invoices: from a starting place to the
@@ -119,6 +120,7 @@ func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) 
 	if p.onePer != nil {
 		return p.nextOfValues(ctx, size)
 	}
+	size = p.evenShare(ctx, size)
 	for !p.done && !p.stop.stopped() && !p.interrupted() {
 		n := p.budget.take(size)
 		if n == 0 {

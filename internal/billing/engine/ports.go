@@ -26,6 +26,16 @@ type Ports struct {
 	Values     Values         // nil: INVOICES_ONE_PER is not set
 	Failover   Failover       // nil: what is committed stays
 	Rate       Rate           // nil: BILLING_RATE is this runner's own
+	Rest       Rest           // nil: it is not known
+}
+
+// Rest is what is left to do for the runners that share it.
+type Rest interface {
+	// Runners counts them, this one included.
+	Runners(ctx context.Context) (int, error)
+	// CountAhead counts the pending invoices after `after` and up to `upTo`, and no more
+	// than most; nil means no bound.
+	CountAhead(ctx context.Context, after, upTo *billing.InvoiceID, most int) (int, error)
 }
 
 // Failover is the database as a fail-over may have left it. Whatever is committed fails with

@@ -81,6 +81,9 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 		scanner: p.Scanner, budget: budget, pace: right.pace, onePer: values, stop: stop, tally: tally, troubles: r.troubles,
 		runID: c.RunID, maxAttempts: c.MaxAttempts, shared: c.Spread,
 	}
+	if p.Rest != nil && c.Spread {
+		r.scan.rest = &rest{port: p.Rest, claims: t.claims}
+	}
 	planner := planner{
 		renderer: p.Renderer, known: t.known, runID: c.RunID, ledgerID: c.LedgerID, keyTTL: c.KeyTTL, maxAttempts: c.MaxAttempts, lookUpAfter: c.LookUpAfter, pace: right.pace,
 		failover: f,
@@ -281,7 +284,7 @@ func (r *Run) passes(ctx context.Context, canarySent func()) (left billing.Left,
 			cuts = 0
 		case cut:
 			cuts++
-			r.stop.wait(pollPause())
+			r.stop.wait(r.lingering.pause(p))
 		case idle:
 			if !r.lingering.wait(p) {
 				return p.left, earlier, nil

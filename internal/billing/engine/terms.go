@@ -22,6 +22,8 @@ const (
 	groupWait = 5 * time.Millisecond
 	// lingerPoll is how long to wait for what tells nobody when it is over.
 	lingerPoll = 250 * time.Millisecond
+	// pollShortest is how long to wait for what others are about to let go.
+	pollShortest = 10 * time.Millisecond
 )
 
 // terms are what having keys, settling late (`row`) and a rate change in degree.

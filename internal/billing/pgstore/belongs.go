@@ -48,20 +48,26 @@ func (p Place) checkOwner(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // bind records the table that the ledger belongs to, where it knows none, or another one
-// is asked for. It returns the one that it belonged to.
-func (p Place) bind(ctx context.Context, conn *pgx.Conn, rebind bool) (was, is string, err error) {
+// is asked for: by a person's name, which is kept. It returns the one that it belonged to.
+func (p Place) bind(ctx context.Context, conn *pgx.Conn, rebindBy string) (was, is string, err error) {
 	have, err := p.recorded(ctx, conn)
 	if err != nil {
 		return "", "", err
 	}
-	if have != (owner{}) && !rebind {
+	if have != (owner{}) && rebindBy == "" {
 		return "", "", p.checkOwner(ctx, conn)
 	}
 	want := p.owner()
 	if have == want {
 		return "", "", nil
 	}
-	_, err = conn.Exec(ctx, "update "+p.book.Own("ledger")+" set invoices_table = $1, key_column = $2", want.table, want.key)
+	set := " set invoices_table = $1, key_column = $2"
+	args := []any{want.table, want.key}
+	if have != (owner{}) {
+		set += ", rebound_from = $3, rebound_at = now(), rebound_by = $4"
+		args = append(args, have.String(), rebindBy)
+	}
+	_, err = conn.Exec(ctx, "update "+p.book.Own("ledger")+set, args...)
 	if err != nil {
 		return "", "", fmt.Errorf("record which table the ledger belongs to: %w", err)
 	}

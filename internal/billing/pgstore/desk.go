@@ -40,16 +40,22 @@ func (b DeskBook) Names(ctx context.Context, conn *pgx.Conn) (sql.Names, error) 
 		return sql.Names{}, err
 	}
 	place, err := Locate(ctx, conn, b.Book)
+	if err != nil {
+		return sql.Names{}, err
+	}
 	n := place.names()
 	n.KeyType = keyType
-	return n, err
+	return n, nil
 }
 
 // Fit holds the book against the database as a run does as it starts, with the same
 // errors.
 func (b DeskBook) Fit(ctx context.Context, conn *pgx.Conn) (sql.Names, error) {
 	f, err := fit(ctx, conn, b.Book, request{})
-	return f.place.names(), err
+	if err != nil {
+		return sql.Names{}, err
+	}
+	return f.place.names(), nil
 }
 
 // ReplyPaths are the places in INVOICES_MARK_SENT that the API's reply fills.

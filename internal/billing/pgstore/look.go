@@ -24,6 +24,15 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 	return page, err
 }
 
+// countAhead counts pending invoices between two ids, up to a limit.
+func (s *Store) countAhead(ctx context.Context, after, upTo *billing.InvoiceID, limit int) (n int, err error) {
+	query, args := s.within(after, upTo, limit, s.sql.ahead, s.sql.aheadAfter, s.sql.aheadUpTo, s.sql.aheadAfterUpTo)
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, query, args...).Scan(&n)
+	})
+	return n, err
+}
+
 // within chooses among the variants of a statement by its bounds, and has its parameters.
 func (s *Store) within(after, upTo *billing.InvoiceID, limit int, all, behind, before, between string) (query string, args []any) {
 	query, args = all, []any{limit}

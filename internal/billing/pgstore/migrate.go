@@ -55,16 +55,16 @@ type Migrated struct {
 // Migrate makes or upgrades the ledger, under a session lock of its own, so
 // that several may be started at once.
 func Migrate(ctx context.Context, cfg *pgx.ConnConfig, b book.Book) (Migrated, error) {
-	return migrateLedger(ctx, cfg, b, false)
+	return migrateLedger(ctx, cfg, b, "")
 }
 
 // Rebind is Migrate for a table that was renamed: the ledger belongs to the new name
-// from now on.
-func Rebind(ctx context.Context, cfg *pgx.ConnConfig, b book.Book) (Migrated, error) {
-	return migrateLedger(ctx, cfg, b, true)
+// from now on. The ledger keeps who decided that.
+func Rebind(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, by string) (Migrated, error) {
+	return migrateLedger(ctx, cfg, b, by)
 }
 
-func migrateLedger(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, rebind bool) (m Migrated, err error) {
+func migrateLedger(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, rebindBy string) (m Migrated, err error) {
 	m.Schema = b.Schema.SQL()
 	lock, err := advisory.Acquire(ctx, advisory.Config{
 		Conn: cfg, Key: advisory.NewRunKey("migrate " + m.Schema), Mode: advisory.Exclusive, Wait: migrateWait,
@@ -94,7 +94,7 @@ func migrateLedger(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, rebind
 	if m.NoInvoices {
 		return m, nil
 	}
-	if m.Was, m.Is, err = place.bind(ctx, conn, rebind); err != nil {
+	if m.Was, m.Is, err = place.bind(ctx, conn, rebindBy); err != nil {
 		return m, err
 	}
 	unique, known := place.Unique()

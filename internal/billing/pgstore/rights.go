@@ -171,6 +171,13 @@ func Grant(ctx context.Context, cfg *pgx.ConnConfig, b book.Book, role string, w
 	for _, r := range all {
 		statements = append(statements, fmt.Sprintf("grant %s to %s;", r, name.SQL()))
 	}
+	var known bool
+	if err := conn.QueryRow(ctx, advisory.OnPrimary+"select exists (select from pg_roles where rolname = $1)", name[0]).Scan(&known); err != nil {
+		return nil, fmt.Errorf("look for the role: %w", err)
+	}
+	if !known {
+		return nil, fmt.Errorf("there is no such role; create it as a superuser, and run this again: create role %s login;", name.SQL())
+	}
 	return statements, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		for _, statement := range statements {
 			if _, err := tx.Exec(ctx, statement); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // KeptRunLock is a run's session lock, and can take it again. It implements
@@ -50,6 +51,21 @@ func (l *KeptRunLock) ShareRoom(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// Runners implements the engine's Rest.
+func (l *KeptRunLock) Runners(ctx context.Context) (n int, err error) {
+	err = l.store.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		holders, err := advisory.Holders(ctx, conn, advisory.NewRunKey(l.name))
+		n = len(holders)
+		return err
+	})
+	return n, err
+}
+
+// CountAhead implements the engine's Rest.
+func (l *KeptRunLock) CountAhead(ctx context.Context, after, upTo *billing.InvoiceID, most int) (int, error) {
+	return l.store.countAhead(ctx, after, upTo, most)
 }
 
 // Join implements the engine's Rate.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/engine"
 )
@@ -28,5 +29,30 @@ func TestP2SharedRunFindsWhatIsFreeAmongWhatIsHeld(t *testing.T) {
 	s := r.Run(t.Context(), nil)
 	if s.Sent != 100 || s.HeldByOther != 900 || s.ExitCode() != billing.ExitStopped {
 		t.Errorf("exit code %d, summary %+v", s.ExitCode(), s)
+	}
+}
+
+func TestCountAhead(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 100)
+	execute(t, cfg, "update invoices set pending = false where id between 41 and 50")
+	s, _ := openStore(t, cfg, "advisory")
+	rest := s.KeepRunLock(nil, "billing", advisory.Shared)
+	from, to := billing.InvoiceID("30"), billing.InvoiceID("60")
+	for name, c := range map[string]struct {
+		after, upTo *billing.InvoiceID
+		most, want  int
+	}{
+		"all":      {nil, nil, 1000, 90},
+		"so many":  {nil, nil, 90, 90},
+		"no more":  {&from, nil, 20, 20},
+		"behind":   {&from, nil, 1000, 60},
+		"up to":    {nil, &to, 1000, 50},
+		"a range":  {&from, &to, 1000, 20},
+		"an empty": {&to, &from, 1000, 0},
+	} {
+		if n, err := rest.CountAhead(t.Context(), c.after, c.upTo, c.most); err != nil || n != c.want {
+			t.Errorf("%s: %d (%v), want %d", name, n, err, c.want)
+		}
 	}
 }

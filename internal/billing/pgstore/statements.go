@@ -28,6 +28,8 @@ type statements struct {
 	setAside, setAsideOver, markGuarded      string
 	staysPending, staysPendingGuarded        string
 	keys, keysAfter, keysUpTo, keysAfterUpTo string
+	ahead, aheadAfter                        string
+	aheadUpTo, aheadAfterUpTo                string
 	runsUnfinished, rowHolders               string
 	writeOff, leftOver, gone                 string
 	openGroups, openGroupsFailing            string
@@ -119,6 +121,10 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.keysAfter, "keys_after", []string{"after"}},
 		{&s.keysUpTo, "keys_after", []string{"upto"}},
 		{&s.keysAfterUpTo, "keys_after", []string{"after", "upto"}},
+		{&s.ahead, "ahead", nil},
+		{&s.aheadAfter, "ahead", []string{"after"}},
+		{&s.aheadUpTo, "ahead", []string{"upto"}},
+		{&s.aheadAfterUpTo, "ahead", []string{"after", "upto"}},
 		{&s.runsUnfinished, "runs_unfinished", nil},
 		{&s.rowHolders, "row_holders", nil},
 		{&s.earlierTests, "look_up_earlier", nil},

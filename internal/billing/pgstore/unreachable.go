@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 
@@ -17,8 +18,9 @@ import (
 	"github.com/billonce/billonce/internal/words"
 )
 
-// Unreachable says in one line each why no connection came to be, and what to do about
-// it. variable is where cfg is from.
+// Unreachable says in one line why no connection came to be, and what to do about it: in
+// one line, and in another, indented, the command if there is one. variable is where cfg
+// is from.
 func Unreachable(variable string, cfg *pgx.ConnConfig, err error) (seen, remedy string) {
 	at := net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port))
 	if strings.HasPrefix(cfg.Host, "/") {
@@ -54,9 +56,9 @@ func Unreachable(variable string, cfg *pgx.ConnConfig, err error) (seen, remedy 
 func turnedAway(variable string, cfg *pgx.ConnConfig, code, message string) (more, remedy string) {
 	switch code {
 	case pgerrcode.InvalidPassword:
-		return "", "Correct the password in " + variable + " (percent-encode what is special in a URL), or as a superuser: \\password " + cfg.User
+		return "", "Correct the password in " + variable + " (percent-encode what is special in a URL), or as a superuser, in psql:\n    \\password " + pgx.Identifier{cfg.User}.Sanitize()
 	case pgerrcode.InvalidCatalogName:
-		return "", "Correct the database's name in " + variable + ", or create it: createdb " + words.ShellWord(cfg.Database)
+		return "", "Correct the database's name in " + variable + ", or create it:\n    createdb " + words.ShellWord(cfg.Database)
 	case pgerrcode.TooManyConnections:
 		return "", "Raise max_connections, or the role's or the database's CONNECTION LIMIT, or end other sessions"
 	case pgerrcode.CannotConnectNow:
@@ -64,19 +66,27 @@ func turnedAway(variable string, cfg *pgx.ConnConfig, code, message string) (mor
 	case pgerrcode.InvalidAuthorizationSpecification:
 		switch {
 		case strings.Contains(message, "pg_hba.conf") && cfg.TLSConfig == nil:
-			return "", "Say sslmode=verify-full in " + variable + " if the server wants TLS, or add to its pg_hba.conf, and reload it: " + hbaLine("host", cfg)
+			return "", "Say sslmode=verify-full in " + variable + " if the server wants TLS, or add to its pg_hba.conf, and reload it:\n    " + hbaLine("host", cfg, message)
 		case strings.Contains(message, "pg_hba.conf"):
-			return "", "Add to the server's pg_hba.conf, and reload it: " + hbaLine("hostssl", cfg)
+			return "", "Add to the server's pg_hba.conf, and reload it:\n    " + hbaLine("hostssl", cfg, message)
 		case strings.Contains(message, "not permitted to log in"):
-			return "", "As a superuser: alter role " + pgx.Identifier{cfg.User}.Sanitize() + " login"
+			return "", "As a superuser:\n    alter role " + pgx.Identifier{cfg.User}.Sanitize() + " login;"
 		}
-		return "", "Correct the role in " + variable + ", or create it: create role " + pgx.Identifier{cfg.User}.Sanitize() + " login"
+		return "", "Correct the role in " + variable + ", or create it as a superuser:\n    create role " + pgx.Identifier{cfg.User}.Sanitize() + " login;"
 	}
 	return " (SQLSTATE " + code + ")", "Look at the server's log"
 }
 
-func hbaLine(kind string, cfg *pgx.ConnConfig) string {
-	return fmt.Sprintf(`%s %s %s ADDRESS-OF-THIS-MACHINE/32 scram-sha-256`, kind, pgx.Identifier{cfg.Database}.Sanitize(), pgx.Identifier{cfg.User}.Sanitize())
+// hbaLine lets this client in, by the address that the server saw.
+func hbaLine(kind string, cfg *pgx.ConnConfig, message string) string {
+	address := "ADDRESS-OF-THIS-MACHINE/32"
+	if _, from, found := strings.Cut(message, `host "`); found {
+		seen, _, _ := strings.Cut(from, `"`)
+		if ip, err := netip.ParseAddr(seen); err == nil {
+			address = netip.PrefixFrom(ip, ip.BitLen()).String()
+		}
+	}
+	return fmt.Sprintf(`%s %s %s %s scram-sha-256`, kind, pgx.Identifier{cfg.Database}.Sanitize(), pgx.Identifier{cfg.User}.Sanitize(), address)
 }
 
 // untrusted is what is wrong with TLS; without a remedy nothing is.

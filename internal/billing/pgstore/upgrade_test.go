@@ -247,12 +247,21 @@ func TestLedgerBelongsToOneTable(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	m, err := pgstore.Rebind(t.Context(), cfg, b)
+	m, err := pgstore.Rebind(t.Context(), cfg, b, "ann")
 	if err != nil || !strings.Contains(m.Was, `"invoices"`) || !strings.Contains(m.Is, `"credit_notes"`) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if err := open(); err != nil {
 		t.Error(err)
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var from, by string
+	if err := conn.QueryRow(t.Context(), "select rebound_from, rebound_by from billonce.ledger where rebound_at is not null").Scan(&from, &by); err != nil || from != m.Was || by != "ann" {
+		t.Errorf("recorded: %q by %q, %v", from, by, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // UserSQLError is a fault in a fragment of SQL that the user gave, with
@@ -34,7 +35,7 @@ func (e *UserSQLError) Error() string {
 		}
 		return fmt.Sprintf("%s: PostgreSQL can't use %q: %s", e.Variable, e.Fragment, said)
 	}
-	line, column := lineAt([]rune(e.Fragment), e.At)
+	line, column := excerpt(lineAt([]rune(e.Fragment), e.At))
 	text := fmt.Sprintf("%s: PostgreSQL can't use it: %s\n    %s\n    %s^", e.Variable, said, line, strings.Repeat(" ", column))
 	if hint != "" {
 		text += "\n" + hint
@@ -44,8 +45,26 @@ func (e *UserSQLError) Error() string {
 
 func (e *UserSQLError) Unwrap() error { return e.Err }
 
-// lineAt is the line of text that has the character at, and its column there.
-func lineAt(text []rune, at int) (line string, column int) {
+// excerpt is what a terminal shows of a long line, and the column there of the character
+// at: letters of some scripts take two.
+func excerpt(line []rune, at int) (text string, column int) {
+	const before, behind = 40, 24 // characters that are shown
+	from, to := 0, len(line)
+	if len(line) > before+behind {
+		from, to = max(0, at-before), min(len(line), max(at, before)+behind)
+	}
+	lead, rest := string(line[from:at]), string(line[at:to])
+	if from > 0 {
+		lead = "…" + lead
+	}
+	if to < len(line) {
+		rest += "…"
+	}
+	return lead + rest, words.Width(lead)
+}
+
+// lineAt is the line of text that has the character at, and where in it that is.
+func lineAt(text []rune, at int) (line []rune, column int) {
 	from, to := min(at, len(text)), min(at, len(text))
 	for from > 0 && text[from-1] != '\n' {
 		from--
@@ -53,7 +72,7 @@ func lineAt(text []rune, at int) (line string, column int) {
 	for to < len(text) && text[to] != '\n' {
 		to++
 	}
-	return strings.ReplaceAll(string(text[from:to]), "\t", " "), at - from
+	return []rune(strings.ReplaceAll(string(text[from:to]), "\t", " ")), at - from
 }
 
 // fragment is SQL of the user's, and a statement to try it in.
