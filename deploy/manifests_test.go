@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
 	"github.com/billonce/billonce/internal/billing"
@@ -22,11 +24,11 @@ import (
 )
 
 func folders() []string {
-	return append(overlays(), "migrate", "overlays/second-book/migrate", "serve")
+	return append(overlays(), "migrate", "overlays/second-book/migrate", "overlays/two-steps/migrate/create", "overlays/two-steps/migrate/send", "serve")
 }
 
 func overlays() []string {
-	return []string{"overlays/single", "overlays/fleet", "overlays/second-book"}
+	return []string{"overlays/single", "overlays/fleet", "overlays/second-book", "overlays/two-steps/create", "overlays/two-steps/send"}
 }
 
 // verdict is what a policy makes of a pod that has failed: the first rule that
@@ -115,7 +117,7 @@ func TestRunsAndMigrationsHaveSecretsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	for _, folder := range folders() {
 		want := "billonce"
-		if strings.HasSuffix(folder, "migrate") {
+		if strings.Contains(folder, "migrate") {
 			want = "billonce-migrate"
 		}
 		if folder == "serve" {
@@ -162,6 +164,36 @@ func TestTwoBooksDoNotMeet(t *testing.T) {
 	}
 }
 
+// Two steps on one table are two books, which one folder applies, and another migrates:
+// each has its own ledger, and marks what the other one waits for.
+func TestTwoStepsAreTwoBooks(t *testing.T) {
+	t.Parallel()
+	create, send := render(t, "overlays/two-steps/create"), render(t, "overlays/two-steps/send")
+	for _, name := range []string{"LEDGER_SCHEMA", "RUN_NAME", "LOCK_NAMESPACE", "INVOICES_PENDING", "INVOICES_MARK_SENT", "BILLING_URL"} {
+		if create.config.Data[name] == send.config.Data[name] {
+			t.Errorf("both have %s=%s", name, create.config.Data[name])
+		}
+	}
+	if create.cron.Spec.Schedule == send.cron.Spec.Schedule {
+		t.Error("both begin at once")
+	}
+	for folder, kind := range map[string]string{"overlays/two-steps": "CronJob", "overlays/two-steps/migrate": "Job"} {
+		both, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join("kubernetes", folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, r := range both.Resources() {
+			if r.GetKind() == kind {
+				n++
+			}
+		}
+		if n != 2 {
+			t.Errorf("%s has %d of %s, want 2", folder, n, kind)
+		}
+	}
+}
+
 // A pod that is told to end has ended before it is killed: what it drains, settles and
 // tells is bounded.
 func TestGraceCoversTheDrain(t *testing.T) {
@@ -203,7 +235,7 @@ func TestPodsAreRestricted(t *testing.T) {
 		if !*c.SecurityContext.ReadOnlyRootFilesystem || *pod.Spec.AutomountServiceAccountToken {
 			t.Errorf("%s: a writable file system, or a token", folder)
 		}
-		if strings.HasSuffix(folder, "migrate") {
+		if strings.Contains(folder, "migrate") {
 			continue
 		}
 		if folder == "serve" {

@@ -110,9 +110,12 @@ func exitCodeOf(err error) int {
 	var exit *exitError
 	var unsafe *advisory.UnsafeError
 	var unmarkable *pgstore.CantMarkError
+	var held *pgstore.TableHeldError
 	switch err = configurationFault(err); {
 	case errors.As(err, &unsafe), errors.As(err, &unmarkable), errors.Is(err, billing.ErrForgotten):
 		return billing.ExitRefused
+	case errors.As(err, &held):
+		return billing.ExitStopped
 	case errors.As(err, &exit):
 		return exit.code
 	}

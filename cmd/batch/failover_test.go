@@ -145,3 +145,28 @@ func TestP12ARunThatStartsInAFailoverWaits(t *testing.T) {
 		t.Errorf("%d requests", c.Requests)
 	}
 }
+
+// P12: behind a pooler a connection outlives its server: a run notices the fail-over all
+// the same, and writes again what was lost.
+func TestP12AFailoverBehindAPooler(t *testing.T) {
+	t.Parallel()
+	const invoices = 200
+	primary := pgtest.Server(t, nil)
+	b := newBookAt(t, primary.URL("postgres"), invoices, billingfake.Config{})
+	standby := pgtest.Standby(t, primary)
+	a := newAddress(t, primary)
+	b.env["LOCK_DATABASE_URL"] = strings.Replace(b.url, hostOf(primary), a.Addr().String(), 1)
+	b.env["DATABASE_URL"] = pgtest.PgBouncer(t, b.env["LOCK_DATABASE_URL"], "transaction", "server_login_retry = 1")
+	lives := b.start("CONCURRENCY=2", "BILLING_RATE=50")
+	b.until(20)
+	stopFollowing(t, b, standby)
+	b.until(60)
+	b.failOver(primary, standby)
+	a.to.Store(standby)
+	lives.wantExit(billing.ExitDone)
+	b.wantStates("sent/false=200")
+	wantOneEffectEach(t, b, invoices)
+	if c := b.api.Counts(); c.Requests != invoices || !strings.Contains(lives.output(), "they are written again") {
+		t.Errorf("%d requests\n%s", c.Requests, lives.output())
+	}
+}

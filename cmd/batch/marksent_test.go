@@ -135,6 +135,23 @@ func TestP8MarkSentIsTried(t *testing.T) {
 	})
 }
 
+// What a trigger drops without a word is refused as well.
+func TestP6MarkSentThatIsDropped(t *testing.T) {
+	t.Parallel()
+	for name, drop := range map[string]string{"dropped": "return null", "taken back": "new.pending := true; return new"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newServer(t, nil)
+			s := newShop(t, replied+`; create function drop() returns trigger language plpgsql as $$ begin `+drop+`; end $$;
+				create trigger drop before update on invoices for each row execute function drop()`, "BILLING_URL="+api.URL+"/{id}", "INVOICES_MARK_SENT=pending = false")
+			s.batch(0, "migrate")
+			if _, said := s.batch(5, "run"); len(api.asked()) != 0 || !strings.Contains(said, "the invoice stays pending") {
+				t.Errorf("%d requests, and it says:\n%s", len(api.asked()), said)
+			}
+		})
+	}
+}
+
 // A mistake in the user's SQL is shown where it is, before anything is touched.
 func TestMistakesAreShown(t *testing.T) {
 	t.Parallel()

@@ -59,6 +59,40 @@ func TestForeignAdvisoryLockIsNamed(t *testing.T) {
 	wantOneEffectEach(t, b, 10)
 }
 
+// Likewise one whose row another session holds, where runs lock rows.
+func TestForeignRowLockIsNamed(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, 10, billingfake.Config{})
+	letGo := b.hold("stock-sync", "begin; update invoices set customer = 'x' where id = 7")
+	p := b.start("LINGER=0s", "LOCK_STRATEGY=row")
+	p.wantExit(billing.ExitStopped)
+	out := p.output()
+	for _, says := range []string{`"application_name":"stock-sync"`, `"invoice_ids":["7"]`, "another session holds rows of invoices"} {
+		if !strings.Contains(out, says) {
+			t.Errorf("it does not say %s:\n%s", says, out)
+		}
+	}
+	letGo()
+	b.start("LOCK_STRATEGY=row").wantExit(0)
+	wantOneEffectEach(t, b, 10)
+}
+
+// A table that somebody has locked against reading is named with who did: the run ends,
+// and the next one goes on.
+func TestALockedTableEndsTheRun(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, 10, billingfake.Config{})
+	letGo := b.hold("migrator", "begin; lock table invoices")
+	p := b.start()
+	p.wantExit(billing.ExitStopped)
+	if out := p.output(); !strings.Contains(out, "migrator (user ") {
+		t.Errorf("it says:\n%s", out)
+	}
+	letGo()
+	b.start().wantExit(0)
+	wantOneEffectEach(t, b, 10)
+}
+
 // hold has another application run a statement, and stay connected until it is let go.
 func (b *book) hold(application, statement string) (letGo func()) {
 	b.t.Helper()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the model exhaustively: that the protocol keeps its promises with every
 # kind of API, and that each mutant breaks the promise it must break.
-#   check.sh         two or three faults an execution; about a minute on one core
+#   check.sh         two or three faults an execution; about two minutes on one core
 #   check.sh deep    one fault more, two decisions of the person; seven minutes, 1.3 GB
 # Exit code 1 if anything is not as expected, 2 if a tool is missing.
 set -euo pipefail

@@ -84,6 +84,9 @@ func printDeliveries(w io.Writer, st Status) {
 		}
 		fmt.Fprintf(w, "\tsubmitted\t%s\n", text)
 	}
+	if n := d[billing.Unmarked]; n > 0 {
+		fmt.Fprintf(w, "\tunmarked\t%d  the API accepted them: see `batch status --open`\n", n)
+	}
 	doubt := fmt.Sprint(d[billing.InDoubt])
 	if st.InDoubtSince != nil {
 		doubt += fmt.Sprintf("  the oldest for %s: see `batch status --in-doubt`", st.InDoubtFor.Truncate(time.Second))
@@ -109,7 +112,7 @@ func printDeliveries(w io.Writer, st Status) {
 // PendingText says how many invoices are pending, where that is known.
 func (st Status) PendingText() string {
 	if st.PendingUnknown {
-		return "not known: INVOICES_PENDING fails on a row; a run sends the others, and names it"
+		return "not known: INVOICES_PENDING fails on a row, or takes too long; a run sends the others, and names it"
 	}
 	return fmt.Sprint(st.Pending)
 }

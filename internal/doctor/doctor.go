@@ -116,15 +116,31 @@ func Examine(ctx context.Context, s Subject) Report {
 	}
 	var r Report
 	for _, c := range checks() {
-		f, err := c.examine(ctx, e)
+		f, err := e.within(ctx, c)
 		if err != nil {
 			f = asFinding(err)
 		}
 		f.Check = c.name
 		r = append(r, f)
-		e.tidy(ctx)
+		if err := e.tidy(ctx); err != nil {
+			return append(r, Finding{"server", Refused, err.seen, err.remedy})
+		}
 	}
 	return r
+}
+
+// checkMost bounds one check: the user's SQL, or who holds a table, may take for ever.
+const checkMost = 15 * time.Second
+
+func (e *exam) within(ctx context.Context, c check) (Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkMost)
+	defer cancel()
+	f, err := c.examine(ctx, e)
+	if err != nil && ctx.Err() != nil {
+		return warning("Look at what INVOICES_PENDING and a view in INVOICES_TABLE call, and in pg_stat_activity for who has locked the table",
+			"it took longer than %s, and was given up", checkMost), nil
+	}
+	return f, err
 }
 
 const grantRemedy = "Run `batch migrate --role NAME` as the owner of the tables, with this role's name"
@@ -156,15 +172,20 @@ func (e *exam) connect(ctx context.Context) *unreachable {
 		}
 		return conn, nil
 	}
+	away := func(conn *pgx.Conn) bool { return conn == nil || conn.IsClosed() }
 	for i := range e.main {
 		var why *unreachable
-		if e.main[i], why = connect("DATABASE_URL", e.Main); why != nil {
-			return why
+		if away(e.main[i]) {
+			if e.main[i], why = connect("DATABASE_URL", e.Main); why != nil {
+				return why
+			}
 		}
 		if e.OnePath {
 			e.lock[i] = e.main[i]
-		} else if e.lock[i], why = connect("LOCK_DATABASE_URL", e.Lock); why != nil {
-			return why
+		} else if away(e.lock[i]) {
+			if e.lock[i], why = connect("LOCK_DATABASE_URL", e.Lock); why != nil {
+				return why
+			}
 		}
 	}
 	return nil
@@ -172,13 +193,15 @@ func (e *exam) connect(ctx context.Context) *unreachable {
 
 func (e *exam) all() []*pgx.Conn { return append(e.main[:], e.lock[:]...) }
 
-// tidy ends what a check that failed has left open.
-func (e *exam) tidy(ctx context.Context) {
+// tidy ends what a check that failed has left open, and connects again where one was
+// given up.
+func (e *exam) tidy(ctx context.Context) *unreachable {
 	for _, conn := range e.all() {
 		if !conn.IsClosed() && conn.PgConn().TxStatus() != 'I' {
 			_ = conn.PgConn().Exec(ctx, "rollback").Close()
 		}
 	}
+	return e.connect(ctx)
 }
 
 func (e *exam) close(ctx context.Context) {

@@ -74,6 +74,7 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "ledger", verdict: doctor.Refused, change: func(s *doctor.Subject) { s.Columns = []string{"number"} }, seen: "number", remedy: "help environment"},
 		{check: "key", verdict: doctor.Warning, sql: "alter table invoices drop constraint invoices_pkey", seen: "no unique index", remedy: "create a unique index"},
 		{check: "key", verdict: doctor.Warning, sql: "alter table invoices drop constraint invoices_pkey, add primary key (customer, id)", seen: "no unique index", remedy: "make a view"},
+		{check: "key", verdict: doctor.OK, sql: "alter table invoices rename to billed; create view invoices as select * from billed", seen: "must name the zone"},
 		{check: "mark", verdict: doctor.Refused, sql: "alter table invoices add check (pending)", seen: "violates check constraint", remedy: "INVOICES_MARK_SENT"},
 		{check: "mark", verdict: doctor.Refused, sql: trigger("constraint trigger t after", "deferrable initially deferred", "raise 'not today'"), seen: "not today", remedy: "INVOICES_MARK_SENT"},
 		{check: "mark", verdict: doctor.Warning, sql: trigger("trigger t before", "", "return null"), seen: "marks nothing", remedy: "trigger"},

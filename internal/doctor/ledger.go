@@ -68,7 +68,8 @@ func examineKey(ctx context.Context, e *exam) (Finding, error) {
 	unique, known := place.Unique()
 	switch {
 	case !known:
-		return ok("INVOICES_TABLE is a view: a run looks for invoices that share a key as it starts"), nil
+		return ok("INVOICES_TABLE is a view: a run looks for invoices that share a key as it starts; and what the view makes into text of a time " +
+			"must name the zone (at time zone 'UTC'), or another setting of the role makes another request of the same invoice"), nil
 	case !unique:
 		return warning(UniqueRemedy, "%s", NotUnique(e.Book.ID.SQL())), nil
 	}
@@ -211,7 +212,7 @@ func examineBacklog(ctx context.Context, e *exam) (Finding, error) {
 	seen := fmt.Sprintf("%s pending, %d to be tried again, %d failed, %d in doubt", pending,
 		st.Deliveries[billing.Retry], st.Deliveries[billing.Failed], st.Deliveries[billing.InDoubt])
 	if st.PendingUnknown {
-		return warning("A run sends the others, and names the row: mend it, or take it out of INVOICES_PENDING", "%s: INVOICES_PENDING fails on a row", seen), nil
+		return warning("A run sends the others, and names the row: mend it, or take it out of INVOICES_PENDING", "%s: INVOICES_PENDING fails on a row, or takes too long", seen), nil
 	}
 	if st.Deliveries[billing.Failed]+st.Deliveries[billing.InDoubt] > 0 {
 		return warning("A person decides about them: `batch status`, `batch resolve`", "%s", seen), nil

@@ -47,6 +47,41 @@ func mutants() []mutant {
 			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing", `the next run: `,
 		},
 		{
+			"what stays pending though it was marked is taken for sent",
+			[]edit{{"internal/billing/pgstore/settle.go", "		w.query(staysPending, stays, keys(invoiceIDs(q.sent)))\n", "		_ = stays\n"}},
+			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing/(dropped|reverted)/advisory", `want unmarked: 5`,
+		},
+		{
+			"what the database refuses to mark is not settled at all",
+			[]edit{{"internal/billing/pgstore/unmarked.go", "	case group[0].Marks():\n		return s.unmarked(ctx, group, came, refusedReason(err))\n", ""}},
+			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing/(by_a_constraint|ends_the_session)/advisory", `want unmarked: 5`,
+		},
+		{
+			"what earlier runs left goes before what is new",
+			[]edit{{"internal/billing/engine/pass.go", "			case p.turn == newOnes:\n				p.later++\n", ""}},
+			"internal/billing/pgstore", "TestP8NewInvoicesComeFirst", `in the order`,
+		},
+		{
+			"what earlier runs left opens the breaker",
+			[]edit{{"internal/billing/engine/breaker.go", "	if !untried || b.open ", "	if b.open "}},
+			"internal/billing/engine", "TestP8RetriesOfEarlierRunsDoNotOpenTheBreaker", `the billing API|too many consecutive`,
+		},
+		{
+			"an API that refuses every request alike is asked on and on",
+			[]edit{{"internal/billing/engine/breaker.go", "	b.refusals[status]++\n", ""}},
+			"internal/billing/engine", "TestBreaker", `it opens after 0 replies, want 4`,
+		},
+		{
+			"connections are made as they are needed",
+			[]edit{{"cmd/batch/run.go", "	if err := e.store.ConnectAll(ctx); err != nil {\n		return nil, s, nil, err\n	}\n", ""}},
+			"cmd/batch", "TestP6TooFewConnections/role", `.`,
+		},
+		{
+			"what killed runs left is not looked for",
+			[]edit{{"sql/queries/left_over.sql", "    where ($2 or (select exists (select from {{.Schema}}.runs where written_off_by = $1)))\n", "    where $2\n"}},
+			"internal/billing/pgstore", "TestP2WhatAKilledRunLeftIsFound", `1:sending 2:sending`,
+		},
+		{
 			"a row that raises is passed over in silence",
 			[]edit{{"internal/billing/engine/pass.go", "		p.setAside(c.ID, c.Fault)\n	}\n}\n\n// cut", "	}\n}\n\n// cut"}},
 			"internal/billing/pgstore", "TestP8RowThatRaisesStopsNobody", `set aside`,

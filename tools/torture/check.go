@@ -109,7 +109,7 @@ func (r *round) checkInvoice(f fate) {
 		if r.Idempotent && !r.Ordinary && r.judge.refused[f.id] == 0 {
 			wrong("in doubt, though a repeat would have cleared it")
 		}
-	case billing.Sending, billing.Retry, billing.Cancelled, "":
+	case billing.Sending, billing.Retry, billing.Unmarked, billing.Cancelled, "":
 		wrong("P2: not settled")
 	}
 	if f.pending != (f.state != billing.Sent) {

@@ -7,17 +7,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// unsettled counts the invoices that a run could still do something for.
-const unsettled = `select count(*) from invoices i left join billonce.deliveries d on d.invoice_id = i.id
+// unsettledOf are the invoices that a run could still do something for, unsettled their
+// number.
+const (
+	ofUnsettled = ` from invoices i left join billonce.deliveries d on d.invoice_id = i.id
 	where i.pending and (d.state is null or d.state in ('sending', 'retry'))`
+	unsettled   = "select count(*)" + ofUnsettled
+	unsettledOf = "select i.id::text" + ofUnsettled
+)
 
 // noteExit checks what a process said as it ended against what it left.
 func (r *round) noteExit(ctx context.Context, p *runner) {
 	code, last, raw := p.exit()
 	finished := last.Summary != nil && last.Summary.Stopped == ""
 	counted := code
-	if code == "1" && last.Summary == nil {
+	switch {
+	case code == "1" && last.Summary == nil:
 		counted = "1, not begun" // it found no database to begin with
+	case tooFewConnections(code, raw):
+		counted = "5, too few connections"
 	}
 	r.mu.Lock()
 	r.exits[counted]++
@@ -27,7 +35,7 @@ func (r *round) noteExit(ctx context.Context, p *runner) {
 		r.wantNothingLeft(ctx, p, code)
 	case code == "0" && last.Summary == nil && last.Event != lockOfAnother:
 		r.violate("%s ended with 0 without a summary: %s", p.name, raw)
-	case code == "2" || code == "5":
+	case counted == "2" || counted == "5":
 		r.violate("%s ended with %s: %s", p.name, code, raw)
 	case counted == "1":
 		r.mu.Lock()

@@ -30,6 +30,9 @@ func faults() []fault {
 		{"restart_immediate", 2, restart(true)},
 		{"network_cut", 5, cut},
 		{"network_silent", 4, silence},
+		{"row_held", 4, holdRows},
+		{"mark_refused", 4, refuseMarks},
+		{"no_connections", 2, takeConnections},
 	}
 }
 

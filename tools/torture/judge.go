@@ -29,8 +29,10 @@ type judge struct {
 	ordinary  bool
 	api       *billingfake.API
 	server    *billingfake.Server
-	faultless atomic.Bool // no faults any more
-	mended    atomic.Bool // the look-up
+	faultless atomic.Bool  // no faults any more
+	mended    atomic.Bool  // the look-up
+	first     atomic.Int64 // of a head of invoices that fail all the same
+	last      atomic.Int64 // of it
 	conns     chan *pgx.Conn
 
 	mu          sync.Mutex
@@ -56,9 +58,16 @@ func (s *testbed) newJudge(database string, c setting) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
+	failing, err := billingfake.ParseFault("reply_500")
+	if err != nil {
+		return nil, err
+	}
 	j.api = billingfake.New(billingfake.Config{
 		Idempotent: c.Idempotent, Latency: c.Latency, Before: j.before, Lookup: j.lookUps(c),
 		Fault: func(r billingfake.Received) billingfake.Fault {
+			if j.headFails(r.Invoice) {
+				return failing
+			}
 			fault := faults(r)
 			if fault == nil || j.faultless.Load() {
 				return nil

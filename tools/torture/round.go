@@ -74,6 +74,9 @@ func (s *testbed) round(ctx context.Context, seed uint64, progress func(string, 
 	if err := r.runFaults(ctx, rng, progress); err != nil {
 		return rep, errors.Join(err, r.abort(ctx))
 	}
+	if err := r.troubledRun(ctx, rng); err != nil {
+		return rep, errors.Join(err, r.abort(ctx))
+	}
 	last, err := r.lastRun(ctx)
 	if err != nil {
 		return rep, errors.Join(err, r.abort(ctx))

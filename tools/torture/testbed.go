@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,7 @@ func newTestbed(ctx context.Context, o options) (_ *testbed, err error) {
 	// By its default this server loses what was committed in the ten seconds
 	// before a crash: who needs more has to ask for it.
 	s.server, err = pgtemp.Start(context.WithoutCancel(ctx), pgtemp.Options{Temporary: true, FastUnsafe: true, Settings: map[string]string{
-		"max_connections": "100", "shared_buffers": "64MB", "synchronous_commit": "off", "wal_writer_delay": "10s",
+		"max_connections": strconv.Itoa(maxConnections), "shared_buffers": "64MB", "synchronous_commit": "off", "wal_writer_delay": "10s",
 		"log_min_messages": "warning",
 	}})
 	if err != nil {
@@ -85,6 +86,9 @@ func (s *testbed) newDatabase(ctx context.Context, invoices int, settings []stri
 		return "", err
 	}
 	if _, err := pgstore.Migrate(ctx, cfg, book.Demo()); err != nil {
+		return "", err
+	}
+	if err := s.execute(ctx, name, refusals); err != nil {
 		return "", err
 	}
 	for _, setting := range settings {

@@ -14,15 +14,11 @@ const keptMax = 256 << 10
 // Keep is what a repeat of the invoice's request needs of its row; nil: it is too large.
 func (c *Client) Keep(inv billing.Invoice) *billing.Kept {
 	kept := &billing.Kept{Columns: make(map[string]*string)}
-	size := 0
 	for i, name := range c.columns {
 		if c.isCredential(name) {
 			continue
 		}
 		kept.Columns[name] = inv.Columns[i]
-		if text := inv.Columns[i]; text != nil {
-			size += len(*text)
-		}
 	}
 	if c.body != nil {
 		all, err := membersOf(inv.Row)
@@ -37,7 +33,8 @@ func (c *Client) Keep(inv billing.Invoice) *billing.Kept {
 		}
 		kept.Row = object(all)
 	}
-	if size+len(kept.Row) > keptMax {
+	columns, err := json.Marshal(kept.Columns) // as they are kept
+	if err != nil || len(columns)+len(kept.Row) > keptMax {
 		return nil
 	}
 	return kept

@@ -13,6 +13,7 @@ import (
 const (
 	// longestWait bounds what an API can ask for.
 	longestWait = 31 * 24 * time.Hour
+	maxSeconds  = int64(longestWait / time.Second)
 	// saneSeconds is what a number of seconds is believed to be, at most: a day and an
 	// hour, since quotas are a day's at most. What is more was meant as milliseconds.
 	saneSeconds = 25 * 60 * 60
@@ -111,7 +112,7 @@ func rateLimit(h http.Header) (wait time.Duration) {
 		if member, ok := fields.Get("reset"); ok {
 			if item, ok := member.(httpsfv.Item); ok {
 				if n, ok := item.Value.(int64); ok {
-					return within(time.Duration(n) * time.Second)
+					return within(time.Duration(min(n, maxSeconds)) * time.Second)
 				}
 			}
 		}
@@ -122,5 +123,5 @@ func rateLimit(h http.Header) (wait time.Duration) {
 func number(p *httpsfv.Params, name string) int64 {
 	value, _ := p.Get(name)
 	n, _ := value.(int64)
-	return min(n, int64(longestWait/time.Second))
+	return min(n, maxSeconds)
 }

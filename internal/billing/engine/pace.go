@@ -98,11 +98,12 @@ func (p *pace) interval() time.Duration {
 // untilNext is how long until one more request may begin; room: it waits for one in
 // flight to end, or to be counted among those that share the rate.
 func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
-	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most() || p.part.away()
+	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.room(now) || p.part.away()
 }
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
+	p.throttle.begin(now)
 	p.part.used = now
 	p.shown.Began(now, p.inFlight)
 	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
@@ -161,7 +162,7 @@ func (p *pace) wait(ctx context.Context, most time.Duration, count func(now time
 			return false
 		}
 		if d <= 0 {
-			d = holdMost // for one in flight, which tells
+			d = openEvery // for one in flight, which tells
 		}
 		timer := time.NewTimer(d)
 		select {
@@ -347,7 +348,7 @@ func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
 		}
 	} else {
 		p.wall.answered()
-		p.throttle.raise(now, reply.Outcome)
+		p.throttle.raise(now, began, reply.Outcome)
 	}
 	p.inFlight--
 	p.shown.InFlight(p.inFlight, p.throttle.most())

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"github.com/billonce/billonce/internal/billing"
@@ -9,8 +10,12 @@ import (
 const (
 	// ceilingFor is how long a number of requests in flight that was too much is not tried
 	// again.
-	ceilingFor  = 10 * time.Second
+	ceilingFor  = 20 * time.Second
 	ceilingMost = 5 * time.Minute
+	// A run opens with few requests in flight, twice as many with each openEvery, and one
+	// more with each that is accepted: a limit that nobody has said is met by few too many.
+	openWith  = 6
+	openEvery = 100 * time.Millisecond
 	// unsure is how long a run has to have sent before what was accepted says at what rate
 	// the API accepts.
 	unsure = time.Second
@@ -26,8 +31,10 @@ type throttle struct {
 	ceiling int           // CONCURRENCY
 	longest time.Duration // LINGER: no wait of the run is longer
 
-	window     float64 // requests in flight, at most
-	tooMany    float64 // in flight, as the API was asked too often; 0: not known
+	opened     bool      // as wide as CONCURRENCY, or the API was asked too often
+	opening    time.Time // the first request began; zero: none has
+	window     float64   // requests in flight, at most
+	tooMany    float64   // in flight, as the API was asked too often; 0: not known
 	tooManyTo  time.Time
 	tooManyFor time.Duration
 
@@ -35,6 +42,7 @@ type throttle struct {
 	sure    bool          // the gap comes from what the API accepts
 	first   time.Time     // reply
 	recent  recent        // accepted
+	took    time.Duration // what is accepted, of late
 	until   time.Time     // nothing begins before
 	lowered time.Time     // what began before it says nothing new
 	row     int           // lowered so often, with nothing accepted in between
@@ -45,6 +53,26 @@ func newThrottle(ceiling int, longest time.Duration) throttle {
 }
 
 func (t *throttle) most() int { return max(1, int(t.window)) }
+
+// room is how many may be in flight now.
+func (t *throttle) room(now time.Time) int {
+	if t.opened {
+		return t.most()
+	}
+	open := openWith + int(t.recent.rate(now))
+	if !t.opening.IsZero() {
+		open <<= min(10, now.Sub(t.opening)/openEvery)
+	}
+	t.opened = open >= t.ceiling
+	return min(open, t.most())
+}
+
+// begin takes in that a request begins.
+func (t *throttle) begin(now time.Time) {
+	if t.opening.IsZero() {
+		t.opening = now
+	}
+}
 
 // slowed says that requests are held back.
 func (t *throttle) slowed() bool {
@@ -61,10 +89,11 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 		t.until = later(t.until, now.Add(asked))
 	}
 	if began.Before(t.lowered) {
+		t.fit(now, inFlight-1)
 		return
 	}
 	t.row++
-	t.lowered = now
+	t.lowered, t.opened = now, true
 	if asked == 0 {
 		t.until = later(t.until, now.Add(min(backoff(t.row), t.longest)))
 	}
@@ -77,18 +106,32 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 	}
 }
 
+// fit takes in that no more than so many were not throttled, of those that were in flight
+// at once.
+func (t *throttle) fit(now time.Time, n int) {
+	most := max(1, float64(n), t.needs(now))
+	t.window, t.tooMany = min(t.window, most), min(t.tooMany, most+1)
+}
+
+// needs is how many are in flight at once where as many are accepted as of late (Little's
+// law): fewer would be slower than the API is.
+func (t *throttle) needs(now time.Time) float64 {
+	return math.Round(t.recent.rate(now) * t.took.Seconds())
+}
+
 func (t *throttle) limitInFlight(now time.Time, were float64) {
+	were = max(were, t.needs(now)+1)
 	if were == t.tooMany {
 		t.tooManyFor = min(2*t.tooManyFor, ceilingMost)
 	} else {
 		t.tooManyFor = ceilingFor
 	}
 	t.tooMany, t.tooManyTo = were, now.Add(t.tooManyFor)
-	t.window = max(1, were/2)
+	t.window = max(1, min(t.window, were)/2)
 }
 
 // raise takes in any other reply.
-func (t *throttle) raise(now time.Time, outcome billing.Outcome) {
+func (t *throttle) raise(now, began time.Time, outcome billing.Outcome) {
 	if t.first.IsZero() {
 		t.first = now
 	}
@@ -97,6 +140,10 @@ func (t *throttle) raise(now time.Time, outcome billing.Outcome) {
 	}
 	t.row = 0
 	t.recent.add(now)
+	if t.took == 0 {
+		t.took = now.Sub(began)
+	}
+	t.took += (now.Sub(began) - t.took) / 8
 	if t.gap > 0 {
 		shrink := gapFast
 		if t.sure {

@@ -43,7 +43,7 @@ func (p Place) checkOwner(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	return fmt.Errorf("%w: the one in LEDGER_SCHEMA %s belongs to %s, and INVOICES_TABLE and INVOICES_ID name %s; "+
-		"give this table a LEDGER_SCHEMA of its own and run `batch migrate`, or, if it is the same table under a new name, run `batch migrate --rebind`",
+		"if it is the same table under a new name, run `batch migrate --rebind` (another ledger would bill again what is open in this one); if it is another table, give it a LEDGER_SCHEMA of its own and run `batch migrate`",
 		ErrOtherTable, p.book.Schema.SQL(), have, want)
 }
 

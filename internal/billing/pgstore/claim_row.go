@@ -26,8 +26,10 @@ func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (
 	}
 	claim := &billing.Claimed{Settle: c.settleOrElse, Release: c.end}
 	var sending []billing.Candidate
+	var skipped []billing.InvoiceID
 	for _, candidate := range candidates {
 		if _, ok := locked[candidate.ID]; !ok {
+			skipped = append(skipped, candidate.ID)
 			continue
 		}
 		claim.IDs = append(claim.IDs, candidate.ID)
@@ -35,6 +37,7 @@ func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (
 			sending = append(sending, candidate)
 		}
 	}
+	c.store.nameRowHolders(ctx, skipped)
 	claim.Recoverable, err = c.keysHeld(ctx, sending)
 	return claim, err
 }

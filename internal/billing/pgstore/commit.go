@@ -60,7 +60,7 @@ func (s *Store) commitBoth(ctx context.Context, begin []billing.Intent, end []bi
 	}
 	s.cfg.Log.Debug().Err(err).Int("intents", len(begin)).Int("settlements", len(end)).
 		Msg("what begins and what ends could not be committed together: what ends goes alone")
-	refused := pgerr.From(err) != nil && !connectionLost(err)
+	refused := (pgerr.From(err) != nil || errors.Is(err, errStaysPending)) && !connectionLost(err)
 	c = billing.Committed{PutOff: refused}
 	c.Ended, err = s.commitEnds(ctx, end)
 	if refused {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
@@ -172,7 +171,7 @@ func integerID(n int64) billing.InvoiceID { return billing.InvoiceID(strconv.For
 func (s *Store) readCarefully(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
 	return s.insist(ctx, func() error {
 		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			begin := sql.BeginLooking + "; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest) + "; " + sql.ByIndex
+			begin := sql.BeginLooking + "; " + s.readSettings(conn) + "; " + sql.ByIndex
 			if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
 				return fmt.Errorf("begin: %w", begun(err))
 			}

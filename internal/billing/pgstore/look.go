@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
-	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/failpoint"
 	"github.com/billonce/billonce/internal/pgerr"
@@ -119,7 +118,7 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 	var batch pgx.Batch
 	if s.cfg.Pooled {
 		// Several statements in one text, which only the simple protocol takes.
-		begin := sql.BeginLooking + "; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest)
+		begin := sql.BeginLooking + "; " + s.readSettings(conn)
 		if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
 			return nil, fmt.Errorf("begin: %w", err)
 		}

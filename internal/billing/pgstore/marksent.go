@@ -3,8 +3,10 @@ package pgstore
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/billonce/billonce/internal/billing"
@@ -28,11 +30,7 @@ func checkPlaceholders(m book.MarkSent, statement *pgconn.StatementDescription, 
 
 // markArgs are the parameters of the statement mark.
 func (s *Store) markArgs(sent []*billing.Settlement) []any {
-	ids := make([]billing.InvoiceID, len(sent))
-	for i, g := range sent {
-		ids[i] = g.InvoiceID
-	}
-	args := []any{keys(ids)}
+	args := []any{keys(invoiceIDs(sent))}
 	for n := range s.place.book.MarkSent.Paths {
 		said := make(map[billing.InvoiceID]string, len(sent))
 		for _, g := range sent {
@@ -47,6 +45,28 @@ func (s *Store) markArgs(sent []*billing.Settlement) []any {
 		args = append(args, string(text))
 	}
 	return args
+}
+
+func invoiceIDs(group []*billing.Settlement) []billing.InvoiceID {
+	ids := make([]billing.InvoiceID, len(group))
+	for i, g := range group {
+		ids[i] = g.InvoiceID
+	}
+	return ids
+}
+
+// errStaysPending says that the database takes INVOICES_MARK_SENT, and the invoice is
+// pending all the same.
+var errStaysPending = errors.New("it takes the change, and the invoice stays pending: a trigger, a rule or a policy drops it, or INVOICES_MARK_SENT does not change what INVOICES_PENDING asks for")
+
+// staysPending reads stays_pending.sql.
+func staysPending(rows pgx.Rows) error {
+	for rows.Next() {
+	}
+	if said := pgerr.From(rows.Err()); said != nil && said.Code == pgerrcode.InvalidTextRepresentation && strings.Contains(said.Message, " stays pending") {
+		return errStaysPending
+	}
+	return rows.Err()
 }
 
 func answerOf(s *billing.Settlement, n int) *string {

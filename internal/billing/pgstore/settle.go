@@ -64,15 +64,16 @@ func (s *Store) queueSettlements(w *writing, group []billing.Settlement) (*queue
 		return nil, err
 	}
 	if len(q.sent) > 0 {
-		mark := s.sql.mark
+		mark, stays := s.sql.mark, s.sql.staysPending
 		if w.guarded {
-			mark = s.sql.markGuarded
+			mark, stays = s.sql.markGuarded, s.sql.staysPendingGuarded
 		}
 		if !w.prompt {
 			w.batch.Queue(setMarkTimeout)
 			w.batch.Queue(setMarkTime)
 		}
 		w.query(eachID(func(id string) { q.marked = append(q.marked, billing.InvoiceID(id)) }), mark, s.markArgs(q.sent)...)
+		w.query(staysPending, stays, keys(invoiceIDs(q.sent)))
 	}
 	return q, nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,16 +16,13 @@ import (
 	"github.com/billonce/billonce/internal/pgerr"
 )
 
-// Start is the id to begin a shared run's pass after. Integers are taken to lie evenly between the
-// lowest and the highest pending one, UUIDs to be random. Text is begun with the
-// first.
+// Start is the id to begin a shared run's pass after. Integers are taken to lie evenly
+// between the lowest and the highest pending one, texts likewise by what follows their
+// common beginning, and UUIDs to be random.
 func (s *Store) Start(ctx context.Context, place float64) (*billing.InvoiceID, error) {
-	switch {
-	case s.place.keyType == "uuid":
+	if s.place.keyType == "uuid" {
 		id := billing.InvoiceID(uuidAt(place).String())
 		return &id, nil
-	case !s.integerKey():
-		return nil, nil
 	}
 	var low, high *string
 	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -34,6 +33,13 @@ func (s *Store) Start(ctx context.Context, place float64) (*billing.InvoiceID, e
 	}
 	if err != nil || low == nil || high == nil {
 		return nil, err
+	}
+	if !s.integerKey() {
+		if place == 0 {
+			return nil, nil
+		}
+		id := billing.InvoiceID(textAt(*low, *high, place))
+		return &id, nil
 	}
 	from, err := strconv.ParseInt(*low, 10, 64)
 	if err != nil {
@@ -61,4 +67,45 @@ func integerAt(from, to int64, place float64) int64 {
 func uuidAt(place float64) (id uuid.UUID) {
 	binary.BigEndian.PutUint64(id[:], uint64(place*math.MaxUint64))
 	return id
+}
+
+const (
+	digits  = "0123456789"
+	letters = digits + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	// textDigits is how many characters behind the common beginning count.
+	textDigits = 8
+)
+
+// textAt is a text at a place between two others. Where a collation has another order, or
+// the ids other characters, it lies elsewhere: any place is as good.
+func textAt(low, high string, place float64) string {
+	common := 0
+	for common < min(len(low), len(high)) && low[common] == high[common] && low[common] < utf8.RuneSelf {
+		common++
+	}
+	alphabet := digits
+	if strings.Trim(low[common:]+high[common:], digits) != "" {
+		alphabet = letters
+	}
+	from, to := textNumber(low[common:], alphabet), textNumber(high[common:], alphabet)
+	n := uint64(from + place*(to-from))
+	tail := make([]byte, textDigits)
+	for i := textDigits - 1; i >= 0; i-- {
+		tail[i] = alphabet[n%uint64(len(alphabet))]
+		n /= uint64(len(alphabet))
+	}
+	return low[:common] + string(tail)
+}
+
+// textNumber reads the beginning of a text as a number; a character that is no digit of
+// the alphabet counts as the first one.
+func textNumber(text, alphabet string) (n float64) {
+	for i := range textDigits {
+		digit := 0
+		if i < len(text) {
+			digit = max(0, strings.IndexByte(alphabet, text[i]))
+		}
+		n = n*float64(len(alphabet)) + float64(digit)
+	}
+	return n
 }

@@ -37,3 +37,23 @@ func TestUUIDAtFollowsTheOrderOfUUIDs(t *testing.T) {
 		}
 	}
 }
+
+func TestTextAtLiesBetween(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		low, high string
+		place     float64
+		want      string
+	}{
+		{"t000001", "t001000", 0.5, "t0005005000"},
+		{"INV-2025-0900", "INV-2026-0100", 0.5, "INV-2025V050000"},
+		{"k1", "k9", 0.25, "k30000000"},
+		{"7", "7", 0.9, "700000000"},
+		{"", "9", 0.5, "45000000"},
+		{"äb", "äz", 0.5, "00n00000"},
+	} {
+		if got := textAt(c.low, c.high, c.place); got != c.want {
+			t.Errorf("from %q to %q at %v: %q, want %q", c.low, c.high, c.place, got, c.want)
+		}
+	}
+}

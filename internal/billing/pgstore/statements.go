@@ -20,16 +20,17 @@ type statements struct {
 	beginAgain, runRecorded, runsBehind      string
 	identityHere                             string
 	isPending, missingID, twins, markTrial   string
-	pendingAmong, blocking, unmarked         string
+	pendingAmong, unmarked                   string
 	pendingAmongGuarded                      string
 	leftOverFound, leftOverPending           string
 	scanGuarded, scanGuardedAfter            string
 	lookGuarded, lockRowsAny                 string
 	setAside, setAsideOver, markGuarded      string
+	staysPending, staysPendingGuarded        string
 	keys, keysAfter, keysUpTo, keysAfterUpTo string
 	ahead, aheadAfter                        string
 	aheadUpTo, aheadAfterUpTo                string
-	runsUnfinished                           string
+	runsUnfinished, rowHolders               string
 	writeOff, leftOver, gone                 string
 	openGroups, openGroupsFailing            string
 	openBefore, told, tell                   string
@@ -69,6 +70,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.settleEach, "settle", []string{"each"}},
 		{&s.mark, "mark", nil},
 		{&s.markGuarded, "mark", []string{"guarded"}},
+		{&s.staysPending, "stays_pending", nil},
+		{&s.staysPendingGuarded, "stays_pending", []string{"guarded"}},
 		{&s.keep, "keep", nil},
 		{&s.kept, "kept", nil},
 		{&s.settled, "settled", nil},
@@ -107,7 +110,6 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.pendingAmongGuarded, "pending_among", []string{"guarded"}},
 		{&s.leftOverFound, "left_over", []string{"found"}},
 		{&s.leftOverPending, "left_over", []string{"pending"}},
-		{&s.blocking, "blocking", nil},
 		{&s.unmarked, "unmarked", nil},
 		{&s.scanGuarded, "scan", []string{"upto", "guarded"}},
 		{&s.scanGuardedAfter, "scan", []string{"after", "upto", "guarded"}},
@@ -124,6 +126,7 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.aheadUpTo, "ahead", []string{"upto"}},
 		{&s.aheadAfterUpTo, "ahead", []string{"after", "upto"}},
 		{&s.runsUnfinished, "runs_unfinished", nil},
+		{&s.rowHolders, "row_holders", nil},
 		{&s.earlierTests, "look_up_earlier", nil},
 		{&s.keepTest, "look_up_test", nil},
 		{&s.submittedNext, "submitted", nil},

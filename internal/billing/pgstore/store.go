@@ -83,23 +83,27 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		// A statement is prepared before its transaction has begun, and waits for who
 		// has locked the invoices' table as a whole.
 		s.settler.settings = func(conn *pgx.Conn) string { return settings(conn) + "; set lock_timeout = '100ms'" }
+		s.writer.settings = func(conn *pgx.Conn) string { return settings(conn) + readLimits("set") }
 	}
-	err := s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		s.fitted, err = fit(ctx, conn, cfg.Book, request{row: cfg.Row, columns: cfg.Columns, only: len(cfg.Only) > 0, mentions: cfg.Mentions})
-		if err != nil {
-			return err
-		}
-		if err := s.checkTwins(ctx, conn); err != nil {
-			return err
-		}
-		table, err := advisory.ReadTable(ctx, conn)
-		s.room.set(table.Share() / Claims)
-		return err
-	})
+	err := s.bounded(ctx, func() error { return s.ask(ctx, s.fit) })
 	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
+}
+
+// fit looks at the database, and takes what it needs to know of it.
+func (s *Store) fit(ctx context.Context, conn *pgx.Conn) (err error) {
+	c := s.cfg
+	if s.fitted, err = fit(ctx, conn, c.Book, request{row: c.Row, columns: c.Columns, only: len(c.Only) > 0, mentions: c.Mentions}); err != nil {
+		return err
+	}
+	if err := s.checkTwins(ctx, conn); err != nil {
+		return err
+	}
+	table, err := advisory.ReadTable(ctx, conn)
+	s.room.set(table.Share() / Claims)
+	return err
 }
 
 // TakeForClaims takes idle connections over for the first claims, and prepares them for
@@ -178,7 +182,7 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.
 func (s *Store) insist(ctx context.Context, f func() error) error {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	return persist(ctx, f, func(err error, try int) {
+	return persistIf(ctx, mayPassSoon, func() error { return s.bounded(ctx, f) }, func(err error, try int) {
 		s.cfg.Log.Warn().Err(err).Int("try", try).Msg("the database did not answer: asking again")
 	})
 }
@@ -189,7 +193,7 @@ func (s *Store) ask(ctx context.Context, f func(ctx context.Context, conn *pgx.C
 		if !s.cfg.Pooled {
 			return f(ctx, conn)
 		}
-		begin := "begin isolation level read committed; " + advisory.TransactionSettings(conn, s.cfg.LongestRequest)
+		begin := "begin isolation level read committed; " + s.readSettings(conn)
 		if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}

@@ -96,13 +96,13 @@ func (e *CantMarkError) Unwrap() error { return e.Refusal }
 
 // TryMark marks up to ten pending invoices from all over the book, one by one, and takes
 // it back, until one can be marked. It returns a *[CantMarkError] if all that could be
-// tried are refused. One that somebody holds, or whose mark depends on the reply, proves
-// nothing.
+// tried are refused. One that somebody holds, whose mark depends on the reply, or that is
+// known to be unmarked, proves nothing.
 func (s *Store) TryMark(ctx context.Context) error {
 	var refused CantMarkError
 	met := make(map[billing.InvoiceID]struct{}, trialsMost)
 	for place := 0; place < trialsMost && len(met) < trialsMost; place++ {
-		ids, err := s.pendingAt(ctx, float64(place)/trialsMost)
+		ids, anywhere, err := s.pendingAt(ctx, float64(place)/trialsMost)
 		if err != nil {
 			return fmt.Errorf("look for pending invoices to be tried: %w", err)
 		}
@@ -117,9 +117,14 @@ func (s *Store) TryMark(ctx context.Context) error {
 				return fmt.Errorf("try INVOICES_MARK_SENT: %w", err)
 			case t.Fate == Refused:
 				refused = CantMarkError{refused.Tried + 1, id, t.Refusal}
+			case t.Fate == Unchanged, t.Fate == StillPending && len(s.place.book.MarkSent.Paths) == 0:
+				refused = CantMarkError{refused.Tried + 1, id, errStaysPending}
 			case t.Fate != Untried:
 				return nil
 			}
+		}
+		if place > 0 && !anywhere {
+			break
 		}
 	}
 	if refused.Tried > 0 {
@@ -129,21 +134,29 @@ func (s *Store) TryMark(ctx context.Context) error {
 }
 
 func (s *Store) tryMarkHere(ctx context.Context, id billing.InvoiceID) (t Trial, err error) {
+	losses := 0
 	err = s.insist(ctx, func() error {
-		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		err := s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 			t, err = s.tryMarkOne(ctx, conn, id, trialWait)
 			return err
 		})
+		if err != nil && lostInUse(err) {
+			losses++
+		}
+		if losses == lossesMost { // marking this one may be what ends the connection
+			t.Fate, err = Untried, nil
+		}
+		return err
 	})
 	return t, err
 }
 
 // pendingAt returns a pending invoice at a place in the book, from 0 to below 1; the first
-// ten where places are not known, of a text key, say.
-func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.InvoiceID, err error) {
+// ten where places are not known, anywhere says whether they are.
+func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.InvoiceID, anywhere bool, err error) {
 	start, err := s.Start(ctx, place)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	n := 1
 	if start == nil && place > 0 {
@@ -151,11 +164,11 @@ func (s *Store) pendingAt(ctx context.Context, place float64) (ids []billing.Inv
 	}
 	page, err := s.Scan(ctx, start, nil, n)
 	for _, c := range page {
-		if c.Fault == nil {
+		if c.Fault == nil && c.State != billing.Unmarked {
 			ids = append(ids, c.ID)
 		}
 	}
-	return ids, err
+	return ids, start != nil, err
 }
 
 func (f fitted) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {

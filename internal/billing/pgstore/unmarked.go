@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/sql"
 )
 
 const (
@@ -24,6 +27,9 @@ const (
 	// askWhoAfter is when a wait is long enough to ask whom it is for. It is over
 	// before the wait is.
 	askWhoAfter = 40 * time.Millisecond
+	// lossesMost is how often the connection may be lost in the midst of marking, in a
+	// row, before it is taken for the work of one of the rows.
+	lossesMost = 4
 	// waitsMost bounds how often one group runs into a lock, while it is halved.
 	waitsMost = 16
 )
@@ -89,8 +95,15 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 func (s *settling) once(ctx context.Context, group []billing.Settlement, came []billing.Settled,
 	by func(context.Context, *pgx.Conn, *writing, []billing.Settlement, []billing.Settled) error,
 ) error {
+	losses := 0
 	return persistIf(ctx, func(err error) bool {
 		inTheWay := lockTimeout(err) || tookTooLong(err)
+		if losses++; !lostInUse(err) {
+			losses = 0
+		}
+		if losses >= lossesMost && marks(group) {
+			return false
+		}
 		return connectionLost(err) || len(group) == 1 && passing(err) && !(inTheWay && marks(group))
 	}, func() error {
 		return s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -111,6 +124,12 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 		s.cfg.Log.Warn().Err(err).Int("try", try).Int("settlements", len(group)).
 			Msg("settling again: requests were answered, and must be written down")
 	})
+}
+
+// lostInUse says that a connection was there, and was lost in the midst of a statement.
+func lostInUse(err error) bool {
+	var unconnected *pgconn.ConnectError
+	return connectionLost(err) && !errors.Is(err, errStandby) && !errors.As(err, &unconnected)
 }
 
 func lockTimeout(err error) bool {
@@ -147,12 +166,10 @@ func (s *settling) settleAround(ctx context.Context, conn *pgx.Conn, w *writing,
 // heldOf locks the invoices that can be locked, in the transaction that w begins, and
 // returns those that are pending all the same.
 func (s *settling) heldOf(ctx context.Context, conn *pgx.Conn, w *writing, sent []*billing.Settlement) (map[billing.InvoiceID]struct{}, error) {
-	ids := make([]billing.InvoiceID, len(sent))
-	for i, g := range sent {
-		ids[i] = g.InvoiceID
-	}
+	ids := invoiceIDs(sent)
 	held := make(map[billing.InvoiceID]struct{})
 	w.batch.Queue(setMarkTimeout)
+	w.batch.Queue(s.sql.mark, s.markArgs(nil)...) // none: whether the table can be changed at all
 	var locked []billing.InvoiceID
 	lock, among := s.sql.lockRows, s.sql.pendingAmong
 	if s.guarded {
@@ -162,9 +179,6 @@ func (s *settling) heldOf(ctx context.Context, conn *pgx.Conn, w *writing, sent 
 	w.query(func(rows pgx.Rows) error { return collectIDs(rows, held) }, among, keys(ids))
 	w.batch.Queue("set local lock_timeout = '5s'") // for the ledger, as sql.WriterSettings has it
 	err := w.send(ctx, conn)
-	if !w.begun {
-		return nil, err
-	}
 	s.tableHeld = lockTimeout(err)
 	for _, id := range locked {
 		delete(held, id)
@@ -232,7 +246,12 @@ func (s *Store) watchWait(ctx context.Context, conn *pgx.Conn) func() string {
 		case <-done:
 			told <- ""
 		case <-timer.C:
-			told <- s.blocking(ctx, pid)
+			var names []string
+			_ = s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+				names, err = blocking(ctx, conn, pid)
+				return err
+			})
+			told <- strings.Join(names, ", ")
 		}
 	}()
 	return func() string {
@@ -241,29 +260,26 @@ func (s *Store) watchWait(ctx context.Context, conn *pgx.Conn) func() string {
 	}
 }
 
-// blocking names who is in the way of a backend; empty: nobody is, or it can't be told.
-func (s *Store) blocking(ctx context.Context, pid uint32) (names string) {
-	_ = s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, s.sql.blocking, int32(pid))
-		if err != nil {
-			return err
-		}
+// blocking names who is in the way of a backend, of whichever of our application's name
+// waits where its id is 0; none: nobody is, or it can't be told.
+func blocking(ctx context.Context, conn *pgx.Conn, waiting uint32) (names []string, err error) {
+	query, err := sql.Query("blocking", sql.Names{})
+	if err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, query, int32(waiting))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
 		var application, user string
 		var pid int
-		_, err = pgx.ForEachRow(rows, []any{&application, &user, &pid}, func() error {
-			if names != "" {
-				names += ", "
-			}
-			if pid == 0 {
-				names += "a prepared transaction (see pg_prepared_xacts)"
-				return nil
-			}
-			names += fmt.Sprintf("%s (user %s, pid %d)", cmp.Or(application, "an application without a name"), user, pid)
-			return nil
-		})
-		return err
+		err := row.Scan(&application, &user, &pid)
+		if pid == 0 {
+			return "a prepared transaction (see pg_prepared_xacts)", err
+		}
+		return fmt.Sprintf("%s (user %s, pid %d)", cmp.Or(application, "an application without a name"), user, pid), err
 	})
-	return names
 }
 
 // keptReply is what an unmarked invoice is marked with later, by the path that asks for

@@ -59,14 +59,24 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 		row                  bool // in the row strategy, too
 		says                 string
 	}{
-		"held":            {hold: "update invoices set customer = 'x' where id = 5", unmarked: "5", says: "stock-sync (user "},
-		"held twice":      {hold: "select from invoices where id in (2, 5) for update", unmarked: "2 5", says: "stock-sync (user "},
-		"held as a table": {hold: "lock table invoices in exclusive mode", unmarked: "1 2 3 4 5 6", says: "stock-sync (user "},
-		"held elsewhere":  {prepare: totals, hold: "select from totals where parity = 1 for update", unmarked: "1 3 5", row: true, says: "stock-sync (user "},
-		"held in a view":  {prepare: view, hold: "update raw set customer = 'x' where id = 5", unmarked: "5", says: "stock-sync (user "},
-		"refused":         {prepare: closed, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
+		"held":              {hold: "update invoices set customer = 'x' where id = 5", unmarked: "5", says: "stock-sync (user "},
+		"held twice":        {hold: "select from invoices where id in (2, 5) for update", unmarked: "2 5", says: "stock-sync (user "},
+		"held as a table":   {hold: "lock table invoices in exclusive mode", unmarked: "1 2 3 4 5 6", says: "stock-sync (user "},
+		"kept from changes": {hold: "lock table invoices in share mode", unmarked: "1 2 3 4 5 6", says: "stock-sync (user "},
+		"ends the session": {prepare: `create function fatal() returns trigger language plpgsql as $$ begin
+				if new.id = 5 then perform pg_terminate_backend(pg_backend_pid()); end if; return new; end $$;
+			create trigger fatal before update on invoices for each row execute function fatal()`, letGo: "drop trigger fatal on invoices", unmarked: "5", row: true, says: "the database refuses to mark it"},
+		"held elsewhere": {prepare: totals, hold: "select from totals where parity = 1 for update", unmarked: "1 3 5", row: true, says: "stock-sync (user "},
+		"held in a view": {prepare: view, hold: "update raw set customer = 'x' where id = 5", unmarked: "5", says: "stock-sync (user "},
+		"refused":        {prepare: closed, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
 		"refused at last": {prepare: `create function late() returns trigger language plpgsql as $$ begin if new.id = 5 then raise exception 'closed period'; end if; return null; end $$;
 			create constraint trigger closed after update on invoices deferrable initially deferred for each row execute function late()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "closed period"},
+		"dropped": {prepare: `create function drop() returns trigger language plpgsql as $$ begin if new.id = 5 then return null; end if; return new; end $$;
+			create trigger closed before update on invoices for each row execute function drop()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "stays pending"},
+		"reverted": {prepare: `create function undo() returns trigger language plpgsql as $$ begin if new.id = 5 then new.pending := true; end if; return new; end $$;
+			create trigger closed before update on invoices for each row execute function undo()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "stays pending"},
+		"reverted afterwards": {prepare: `create function undo() returns trigger language plpgsql as $$ begin if new.id = 5 and not new.pending then update invoices set pending = true where id = 5; end if; return null; end $$;
+			create trigger closed after update on invoices for each row execute function undo()`, letGo: "drop trigger closed on invoices", unmarked: "5", row: true, says: "stays pending"},
 		"by a constraint": {prepare: "alter table invoices add constraint five check (id <> 5 or pending)", letGo: "alter table invoices drop constraint five", unmarked: "5", row: true, says: `"five"`},
 		// As a time-out ends it, but at once.
 		"takes too long": {prepare: `create function slow() returns trigger language plpgsql as $$ begin

@@ -12,7 +12,6 @@ import (
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/desk"
-	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -42,11 +41,11 @@ func (r *statusReader) readSending(ctx context.Context) error {
 	}
 	var found []underWay
 	var u underWay
-	err := r.each(ctx, "status_sending", []any{&u.id, &u.updatedAt, &u.application, &u.strategy, &u.unfinished}, func() error {
+	_, err := r.eachPending(ctx, "status_sending", []any{&u.id, &u.updatedAt, &u.application, &u.strategy, &u.unfinished}, func() error {
 		found = append(found, u)
 		return nil
 	}, walk)
-	if err != nil && !pgerr.FailsOnData(err) {
+	if err != nil {
 		return err
 	}
 	held, err := advisory.ObjectHolders(ctx, r.conn)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/advisory"
@@ -91,10 +92,11 @@ func (r *statusReader) readHeldBack(ctx context.Context) error {
 		return nil
 	}
 	var h desk.HeldBack
-	return r.each(ctx, "status_held_back", []any{&h.Value, &h.InvoiceID, &h.State, &h.Count}, func() error {
+	_, err := r.eachPending(ctx, "status_held_back", []any{&h.Value, &h.InvoiceID, &h.State, &h.Count}, func() error {
 		r.st.HeldBack = append(r.st.HeldBack, h)
 		return nil
 	}, lookedAt, lastReasons)
+	return err
 }
 
 func (r *statusReader) readRate(ctx context.Context) error {
@@ -143,15 +145,33 @@ func (r *statusReader) readIdentity(ctx context.Context) (err error) {
 	return err
 }
 
+// setCountTime bounds what counts pending invoices: the user's SQL may take for ever.
+const setCountTime = "set local statement_timeout = '20s'"
+
+// eachPending is each for a statement that holds the user's SQL. It fails within a time;
+// uncounted: on what a row holds, or then.
+func (r *statusReader) eachPending(ctx context.Context, name string, dest []any, f func() error, args ...any) (uncounted bool, err error) {
+	if _, err := r.conn.Exec(ctx, "begin read only"); err != nil {
+		return false, fmt.Errorf("read the status (%s): %w", name, err)
+	}
+	if _, err = r.conn.Exec(ctx, setCountTime); err == nil {
+		err = r.each(ctx, name, dest, f, args...)
+	}
+	_, rerr := r.conn.Exec(ctx, "rollback")
+	if err != nil && (pgerr.FailsOnData(err) || pgerr.Is(err, pgerrcode.QueryCanceled)) {
+		return true, rerr
+	}
+	return false, errors.Join(err, rerr)
+}
+
 // readPending is the first that meets the user's SQL, which may be wrong by now.
 func (r *statusReader) readPending(ctx context.Context) error {
-	err := r.each(ctx, "pending_count", []any{&r.st.Pending}, keep)
-	if err == nil {
-		return nil
-	}
-	if pgerr.FailsOnData(err) { // a number that can't be read is left out
+	uncounted, err := r.eachPending(ctx, "pending_count", []any{&r.st.Pending}, keep)
+	if uncounted { // a number that can't be read is left out
 		r.st.PendingUnknown = true
-		return nil
+	}
+	if err == nil || uncounted {
+		return err
 	}
 	statement, qerr := sql.Query("pending_count", r.names)
 	if qerr != nil {

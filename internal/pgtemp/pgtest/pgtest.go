@@ -104,12 +104,20 @@ func Server(t testing.TB, settings map[string]string) *pgtemp.Server {
 	return s
 }
 
+// Beside finds a program of the server's own version. Without it the test is skipped.
+func Beside(t testing.TB, server *pgtemp.Server, program string) string {
+	t.Helper()
+	path := filepath.Join(server.Bin(), program)
+	if !isFile(path) {
+		t.Skipf("there is no %s beside this PostgreSQL", program)
+	}
+	return path
+}
+
 // Standby starts a server that follows primary, asynchronously.
 func Standby(t testing.TB, primary *pgtemp.Server) *pgtemp.Server {
 	t.Helper()
-	if !isFile(filepath.Join(primary.Bin(), "pg_basebackup")) {
-		t.Skip("there is no pg_basebackup beside this PostgreSQL, to make a standby with")
-	}
+	Beside(t, primary, "pg_basebackup")
 	o := options(nil)
 	o.StandbyOf, o.Bin = primary, primary.Bin()
 	s, err := pgtemp.Start(t.Context(), o)

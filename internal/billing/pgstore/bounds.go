@@ -1,0 +1,98 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billonce/billonce/internal/advisory"
+)
+
+const (
+	// readTime is how long the server works on one statement that reads. The client gives
+	// up a little later.
+	readTime = 80 * time.Second
+	// tableWait is how long one waits for who has locked a table as a whole.
+	tableWait = 5 * time.Second
+	// askTableAfter is when a statement that reads takes so long that it may be waiting.
+	askTableAfter = 2 * time.Second
+)
+
+// readLimits bound statements that read. set is "set" or "set local".
+func readLimits(set string) string {
+	return fmt.Sprintf("; %s lock_timeout = %d; %[1]s statement_timeout = %[3]d", set, tableWait.Milliseconds(), readTime.Milliseconds())
+}
+
+// readSettings are for a transaction that reads.
+func (s *Store) readSettings(conn *pgx.Conn) string {
+	return advisory.TransactionSettings(conn, s.cfg.LongestRequest) + readLimits("set local")
+}
+
+// TableHeldError says that another session has locked the invoices' table as a whole.
+type TableHeldError struct {
+	Holder string // empty: it was not found out
+	Err    error
+}
+
+func (e *TableHeldError) Error() string {
+	who := "another session"
+	if e.Holder != "" {
+		who = e.Holder
+	}
+	return fmt.Sprintf("%s has locked a table that this run needs (ALTER TABLE, VACUUM FULL and LOCK do); the next run goes on once it has ended: %v", who, e.Err)
+}
+
+func (e *TableHeldError) Unwrap() error { return e.Err }
+
+// slowError says that a statement that reads was given up.
+type slowError struct{ err error }
+
+func (e *slowError) Error() string {
+	return fmt.Sprintf("the database took longer than %s to read what is pending; look at what INVOICES_PENDING and a view in INVOICES_TABLE call, and let `batch doctor` name an index: %v", readTime, e.err)
+}
+
+func (e *slowError) Unwrap() error { return e.err }
+
+// bounded runs statements that read, and says what was in their way.
+func (s *Store) bounded(ctx context.Context, f func() error) error {
+	began, holder := time.Now(), s.watchTable(ctx)
+	err := f()
+	who := holder()
+	switch {
+	case lockTimeout(err):
+		return &TableHeldError{who, err}
+	case tookTooLong(err) && time.Since(began) >= readTime:
+		return &slowError{err}
+	}
+	return err
+}
+
+// mayPassSoon says whether a statement that reads may succeed if it is tried again.
+func mayPassSoon(err error) bool {
+	var slow *slowError
+	return !errors.As(err, &slow) && passing(err)
+}
+
+// watchTable asks who is in the writer's way, if what it does takes long. What it returns
+// ends the watch, and tells.
+func (s *Store) watchTable(ctx context.Context) func() string {
+	told := make(chan string, 1)
+	timer := time.AfterFunc(askTableAfter, func() {
+		var names []string
+		_ = s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+			names, err = blocking(ctx, conn, 0)
+			return err
+		})
+		told <- strings.Join(names, ", ")
+	})
+	return func() string {
+		if timer.Stop() {
+			return ""
+		}
+		return <-told
+	}
+}
