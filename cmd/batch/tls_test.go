@@ -34,8 +34,8 @@ func TestVerifyFull(t *testing.T) {
 	}
 	root := "&sslrootcert=" + filepath.Join(dir, "ca.pem")
 	for _, c := range []struct{ name, url, says string }{
-		{"another CA", with("sslmode=verify-full&sslrootcert=" + filepath.Join(dir, "stranger.pem")), "unknown authority"},
-		{"another name", strings.Replace(with("sslmode=verify-full"+root), "@127.0.0.1:", "@localhost:", 1), "to match localhost"},
+		{"another CA", with("sslmode=verify-full&sslrootcert=" + filepath.Join(dir, "stranger.pem")), "an authority that is not trusted"},
+		{"another name", strings.Replace(with("sslmode=verify-full"+root), "@127.0.0.1:", "@localhost:", 1), "not for localhost"},
 	} {
 		p := b.start(c.url)
 		p.wantExit(billing.ExitError)

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/billing"
-	"github.com/billonce/billonce/internal/failpoint"
 	"github.com/billonce/billonce/internal/pgerr"
 )
 
@@ -86,12 +85,7 @@ func (s *Store) together(ctx context.Context, begin []billing.Intent, end []bill
 			return err
 		}
 		intended := s.queueIntents(w, begin, ours, false)
-		failpoint.Hit("before_settle_commit")
-		failpoint.Hit("before_intent_commit")
-		err = w.commit(ctx, conn)
-		failpoint.Fail("after_intent_commit", &err)
-		failpoint.Fail("after_settle_commit", &err)
-		if err != nil {
+		if err := w.commit(ctx, conn); err != nil {
 			if conn.PgConn().TxStatus() == 'E' {
 				// A connection that is made anew prepares all statements anew.
 				_, _ = conn.Exec(ctx, "rollback")

@@ -84,10 +84,7 @@ func (s *Store) intendOnce(ctx context.Context, conn *pgx.Conn, intents []billin
 func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.Intent, ours map[billing.InvoiceID]struct{}, fenced bool) (held int, err error) {
 	w := s.newWriting()
 	came := s.queueIntents(w, intents, ours, fenced)
-	failpoint.Hit("before_intent_commit")
-	err = w.commit(ctx, conn)
-	failpoint.Fail("after_intent_commit", &err)
-	if err != nil {
+	if err := w.commit(ctx, conn); err != nil {
 		return 0, err
 	}
 	return came()
@@ -96,6 +93,7 @@ func (s *Store) intend(ctx context.Context, conn *pgx.Conn, intents []billing.In
 // queueIntents adds intents to a transaction. came is asked once that is committed: held
 // is how many new deliveries were not written, with no error.
 func (s *Store) queueIntents(w *writing, intents []billing.Intent, ours map[billing.InvoiceID]struct{}, fenced bool) (came func() (held int, err error)) {
+	w.intends = true
 	deadline := latest(intents)
 	var fresh struct {
 		id, key               []string
@@ -217,6 +215,8 @@ type writing struct {
 	begun       bool
 	guarded     bool   // mark.sql's flag
 	prompt      bool   // it waits for nobody
+	settles     bool   // it holds settlements
+	intends     bool   // it holds intents
 	transaction string // its id, as the rows that it writes have it (xmin)
 	timeline    string // that it is for; empty: any
 }
@@ -272,7 +272,20 @@ func (w *writing) commit(ctx context.Context, conn *pgx.Conn) error {
 		}
 		return nil
 	})
-	return w.send(ctx, conn)
+	if w.settles {
+		failpoint.Hit("before_settle_commit")
+	}
+	if w.intends {
+		failpoint.Hit("before_intent_commit")
+	}
+	err := w.send(ctx, conn)
+	if w.intends {
+		failpoint.Fail("after_intent_commit", &err)
+	}
+	if w.settles {
+		failpoint.Fail("after_settle_commit", &err)
+	}
+	return err
 }
 
 // send sends what is queued.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
-	"github.com/billonce/billonce/internal/failpoint"
 )
 
 // commitEnds settles on a connection of its own. The money has
@@ -30,10 +29,7 @@ func (s *Store) settleOn(ctx context.Context, conn *pgx.Conn, w *writing, group 
 	if err != nil {
 		return err
 	}
-	failpoint.Hit("before_settle_commit")
-	err = w.commit(ctx, conn)
-	failpoint.Fail("after_settle_commit", &err)
-	if err != nil {
+	if err := w.commit(ctx, conn); err != nil {
 		return err
 	}
 	return s.settledOn(ctx, conn, w, queued, came)
@@ -51,6 +47,7 @@ type queued struct {
 // queueSettlements adds a group to a transaction.
 func (s *Store) queueSettlements(w *writing, group []billing.Settlement) (*queued, error) {
 	q := &queued{group: group, sent: sentOf(group)}
+	w.settles = true
 	for _, part := range alike(group) {
 		text, args := s.settleQuery(part)
 		w.exec(func(n int64) error {

@@ -186,12 +186,16 @@ func (f fitted) tryMark(ctx context.Context, tx pgx.Tx, t *Trial) error {
 		return f.notMarked(ctx, tx, t)
 	case err != nil:
 		return f.refusedMark(t, err)
-	case pending:
-		t.Fate = StillPending
-	default:
+	case !pending:
 		t.Fate = Marked
+		return nil
 	}
-	return nil
+	// RETURNING has tried INVOICES_PENDING alone: a view may show it no more.
+	t.Fate = Marked
+	if pending, err = f.stillPending(ctx, tx, t.InvoiceID); pending {
+		t.Fate = StillPending
+	}
+	return err
 }
 
 // refusedMark tells the database's refusal from what only kept it from answering.
@@ -214,13 +218,17 @@ func (f fitted) refusedMark(t *Trial, err error) error {
 // notMarked tells a change that was swallowed from an invoice that somebody else
 // has marked meanwhile.
 func (f fitted) notMarked(ctx context.Context, tx pgx.Tx, t *Trial) error {
-	var pending bool
-	err := tx.QueryRow(ctx, f.sql.isPending, string(t.InvoiceID)).Scan(&pending)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("look at invoice %s again: %w", t.InvoiceID, err)
-	}
+	pending, err := f.stillPending(ctx, tx, t.InvoiceID)
 	if pending {
 		t.Fate = Unchanged
 	}
-	return nil
+	return err
+}
+
+func (f fitted) stillPending(ctx context.Context, tx pgx.Tx, id billing.InvoiceID) (pending bool, err error) {
+	err = tx.QueryRow(ctx, f.sql.isPending, string(id)).Scan(&pending)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return false, fmt.Errorf("look at invoice %s again: %w", id, err)
+	}
+	return pending, nil
 }
