@@ -138,7 +138,9 @@ func TestP12ARunThatStartsInAFailoverWaits(t *testing.T) {
 	b.failOver(primary, standby)
 	a.to.Store(standby)
 	b.start().wantExit(billing.ExitDone)
-	lives.wantExit(billing.ExitDone)
+	if code := lives.exit(); code != billing.ExitDone && code != billing.ExitStopped { // the other one may have had the run lock first (P5)
+		t.Errorf("the one that lives ends with %d:\n%s", code, lives.output())
+	}
 	b.wantStates("sent/false=200")
 	wantOneEffectEach(t, b, invoices)
 	if c := b.api.Counts(); c.Requests != invoices {

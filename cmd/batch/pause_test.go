@@ -16,11 +16,12 @@ import (
 func TestPauseStopsARunOnItsWay(t *testing.T) {
 	t.Parallel()
 	for _, idempotent := range []bool{true, false} {
-		var b *book
 		var once sync.Once
-		b = newBook(t, 200, billingfake.Config{Idempotent: idempotent, Before: func(billingfake.Received) {
-			once.Do(func() { b.command("pause", "--reason", "wrong prices", "--by", "ann") })
+		made := make(chan *book, 1)
+		b := newBook(t, 200, billingfake.Config{Idempotent: idempotent, Before: func(billingfake.Received) {
+			once.Do(func() { (<-made).command("pause", "--reason", "wrong prices", "--by", "ann") })
 		}})
+		made <- b
 		p := b.start("CONCURRENCY=8", "CLAIM_SIZE=20")
 		p.wantExit(billing.ExitStopped)
 		if out := p.output(); !strings.Contains(out, `"stopped":"paused"`) {

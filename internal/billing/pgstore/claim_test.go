@@ -3,7 +3,6 @@ package pgstore_test
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -407,11 +406,17 @@ func TestClaimKnowsOfItsLoss(t *testing.T) {
 			if err := claim.Release(t.Context()); err == nil {
 				t.Error("the release of a lost claim reports no error")
 			}
-			again, err := c.Claim(t.Context(), candidates)
-			if err != nil || len(again.IDs) != 10 {
-				t.Errorf("a claim after the loss: %v, %v", again, err)
+			for claimed := 0; claimed < 10; { // we know of the loss before the server has freed the locks
+				again, err := c.Claim(t.Context(), candidates)
+				if err != nil {
+					t.Fatalf("a claim after the loss: %v", err)
+				}
+				claimed = len(again.IDs)
+				if err := again.Release(t.Context()); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if err := errors.Join(again.Release(t.Context()), c.Close(t.Context())); err != nil {
+			if err := c.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
