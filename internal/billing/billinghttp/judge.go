@@ -30,7 +30,6 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 		// The credential is the invoice's own: the other ones' may be good.
 		builtIn.Outcome, builtIn.Denied = billing.Refused, false
 	}
-	redactor := c.redactorOf(m)
 	seen := rules.Reply{Status: resp.StatusCode, Header: resp.Header}
 	read := c.outcomes.NeedsBody(resp.StatusCode)
 	if read {
@@ -76,7 +75,7 @@ func (c *Client) judge(ctx context.Context, cancel context.CancelFunc, resp *htt
 	if ruling.Reason != "" {
 		reply.Reason += ", BILLING_OUTCOMES: " + ruling.Reason
 	}
-	if said := redactor.clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
+	if said := c.redactorOf(m).clean(string(seen.Body[:min(len(seen.Body), skimMax)])); said != "" {
 		reply.Reason += ": " + said
 	}
 	return reply

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // rowHeader is a header that is made for each invoice, of its row or its key.
@@ -99,7 +100,12 @@ func isSecretName(name string) bool {
 // isTokenName says it of a column that a URL or a body is made from: there a key, a session
 // or a pin may as well be the invoice's own number.
 func isTokenName(column string) bool {
-	column = strings.NewReplacer("-", "", "_", "", " ", "", ".", "").Replace(strings.ToLower(column))
+	column = strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-_ .", r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, column)
 	return slices.ContainsFunc([]string{"token", "secret", "password", "passwd", "apikey", "credential", "authorization", "bearer", "jwt"},
 		func(part string) bool { return strings.Contains(column, part) })
 }

@@ -98,12 +98,11 @@ func (p *pace) interval() time.Duration {
 // untilNext is how long until one more request may begin; room: it waits for one in
 // flight to end, or to be counted among those that share the rate.
 func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
-	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.room(now) || p.part.away()
+	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most() || p.part.away()
 }
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
-	p.throttle.begin(now)
 	p.part.used = now
 	p.shown.Began(now, p.inFlight)
 	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
@@ -162,7 +161,7 @@ func (p *pace) wait(ctx context.Context, most time.Duration, count func(now time
 			return false
 		}
 		if d <= 0 {
-			d = openEvery // for one in flight, which tells
+			d = holdMost // for one in flight, which tells
 		}
 		timer := time.NewTimer(d)
 		select {

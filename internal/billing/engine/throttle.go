@@ -12,10 +12,6 @@ const (
 	// again.
 	ceilingFor  = 20 * time.Second
 	ceilingMost = 5 * time.Minute
-	// A run opens with few requests in flight, twice as many with each openEvery, and one
-	// more with each that is accepted: a limit that nobody has said is met by few too many.
-	openWith  = 6
-	openEvery = 100 * time.Millisecond
 	// unsure is how long a run has to have sent before what was accepted says at what rate
 	// the API accepts.
 	unsure = time.Second
@@ -31,10 +27,8 @@ type throttle struct {
 	ceiling int           // CONCURRENCY
 	longest time.Duration // LINGER: no wait of the run is longer
 
-	opened     bool      // as wide as CONCURRENCY, or the API was asked too often
-	opening    time.Time // the first request began; zero: none has
-	window     float64   // requests in flight, at most
-	tooMany    float64   // in flight, as the API was asked too often; 0: not known
+	window     float64 // requests in flight, at most
+	tooMany    float64 // in flight, as the API was asked too often; 0: not known
 	tooManyTo  time.Time
 	tooManyFor time.Duration
 
@@ -53,26 +47,6 @@ func newThrottle(ceiling int, longest time.Duration) throttle {
 }
 
 func (t *throttle) most() int { return max(1, int(t.window)) }
-
-// room is how many may be in flight now.
-func (t *throttle) room(now time.Time) int {
-	if t.opened {
-		return t.most()
-	}
-	open := openWith + int(t.recent.rate(now))
-	if !t.opening.IsZero() {
-		open <<= min(10, now.Sub(t.opening)/openEvery)
-	}
-	t.opened = open >= t.ceiling
-	return min(open, t.most())
-}
-
-// begin takes in that a request begins.
-func (t *throttle) begin(now time.Time) {
-	if t.opening.IsZero() {
-		t.opening = now
-	}
-}
 
 // slowed says that requests are held back.
 func (t *throttle) slowed() bool {
@@ -93,7 +67,7 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 		return
 	}
 	t.row++
-	t.lowered, t.opened = now, true
+	t.lowered = now
 	if asked == 0 {
 		t.until = later(t.until, now.Add(min(backoff(t.row), t.longest)))
 	}
