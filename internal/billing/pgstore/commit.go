@@ -46,12 +46,12 @@ func (s *Store) commitBoth(ctx context.Context, begin []billing.Intent, end []bi
 	}
 	c.Begun, c.Ended, err = s.together(ctx, begin, end)
 	switch {
-	case err == nil && len(c.Begun) == 0: // alone, they tell why
-		c.Begun, err = s.commitBegins(ctx, begin, false)
-		return c, err
 	case err == nil:
 		s.warnUnanswered(end, c.Ended)
-		return c, nil
+		if len(c.Begun) == 0 { // alone, they tell why
+			c.Begun, err = s.commitBegins(ctx, begin, false)
+		}
+		return c, err
 	case errors.Is(err, errHeldBack):
 		return billing.Committed{Ended: c.Ended}, err
 	case errors.Is(err, billing.ErrFailedOver):
