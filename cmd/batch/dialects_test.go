@@ -9,6 +9,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing/billinghttp"
 	"github.com/billonce/billonce/internal/config"
+	pages "github.com/billonce/billonce/internal/document"
 )
 
 // Each row of the page's table has settings, and the program takes them as they stand:
@@ -36,11 +37,11 @@ func TestDialectsPage(t *testing.T) {
 			if !found || row[2] != anchor {
 				t.Fatalf("its section is not there, or not #%s", row[2])
 			}
-			all := blocks(text)
-			if len(all) != 1 || all[0].language != "sh" {
+			all := pages.Blocks(text)
+			if len(all) != 1 || all[0].Language != "sh" {
 				t.Fatalf("%d blocks, want one of settings", len(all))
 			}
-			bash := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", all[0].text+"\nenv -0")
+			bash := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", all[0].Text+"\nenv -0")
 			bash.Env = []string{"PATH=" + os.Getenv("PATH"), "API_SECRET=s3cret", "ADYEN_PREFIX=1797a841fbb37ca7-Example"}
 			environ, err := bash.Output()
 			if err != nil {

@@ -23,6 +23,7 @@ import (
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/billonce/billonce/internal/billing/billingfake"
+	pages "github.com/billonce/billonce/internal/document"
 	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
@@ -195,12 +196,12 @@ func rehearsed(t *testing.T, name string, replace map[string]string, env ...stri
 		t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	for _, b := range blocks(string(page)) {
-		if b.language != "sql" {
+	for _, b := range pages.Blocks(string(page)) {
+		if b.Language != "sql" {
 			continue
 		}
-		if err := conn.PgConn().Exec(t.Context(), b.text).Close(); err != nil {
-			t.Fatalf("%s:%d: %v", d.path, b.line, err)
+		if err := conn.PgConn().Exec(t.Context(), b.Text).Close(); err != nil {
+			t.Fatalf("%s:%d: %v", d.path, b.Line, err)
 		}
 	}
 	return d

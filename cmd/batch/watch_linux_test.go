@@ -80,7 +80,9 @@ func TestCtrlCBesideTheFakeAPI(t *testing.T) {
 		}
 		shown.Write(b[:n])
 		if !typed && strings.Contains(shown.String(), " of 20") { // how far the run is
-			await(t, "a request in flight", func() bool { return s.ask("select count(*)::text from billonce.deliveries where state = 'sending'") != "0" })
+			await(t, "a request in flight", func() bool {
+				return s.ask("select count(*)::text from billonce.deliveries where state = 'sending'") != "0"
+			})
 			if _, err := person.WriteString("\x03"); err != nil {
 				t.Fatal(err)
 			}

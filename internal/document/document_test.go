@@ -1,4 +1,4 @@
-package main
+package document
 
 import (
 	"testing"
@@ -10,8 +10,8 @@ func TestBlocksOfADocument(t *testing.T) {
 	t.Parallel()
 	const page = "a\n```sh\none\ntwo\n```\nb\n```\nplain\n```\n```text\nthree\n```\n```sql\nnever closed\n"
 	var got [][2]string
-	for _, b := range blocks(page) {
-		got = append(got, [2]string{b.language, b.text})
+	for _, b := range Blocks(page) {
+		got = append(got, [2]string{b.Language, b.Text})
 	}
 	want := [][2]string{{"sh", "one\ntwo\n"}, {"", "plain\n"}, {"text", "three\n"}, {"open end", "never closed\n\n"}}
 	if diff := cmp.Diff(want, got); diff != "" {
