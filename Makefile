@@ -82,14 +82,16 @@ test-image: ## build the image twice, compare, and run it against a real Postgre
 # A pod is killed on its node: run it as root, on the machine that has the node.
 KUBECTL ?= kubectl
 NEXT_IMAGE := $(IMAGE)-next
+PROXY_IMAGE := localhost/oauth2-proxy:test
 
 test-cluster: image ## run the manifests on the cluster that KUBECONFIG names (see the Makefile; five minutes)
 	@: $${KUBECONFIG:?} $${LOAD:?a command that loads an archive of images} $${CLUSTER_HOST:?this machine as pods see it}
 	@deploy/next.sh $(IMAGE) $(NEXT_IMAGE)
-	@for image in $(IMAGE) $(NEXT_IMAGE); do \
+	@deploy/proxy.sh $(PROXY_IMAGE)
+	@for image in $(IMAGE) $(NEXT_IMAGE) $(PROXY_IMAGE); do \
 		archive=$$(mktemp -u).tar; $(firstword $(CONTAINER_RUN)) save -q -o $$archive $$image && $(LOAD) $$archive || exit 1; rm $$archive; \
 	done
-	cd deploy && IMAGE=$(IMAGE) NEXT_IMAGE=$(NEXT_IMAGE) KUBECTL=$(KUBECTL) go test -count=1 -v -timeout 30m -run TestCluster ./...
+	cd deploy && IMAGE=$(IMAGE) NEXT_IMAGE=$(NEXT_IMAGE) PROXY_IMAGE=$(PROXY_IMAGE) KUBECTL=$(KUBECTL) go test -count=1 -v -timeout 30m -run TestCluster ./...
 
 release: ## cross-build into dist/ with checksums and an SBOM, from a clean tree
 	@deploy/release.sh

@@ -153,12 +153,13 @@ func (s *site) states() string {
 // exec runs statements.
 func (s *site) exec(statements string) {
 	s.t.Helper()
-	conn, err := pgx.ConnectConfig(s.t.Context(), s.database)
+	ctx := context.WithoutCancel(s.t.Context())
+	conn, err := pgx.ConnectConfig(ctx, s.database)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(s.t.Context()))
-	if _, err := conn.Exec(s.t.Context(), statements, pgx.QueryExecModeSimpleProtocol); err != nil {
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol); err != nil {
 		s.t.Fatal(err)
 	}
 }

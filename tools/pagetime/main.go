@@ -1,5 +1,6 @@
-// Command pagetime measures `batch serve` on a long ledger: how long each page takes, with
-// many invoices open and a run recorded as under way, and what readers cost that watch live.
+// Command pagetime measures `batch serve` on a long ledger: how long each page and the preview
+// of decisions take, with many invoices open and a run under way, and what readers cost that
+// watch live.
 package main
 
 import (
@@ -8,8 +9,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -65,15 +68,26 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	if err := fill(ctx, server.URL("postgres"), conn, o); err != nil {
 		return err
 	}
+	run, err := startRun(ctx, server.URL("postgres"), conn, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, run()) }()
 	p, err := start(ctx, o.batch, server.URL("postgres"))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	for _, path := range []string{"", "decide", "open?kind=in_doubt", "open?kind=failed", "invoice?id=1", "invoice?id=" + strconv.Itoa(o.deliveries), "reconciled"} {
-		if err := p.time(ctx, out, path); err != nil {
+		if _, err := p.time(ctx, out, path, nil); err != nil {
 			return err
 		}
+	}
+	if err := p.preview(ctx, out); err != nil {
+		return err
+	}
+	if err := underWay(ctx, conn); err != nil {
+		return err
 	}
 	return p.watched(ctx, out, conn, o)
 }
@@ -119,7 +133,10 @@ type page struct {
 
 func start(ctx context.Context, batch, database string) (*page, error) {
 	c := exec.CommandContext(ctx, batch, "serve")
-	c.Env = []string{"DATABASE_URL=" + database, "SERVE_ADDR=127.0.0.1:0"}
+	c.Env = []string{
+		"DATABASE_URL=" + database, "SERVE_ADDR=127.0.0.1:0",
+		"SERVE_PROXY_HEADER=" + userHeader, "SERVE_TRUSTED_PROXIES=127.0.0.1", "SERVE_DECIDERS=" + user,
+	}
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -140,34 +157,96 @@ func (p *page) stop() error {
 	return errors.Join(p.command.Process.Signal(syscall.SIGTERM), p.command.Wait())
 }
 
-const times = 7
+const (
+	times      = 7
+	user       = "ann"
+	userHeader = "X-User"
+)
 
-func (p *page) time(ctx context.Context, out io.Writer, path string) error {
+// time asks for a page, or posts a form, and returns the page.
+func (p *page) time(ctx context.Context, out io.Writer, path string, form url.Values) (text []byte, err error) {
 	var took []time.Duration
 	for range times {
 		begun := time.Now()
-		reply, err := p.get(ctx, path)
+		reply, err := p.ask(ctx, path, form)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		_, err = io.Copy(io.Discard, reply.Body)
+		text, err = io.ReadAll(reply.Body)
 		if err = errors.Join(err, reply.Body.Close()); err != nil {
-			return err
+			return nil, err
 		}
 		took = append(took, time.Since(begun))
 	}
 	slices.Sort(took)
 	fmt.Fprintf(out, "/%-20s %6.1f ms, at most %.1f ms\n", path, ms(took[times/2]), ms(took[times-1]))
-	return nil
+	return text, nil
+}
+
+// preview previews a decision about all invoices of a page.
+func (p *page) preview(ctx context.Context, out io.Writer) error {
+	list, err := p.time(ctx, out, "open?kind=in_doubt", nil)
+	if err != nil {
+		return err
+	}
+	form := url.Values{"decision": {"retry"}, "reason": {"not in their books"}}
+	for _, found := range regexp.MustCompile(`name="pick" value="([^"]*)"`).FindAllSubmatch(list, -1) {
+		form.Add("pick", html.UnescapeString(string(found[1])))
+	}
+	fmt.Fprintf(out, "a decision about %d invoices:\n", len(form["pick"]))
+	_, err = p.time(ctx, out, "preview", form)
+	return err
+}
+
+// startRun starts a run that goes on for as long as anybody measures: it sends ten a second
+// of a thousand.
+func startRun(ctx context.Context, database string, conn *pgx.Conn, o options) (stop func() error, err error) {
+	c := exec.CommandContext(ctx, o.batch, "fake-api", "--latency", "100ms", "--", o.batch, "run")
+	c.Env = []string{"DATABASE_URL=" + database, "BILLING_RATE=10", "RUN_CANARY=0", "LOG_LEVEL=error"}
+	if err := c.Start(); err != nil {
+		return nil, fmt.Errorf("start the run: %w", err)
+	}
+	stop = func() error {
+		err := c.Process.Signal(syscall.SIGTERM)
+		_ = c.Wait() // it was stopped early
+		return err
+	}
+	for {
+		var sent bool
+		err := conn.QueryRow(ctx, "select exists (select from invoices where id > $1 and not pending)", o.deliveries).Scan(&sent)
+		if err != nil {
+			return nil, errors.Join(err, stop())
+		}
+		if sent {
+			return stop, nil
+		}
+	}
+}
+
+// underWay wants the run to have gone on all the while.
+func underWay(ctx context.Context, conn *pgx.Conn) error {
+	var going bool
+	err := conn.QueryRow(ctx, "select exists (select from billonce.runs where finished_at is null)").Scan(&going)
+	if err == nil && !going {
+		err = errors.New("the run has ended before the pages were measured")
+	}
+	return err
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func (p *page) get(ctx context.Context, path string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path, nil)
+// ask asks for a page; with a form it posts it.
+func (p *page) ask(ctx context.Context, path string, form url.Values) (*http.Response, error) {
+	method := http.MethodGet
+	if form != nil {
+		method = http.MethodPost
+	}
+	r, err := http.NewRequestWithContext(ctx, method, p.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set(userHeader, user)
 	reply, err := http.DefaultClient.Do(r)
 	if err == nil && reply.StatusCode != http.StatusOK {
 		err = errors.Join(fmt.Errorf("/%s: %s", path, reply.Status), reply.Body.Close())
@@ -205,7 +284,7 @@ func (p *page) watched(ctx context.Context, out io.Writer, conn *pgx.Conn, o opt
 
 // follow watches until ctx ends.
 func (p *page) follow(ctx context.Context) error {
-	reply, err := p.get(ctx, "live")
+	reply, err := p.ask(ctx, "live", nil)
 	if err != nil {
 		return err
 	}
