@@ -89,12 +89,15 @@ func open(st desk.Status) int64 {
 	return n
 }
 
-// verdict looks first at what waits for a person.
+// verdict looks first at what keeps everything from being sent, then at what waits for a
+// person.
 func verdict(st desk.Status) (mark, text string) {
 	open, running := open(st), underWay(st) != ""
 	switch {
 	case st.Paused != nil:
 		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", plain(st.Paused.By), stamp(st.Paused.At), plain(st.Paused.Reason))
+	case st.Accepted != nil && !st.Identity.Same(*st.Accepted, false):
+		return "harm", fmt.Sprintf("Not trusted: %s. Before a run sends, read what batch doctor says of it.", st.Identity.Since(*st.Accepted))
 	case open > 0 && running:
 		return "harm", fmt.Sprintf("%s need a person; a run is under way.", words.Plural(open, "invoice"))
 	case open > 0:
