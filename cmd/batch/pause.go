@@ -43,7 +43,7 @@ awaited and settled. Runs that start later say so, and touch nothing. ` + "`batc
 				case paused:
 					_, err = fmt.Fprintln(a.stdout, "The book is paused. `batch resume` ends it.")
 				default:
-					_, err = fmt.Fprintf(a.stdout, "The book was paused already: by %s since %s: %s\n", words.OneLine(pause.By), words.Stamp(pause.At), words.OneLine(pause.Reason))
+					_, err = fmt.Fprintf(a.people(a.stdout), "The book was paused already: by %s since %s: %s\n", words.OneLine(pause.By), words.Stamp(pause.At), words.OneLine(pause.Reason))
 				}
 				return err
 			})
