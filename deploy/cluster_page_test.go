@@ -93,7 +93,6 @@ func (c *cluster) installPage(s *site) corev1.Pod {
 	m := render(c.t, "serve")
 	m.namespace = render(c.t, "overlays/single").namespace
 	c.adapt(&m, s)
-	m.page.Namespace, m.service.Namespace = c.namespace, c.namespace
 	m.policy.Spec.Ingress[0].From = []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "proxy"}}}}
 	env := m.config.Data
 	env["SERVE_USERS_FILE"], env["SERVE_PROXY_HEADER"], env["SERVE_TRUSTED_PROXIES"], env["SERVE_DECIDERS"] = "", "X-Forwarded-Email", podNetwork, decider

@@ -33,7 +33,11 @@ func TestClusterAcceptsTheManifests(t *testing.T) {
 		if i == 0 {
 			c.apply([]any{m.namespace}) // with it, pod security judges the others
 		}
-		c.apply([]any{m.account, m.config, m.policy, m.cron}, "--dry-run=server")
+		objects := []any{m.account, m.config, m.policy, m.cron}
+		if m.page.Name != "" {
+			objects = []any{m.account, m.config, m.policy, m.page, m.service}
+		}
+		c.apply(objects, "--dry-run=server")
 	}
 }
 

@@ -107,7 +107,7 @@ func (c *cluster) install(overlay string, s *site, change func(*manifests)) {
 // adapt points manifests at the test's namespace, image and servers.
 func (c *cluster) adapt(m *manifests, s *site) {
 	m.namespace.Name = c.namespace
-	for _, o := range []metav1.Object{&m.account, &m.config, &m.policy, &m.cron, &m.job} {
+	for _, o := range []metav1.Object{&m.account, &m.config, &m.policy, &m.cron, &m.job, &m.page, &m.service} {
 		o.SetNamespace(c.namespace)
 	}
 	m.container().Image = c.image
