@@ -38,6 +38,21 @@ func (i OpenItem) money() *big.Rat {
 	return n
 }
 
+func mostMoneyFirst(items []OpenItem) {
+	type priced struct {
+		OpenItem
+		money *big.Rat
+	}
+	all := make([]priced, len(items))
+	for i, item := range items {
+		all[i] = priced{item, item.money()}
+	}
+	slices.SortStableFunc(all, func(a, b priced) int { return b.money.Cmp(a.money) })
+	for i, p := range all {
+		items[i] = p.OpenItem
+	}
+}
+
 // OpenCount is what was open as the last run ended, less what was decided since.
 type OpenCount struct {
 	Count   int64               `json:"count"`
@@ -82,7 +97,7 @@ func groupOpen(items []OpenItem) []*openGroup {
 		g.sums.add(text(item.Amount), text(item.Currency))
 	}
 	for _, g := range groups {
-		slices.SortStableFunc(g.items, func(a, b OpenItem) int { return b.money().Cmp(a.money()) })
+		mostMoneyFirst(g.items)
 	}
 	slices.SortStableFunc(groups, func(a, b *openGroup) int {
 		return cmp.Or(b.sums.most().Cmp(a.sums.most()), cmp.Compare(len(b.items), len(a.items)))
