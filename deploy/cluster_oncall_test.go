@@ -72,7 +72,7 @@ func TestClusterRunbook(t *testing.T) {
 		Env: []string{"KUBECONFIG=" + os.Getenv("KUBECONFIG")},
 	}.Run()
 	for job, says := range map[string]string{
-		"resolve": "42: sent, was in_doubt\n", "pause": "wrong prices", "doctor": "invoice locks",
+		"resolve": "42: sent, was in_doubt\n", "pause": "The book is paused", "doctor": "invoice locks",
 	} {
 		j, _ := c.ended(job)
 		if log, _ := c.do(nil, "logs", "job/"+job); !strings.Contains(log, says) || j.Status.Succeeded+j.Status.Failed != 1 {
