@@ -274,7 +274,7 @@ func (a app) runBeside(ctx context.Context, urls, command []string) error {
 	child.Env = append(append([]string{}, a.environ...), urls...)
 	child.Stdout, child.Stderr = a.stdout, a.stderr
 	child.Cancel = func() error {
-		if context.Cause(ctx) == (received{os.Interrupt}) && term.IsTerminal(int(os.Stdin.Fd())) {
+		if errors.Is(context.Cause(ctx), received{os.Interrupt}) && term.IsTerminal(int(os.Stdin.Fd())) {
 			return nil // Ctrl-C was the child's, too: one more signal would end it at once
 		}
 		return child.Process.Signal(syscall.SIGTERM)

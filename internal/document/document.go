@@ -127,7 +127,7 @@ func (d Document) sql(b Block) {
 	if err != nil {
 		d.T.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(d.T.Context()))
+	defer func() { _ = conn.Close(context.WithoutCancel(d.T.Context())) }()
 	if err := conn.PgConn().Exec(d.T.Context(), b.Text).Close(); err != nil {
 		d.T.Fatalf("%s:%d: %v", d.Path, b.Line, err)
 	}

@@ -51,7 +51,7 @@ func aNight(t *testing.T) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	return s
 }
 

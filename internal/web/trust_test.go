@@ -105,7 +105,7 @@ func TestThePageSpeaksTLS(t *testing.T) {
 		config.MaxVersion, config.MinVersion = newest, tls.VersionTLS10
 		transport := &http.Transport{TLSClientConfig: config}
 		defer transport.CloseIdleConnections()
-		reply, err := (&http.Client{Transport: transport}).Get(url) //nolint:noctx // ends with the server
+		reply, err := (&http.Client{Transport: transport}).Get(url)
 		if err != nil {
 			return 0
 		}
