@@ -19,9 +19,11 @@ const (
 	// measureFor is how long what is accepted is counted, at least, before it says at what
 	// rate the API accepts.
 	measureFor = time.Second
-	// gapGrowth is how much faster a run goes each second, for each second that the API has
-	// not asked it to go slower.
-	gapGrowth = 0.05
+	// quickening is how much faster a run goes each second, for each second that the API has
+	// not asked it to go slower. Where there are few requests it is less: what is too fast
+	// costs one of them each time.
+	quickening = 0.05
+	fewGap     = 100 * time.Millisecond
 )
 
 // throttle is what the API's throttled replies have taught: how many requests may be in
@@ -39,16 +41,16 @@ type throttle struct {
 	tooManyTo  time.Time
 	tooManyFor time.Duration
 
-	gap      time.Duration // between two requests
-	grown    time.Time     // when gap was made shorter last
-	measured time.Time     // since when what is accepted is counted: the API took no more then
-	accepted int           // since then
-	waited   time.Duration // since then
-	recent   recent        // accepted
-	took     time.Duration // what is accepted, of late
-	until    time.Time     // nothing begins before
-	lowered  time.Time     // what began before it says nothing new
-	row      int           // lowered so often, with nothing accepted in between
+	gap       time.Duration // between two requests
+	quickened time.Time     // when gap was made shorter last
+	measured  time.Time     // since when what is accepted is counted: the API took no more then
+	accepted  int           // since then
+	waited    time.Duration // since then
+	recent    recent        // accepted
+	took      time.Duration // what is accepted, of late
+	until     time.Time     // nothing begins before
+	lowered   time.Time     // what began before it says nothing new
+	row       int           // lowered so often, with nothing accepted in between
 }
 
 func newThrottle(ceiling int, longest time.Duration) throttle {
@@ -98,7 +100,7 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 		return
 	}
 	t.row++
-	t.lowered, t.grown = now, now
+	t.lowered, t.quickened = now, now
 	if asked == 0 {
 		t.until = later(t.until, now.Add(min(backoff(t.row), t.longest)))
 	}
@@ -180,8 +182,8 @@ func (t *throttle) quicken(now time.Time) {
 	if t.gap == 0 {
 		return
 	}
-	quicker := gapGrowth * now.Sub(t.lowered).Seconds() * now.Sub(t.grown).Seconds()
-	t.grown = now
+	quicker := quickening * min(1, fewGap.Seconds()/t.gap.Seconds()) * now.Sub(t.lowered).Seconds() * now.Sub(t.quickened).Seconds()
+	t.quickened = now
 	if t.gap = time.Duration(float64(t.gap) * math.Exp(-quicker)); t.gap < 100*time.Microsecond {
 		t.gap = 0
 	}
