@@ -17,6 +17,8 @@ func (a app) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history ID",
 		Short: "Show every attempt to send one invoice, and every decision about it",
+		Long: `history shows every attempt to send one invoice, every decision about it, and which
+databases the ledger was made to trust: what one of them had forgotten is not shown.`,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {

@@ -97,8 +97,16 @@ func TestP12AcceptingShowsWhatMayBeBilledTwice(t *testing.T) {
 	if _, status := b.tries("status"); !strings.Contains(status, "by ops: the list has none") {
 		t.Errorf("the status does not say who:\n%s", status)
 	}
-	if _, again := b.tries("resume", "--accept-database", "--reason", "again", "--by", "ops"); strings.Contains(again, "may have been billed") {
+	for _, id := range []string{"1", "5"} { // sent, and never tried
+		if _, history := b.tries("history", id); !strings.Contains(history, "trusted by ops: the list has none; system ") {
+			t.Errorf("the history of invoice %s does not say who:\n%s", id, history)
+		}
+	}
+	if _, again := b.tries("resume", "--accept-database", "--reason", "again", "--by", "eve"); strings.Contains(again, "may have been billed") {
 		t.Errorf("it is no question any more:\n%s", again)
+	}
+	if _, history := b.tries("history", "1"); !strings.Contains(history, "trusted by ops: the list has none; ") || !strings.Contains(history, "trusted by eve: again; ") {
+		t.Errorf("the history does not say who before:\n%s", history)
 	}
 }
 

@@ -176,7 +176,7 @@ func (s *Store) runsBehind(ctx context.Context, other, on string) (names []strin
 
 // Accept has the ledger trust the database that this run writes to.
 func (s *Store) Accept(ctx context.Context, reason string) error {
-	return s.AcceptIdentity(ctx, s.Where(), "batch run", reason)
+	return s.AcceptIdentity(ctx, s.Where(), billing.ByRun, reason)
 }
 
 // Doubt writes down that the database may have forgotten what was sent, and says how long
