@@ -22,6 +22,8 @@ type setting struct {
 	FaultsFor   time.Duration `json:"-"` // how long faults strike
 	Settings    []string      `json:"database_settings"`
 	Ordinary    bool          `json:"ordinary"` // rows, settings and the look-up change, too
+	Failover    string        `json:"failover,omitempty"`
+	Survivors   string        `json:"survivors,omitempty"` // of the fail-over
 }
 
 const billingTimeout = 2 * time.Second
@@ -85,6 +87,9 @@ func (s setting) String() string {
 	}
 	if s.Ordinary {
 		api += ", ordinary changes"
+	}
+	if s.Failover != "" {
+		api += ", " + s.Failover + ", " + s.Survivors
 	}
 	return fmt.Sprintf("%s, %s, %s, %d runners × %d", s.Strategy, api, s.RunLock, s.Runners, s.Concurrency)
 }
