@@ -20,6 +20,8 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 		p := b.start()
 		p.wantExit(billing.ExitDone)
 		b.execute("update invoices set pending = true, sent_at = null; delete from billonce.deliveries; delete from billonce.history")
+		b.execute(`insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version)
+			values (gen_random_uuid(), 'died', 'advisory', 'shared', 'a runner that died', 'test')`)
 		original := query[string](b, "select current_database()")
 		b.moveTo(original + "_copy")
 		if idempotent {
@@ -33,6 +35,9 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 			}
 			if n := query[int](b, "select count(*)::int from billonce.ledger where found_identity is null and accepted_by = 'batch run'"); n != 1 {
 				t.Error("the copy is not trusted afterwards")
+			}
+			if query[int](b, "select count(*)::int from billonce.runs where written_off_at is not null") > 0 {
+				t.Error("who died, and may have sent what the copy lacks, is written off by a run that is not trusted")
 			}
 			continue
 		}
