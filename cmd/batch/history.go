@@ -19,7 +19,7 @@ func (a app) historyCommand() *cobra.Command {
 		Short: "Show every attempt to send one invoice, and every decision about it",
 		Long: `history shows every attempt to send one invoice, every decision about it, and which
 databases the ledger was made to trust: what one of them had forgotten is not shown.`,
-		Args:  cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
 				h, err := d.History(ctx, billing.InvoiceID(args[0]))

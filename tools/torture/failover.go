@@ -34,6 +34,9 @@ const (
 	allDie  = "both die"
 )
 
+// failoverEvery: one round in so many has a fail-over.
+const failoverEvery = 8
+
 // failoverSetting is how a round with a fail-over is set up: all of them in turn.
 func failoverSetting(seed uint64) setting {
 	s := setting{
@@ -67,7 +70,7 @@ type pair struct {
 func (s *testbed) failover(ctx context.Context, seed uint64, progress func(string, ...any)) (rep report, err error) {
 	began, c := time.Now(), failoverSetting(seed)
 	p := &pair{
-		setting: c, testbed: testbed{dir: s.dir, batch: s.batch, toxic: s.toxic}, logs: filepath.Join(s.dir, fmt.Sprintf("seed-%d", seed)),
+		setting: c, testbed: testbed{dir: s.dir, batch: s.batch, toxic: s.toxic}, logs: filepath.Join(s.dir, fmt.Sprintf("failover-%d", seed)),
 		report: report{
 			setting: c, States: map[billing.State]int{}, Faults: map[string]int{c.Failover: 1}, Exits: map[string]int{},
 			Again: fmt.Sprintf("go run ./tools/torture -failovers 1 -seed %d", seed),

@@ -72,16 +72,19 @@ func run(ctx context.Context, o options, out *printer) (violations int, err erro
 		if o.rounds > 0 && n == o.rounds || o.rounds == 0 && time.Since(began) > o.duration {
 			break
 		}
-		round := s.round
-		if o.failover {
+		seed, round := o.seed+uint64(n), s.round
+		switch {
+		case o.failover:
 			round = s.failover
+		case seed%failoverEvery == 0: // so that those go through all kinds, too
+			seed, round = seed/failoverEvery, s.failover
 		}
-		r, err := round(ctx, o.seed+uint64(n), out.progress)
+		r, err := round(ctx, seed, out.progress)
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
-			return 0, fmt.Errorf("round with seed %d: %w; its logs are in %s", o.seed+uint64(n), err, r.Logs)
+			return 0, fmt.Errorf("round with seed %d: %w; its logs are in %s", seed, err, r.Logs)
 		}
 		t.add(r)
 		out.round(r)
