@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -142,7 +143,7 @@ func (b *book) moveTo(name string) {
 func TestP12NoFalseAlarm(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Server(t, nil)
-	b := newBookAt(t, server.URL("postgres"), 5, billingfake.Config{})
+	b := newBookAt(t, server.URL("postgres"), 8, billingfake.Config{})
 	restart := func(immediate bool) func() {
 		return func() {
 			if err := server.Restart(t.Context(), immediate); err != nil {
@@ -166,6 +167,15 @@ func TestP12NoFalseAlarm(t *testing.T) {
 		}},
 		{"reindex", func() { b.execute("reindex schema billonce") }},
 		{"migrate", func() { b.command("migrate") }},
+		{"a planned fail-over", func() {
+			if err := errors.Join(server.Halt(), server.Follow(t.Context(), nil)); err != nil {
+				t.Fatal(err)
+			}
+			b.env["FAILOVER_LOSES_COMMITS"] = "false"
+			if !query[bool](b, "select pg_promote()") {
+				t.Fatal("the standby was not promoted")
+			}
+		}},
 	} {
 		c.do()
 		b.start("RUN_LIMIT=1").wantExit(billing.ExitDone)

@@ -129,7 +129,7 @@ func (b *book) askedOnce(says string, invoices int) {
 // P12: a recovery to a point in time, from a base backup and an archive.
 func TestP12ARecoveryToAPointInTime(t *testing.T) {
 	t.Parallel()
-	archive, err := os.MkdirTemp("", "billonce-archive-") // not in the test's own folder: PostgreSQL's user can't enter that
+	archive, err := os.MkdirTemp("", "billonce-archive-")             // not in the test's own folder: PostgreSQL's user can't enter that
 	if err = errors.Join(err, os.Chmod(archive, 0o777)); err != nil { //nolint:gosec // it writes there
 		t.Fatal(err)
 	}
