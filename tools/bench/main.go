@@ -86,7 +86,8 @@ func bench(ctx context.Context, out io.Writer, o options) (err error) {
 			return fmt.Errorf("build River's part (in the project's folder?): %w\n%s", err, text)
 		}
 	}
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true})
+	// Room for the connections of 16 runners; else default settings.
+	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: map[string]string{"max_connections": "200"}})
 	if err != nil {
 		return err
 	}
