@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,6 +21,8 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 		p := b.start()
 		p.wantExit(billing.ExitDone)
 		b.execute("update invoices set pending = true, sent_at = null; delete from billonce.deliveries; delete from billonce.history")
+		b.execute(`insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version)
+			values (gen_random_uuid(), 'died', 'advisory', 'shared', 'a runner that died', 'test')`)
 		original := query[string](b, "select current_database()")
 		b.moveTo(original + "_copy")
 		if idempotent {
@@ -33,6 +36,9 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 			}
 			if n := query[int](b, "select count(*)::int from billonce.ledger where found_identity is null and accepted_by = 'batch run'"); n != 1 {
 				t.Error("the copy is not trusted afterwards")
+			}
+			if query[int](b, "select count(*)::int from billonce.runs where written_off_at is not null") > 0 {
+				t.Error("who died, and may have sent what the copy lacks, is written off by a run that is not trusted")
 			}
 			continue
 		}
@@ -97,8 +103,16 @@ func TestP12AcceptingShowsWhatMayBeBilledTwice(t *testing.T) {
 	if _, status := b.tries("status"); !strings.Contains(status, "by ops: the list has none") {
 		t.Errorf("the status does not say who:\n%s", status)
 	}
-	if _, again := b.tries("resume", "--accept-database", "--reason", "again", "--by", "ops"); strings.Contains(again, "may have been billed") {
+	for _, id := range []string{"1", "5"} { // sent, and never tried
+		if _, history := b.tries("history", id); !strings.Contains(history, "trusted by ops: the list has none; system ") {
+			t.Errorf("the history of invoice %s does not say who:\n%s", id, history)
+		}
+	}
+	if _, again := b.tries("resume", "--accept-database", "--reason", "again", "--by", "eve"); strings.Contains(again, "may have been billed") {
 		t.Errorf("it is no question any more:\n%s", again)
+	}
+	if _, history := b.tries("history", "1"); !strings.Contains(history, "trusted by ops: the list has none; ") || !strings.Contains(history, "trusted by eve: again; ") {
+		t.Errorf("the history does not say who before:\n%s", history)
 	}
 }
 
@@ -129,7 +143,7 @@ func (b *book) moveTo(name string) {
 func TestP12NoFalseAlarm(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Server(t, nil)
-	b := newBookAt(t, server.URL("postgres"), 5, billingfake.Config{})
+	b := newBookAt(t, server.URL("postgres"), 8, billingfake.Config{})
 	restart := func(immediate bool) func() {
 		return func() {
 			if err := server.Restart(t.Context(), immediate); err != nil {
@@ -153,6 +167,15 @@ func TestP12NoFalseAlarm(t *testing.T) {
 		}},
 		{"reindex", func() { b.execute("reindex schema billonce") }},
 		{"migrate", func() { b.command("migrate") }},
+		{"a planned fail-over", func() {
+			if err := errors.Join(server.Halt(), server.Follow(t.Context(), nil)); err != nil {
+				t.Fatal(err)
+			}
+			b.env["FAILOVER_LOSES_COMMITS"] = "false"
+			if !query[bool](b, "select pg_promote()") {
+				t.Fatal("the standby was not promoted")
+			}
+		}},
 	} {
 		c.do()
 		b.start("RUN_LIMIT=1").wantExit(billing.ExitDone)

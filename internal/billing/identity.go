@@ -8,6 +8,9 @@ type Identity struct {
 	Timeline string `json:"timeline,omitempty"` // a fail-over and a recovery begin another one
 }
 
+// ByRun is who has the ledger trust a database, where no person does.
+const ByRun = "batch run"
+
 // Same compares the parts that both sides know. anyTimeline: a new timeline alone is no
 // question (FAILOVER_LOSES_COMMITS=false).
 func (i Identity) Same(o Identity, anyTimeline bool) bool {

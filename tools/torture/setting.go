@@ -23,6 +23,8 @@ type setting struct {
 	Settings    []string      `json:"database_settings"`
 	Ordinary    bool          `json:"ordinary"` // rows, settings and the look-up change, too
 	OnePer      bool          `json:"one_per"`  // one request in flight for each of some accounts
+	Failover    string        `json:"failover,omitempty"`
+	Survivors   string        `json:"survivors,omitempty"` // of the fail-over
 }
 
 const billingTimeout = 2 * time.Second
@@ -90,6 +92,9 @@ func (s setting) String() string {
 	}
 	if s.OnePer {
 		api += ", one per account"
+	}
+	if s.Failover != "" {
+		api += ", " + s.Failover + ", " + s.Survivors
 	}
 	return fmt.Sprintf("%s, %s, %s, %d runners × %d", s.Strategy, api, s.RunLock, s.Runners, s.Concurrency)
 }
