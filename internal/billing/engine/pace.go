@@ -103,7 +103,7 @@ func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
-	p.throttle.begin(now)
+	p.throttle.begin(now, p.inFlight)
 	p.part.used = now
 	p.shown.Began(now, p.inFlight)
 	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
