@@ -183,4 +183,12 @@ func TestP12NoFalseAlarm(t *testing.T) {
 			t.Fatalf("after %s", c.name)
 		}
 	}
+	// But one table of the ledger that was restored alone is.
+	b.execute(`create table billonce.restored (like billonce.deliveries including all); drop table billonce.deliveries;
+		alter table billonce.restored rename to deliveries`)
+	p := b.start()
+	p.wantExit(billing.ExitRefused)
+	if !strings.Contains(p.output(), "its ledger was restored") {
+		t.Errorf("it is not said:\n%s", p.output())
+	}
 }

@@ -1,11 +1,11 @@
 -- Purpose: which database this is, and which one the ledger trusts.
 -- Locks: none.
 -- Flag: here (of the connection alone: not of the ledger, which its role need not see).
--- Shape: the timeline is the first eight digits of a WAL file's name (manual, 9.27.3).
+-- Shape: either table may be restored alone. The timeline is the first eight digits of a WAL file's name (manual, 9.27.3).
 select (select system_identifier::text from pg_control_system()),
        (select oid::text from pg_database where datname = current_database()),
 {{- if not .Has.here}}
-       '{{.Schema}}.ledger'::regclass::oid::text,
+       '{{.Schema}}.ledger'::regclass::oid || '/' || '{{.Schema}}.deliveries'::regclass::oid,
 {{- end}}
        case when pg_is_in_recovery() then '' else left(pg_walfile_name(pg_current_wal_lsn()), 8) end
 {{- if not .Has.here}},

@@ -127,6 +127,11 @@ func mutants() []mutant {
 			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest/forgotten$", `it does 1`,
 		},
 		{
+			"whatever a request came to counts as accepted after a fail-over",
+			[]edit{{"internal/billing/engine/memory.go", "	if s.State == billing.Sent && s.Reason == \"\" && (", "	if s.State != \"\" && ("}},
+			"internal/billing/pgstore", "TestP12WhateverItCameToStandsAgain", `before:`,
+		},
+		{
 			"a commit does not name the timeline",
 			[]edit{{"internal/billing/pgstore/failover.go", "		h.timeline = id.Timeline\n", ""}},
 			"internal/billing/pgstore", "TestP12RunsLiveThroughALostTail/advisory", `was sent [2-9] times|what was missing is not told`,
