@@ -167,6 +167,11 @@ func mutants() []mutant {
 			"cmd/batch", "TestP12ADumpElsewhere", `the page shows`,
 		},
 		{
+			"a role that may not ask for the system asks for nothing",
+			[]edit{{"sql/sql.go", "[][]string{nil, {\"less\"}, {\"less\", \"least\"}}", "[][]string{nil}"}},
+			"cmd/batch", "TestP12PartOfTheIdentity", `exit code 0, want 5`,
+		},
+		{
 			"a recovery to an earlier moment is no question",
 			[]edit{{"internal/billing/identity.go", "		(anyTimeline || same(i.Timeline, o.Timeline))", "		(anyTimeline || true)"}},
 			"cmd/batch", "TestP12ARecoveryToAPointInTime", `exit code 0, want 5`,
