@@ -48,6 +48,9 @@ begin
     -- The most money first, as people are shown them: a page of them is a page of the index.
     create index deliveries_open_idx on {{.schema}}.deliveries (open_state, coalesce(-amount, 1e30), invoice_id)
         where open_state is not null;
+    -- The next look-up first; and what a scan passes over. Nothing else is written to them.
+    create index deliveries_submitted_idx on {{.schema}}.deliveries (due_at, invoice_id) where open_state = 'submitted';
+    create index deliveries_submitted_id_idx on {{.schema}}.deliveries (invoice_id) where open_state = 'submitted';
 end
 $order$;
 alter table {{.schema}}.deliveries
