@@ -116,6 +116,22 @@ func TestP12AcceptingShowsWhatMayBeBilledTwice(t *testing.T) {
 	}
 }
 
+// P12: a role that may not ask for the whole identity asks for what it may: a copy is noticed.
+func TestP12PartOfTheIdentity(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, 3, billingfake.Config{})
+	role := query[string](b, "select current_database()") + "_plain"
+	b.execute("create role " + role + " login password 'plain'")
+	t.Cleanup(func() { b.execute("drop owned by " + role + "; drop role " + role) })
+	b.command("migrate", "--role", role)
+	b.start("RUN_LIMIT=1", "DATABASE_URL="+roleURL(t, b.url, role, "plain")).wantExit(billing.ExitDone)
+	b.execute("revoke execute on function pg_control_system() from public")
+	b.moveTo(query[string](b, "select current_database()") + "_copy")
+	t.Cleanup(func() { b.execute("drop owned by " + role) })
+	b.env["DATABASE_URL"] = roleURL(t, b.url, role, "plain")
+	b.askedOnce("this is a copy of the database", 3)
+}
+
 // moveTo copies the book's database, and goes on in the copy.
 func (b *book) moveTo(name string) {
 	b.t.Helper()
@@ -182,5 +198,13 @@ func TestP12NoFalseAlarm(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("after %s", c.name)
 		}
+	}
+	// But one table of the ledger that was restored alone is.
+	b.execute(`create table billonce.restored (like billonce.deliveries including all); drop table billonce.deliveries;
+		alter table billonce.restored rename to deliveries`)
+	p := b.start()
+	p.wantExit(billing.ExitRefused)
+	if !strings.Contains(p.output(), "its ledger was restored") {
+		t.Errorf("it is not said:\n%s", p.output())
 	}
 }

@@ -4,7 +4,7 @@ package billing
 type Identity struct {
 	System   string `json:"system,omitempty"`   // pg_control_system()
 	Database string `json:"database,omitempty"` // its oid
-	Ledger   string `json:"ledger,omitempty"`   // the oid of the ledger's table
+	Ledger   string `json:"ledger,omitempty"`   // the oids of its tables
 	Timeline string `json:"timeline,omitempty"` // a fail-over and a recovery begin another one
 }
 

@@ -127,18 +127,23 @@ func mutants() []mutant {
 			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest/forgotten$", `it does 1`,
 		},
 		{
+			"whatever a request came to counts as accepted after a fail-over",
+			[]edit{{"internal/billing/engine/memory.go", "	if s.State == billing.Sent && s.Reason == \"\" && (", "	if s.State != \"\" && ("}},
+			"internal/billing/pgstore", "TestP12WhateverItCameToStandsAgain", `before:`,
+		},
+		{
 			"a commit does not name the timeline",
 			[]edit{{"internal/billing/pgstore/failover.go", "		h.timeline = id.Timeline\n", ""}},
 			"internal/billing/pgstore", "TestP12RunsLiveThroughALostTail/advisory", `was sent [2-9] times|what was missing is not told`,
 		},
 		{
 			"a fail-over to another timeline of the same number is taken for none",
-			[]edit{{"internal/billing/pgstore/failover.go", "now.Timeline == before && told == before {", "now.Timeline == before {"}},
+			[]edit{{"internal/billing/pgstore/failover.go", "now.Timeline == before && told == before {", "now.Timeline == before && told != \"\" {"}},
 			"internal/billing/pgstore", "TestP12AnotherTimelineOfTheSameNumber", `was sent [2-9] times`,
 		},
 		{
 			"the other runs that live through a fail-over are not waited for",
-			[]edit{{"sql/queries/runs_behind.sql", "where finished_at is null\n", "where finished_at is not null\n"}},
+			[]edit{{"internal/billing/engine/again.go", "	f.others.Store(&others{since, time.Now().Add(f.linger)})\n", ""}},
 			"internal/billing/pgstore", "TestP12MoreWasLostThanIsRemembered/another", `exit 0, stopped ""`,
 		},
 		{
@@ -160,6 +165,11 @@ func mutants() []mutant {
 			"another cluster passes for the one that was used last",
 			[]edit{{"internal/billing/identity.go", "	return same(i.System, o.System) && ", "	return "}, {"internal/billing/identity.go", "same(i.Database, o.Database) && same(i.Ledger, o.Ledger)", "(!same(i.System, o.System) || same(i.Database, o.Database) && same(i.Ledger, o.Ledger))"}},
 			"cmd/batch", "TestP12ADumpElsewhere", `the page shows`,
+		},
+		{
+			"a role that may not ask for the system asks for nothing",
+			[]edit{{"sql/sql.go", "[][]string{nil, {\"less\"}, {\"less\", \"least\"}}", "[][]string{nil}"}},
+			"cmd/batch", "TestP12PartOfTheIdentity", `exit code 0, want 5`,
 		},
 		{
 			"a recovery to an earlier moment is no question",

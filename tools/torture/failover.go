@@ -184,8 +184,8 @@ func (p *pair) fails(ctx context.Context) error {
 		}
 	}
 	for _, r := range p.all {
-		if err := waitFor(r.ended, settleWithin); err != nil {
-			p.violate("%s has not ended after %s", r.name, settleWithin)
+		if err := waitFor(r.ended, 2*settleWithin); err != nil {
+			p.violate("%s has not ended after %s", r.name, 2*settleWithin)
 			r.kill()
 		}
 		code, last, raw := r.exit()
@@ -334,8 +334,8 @@ func (p *pair) oneMore(ctx context.Context, name string) (code string, err error
 	if err != nil {
 		return "", err
 	}
-	if err := waitFor(r.ended, settleWithin); err != nil {
-		p.violate("%s has not ended after %s", name, settleWithin)
+	if err := waitFor(r.ended, 2*settleWithin); err != nil {
+		p.violate("%s has not ended after %s", name, 2*settleWithin)
 		r.kill()
 	}
 	code, _, raw := r.exit()

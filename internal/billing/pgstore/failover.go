@@ -84,7 +84,12 @@ func (s *Store) SameDatabase(ctx context.Context, lock *pgx.Conn) error {
 		return err
 	}
 	var there billing.Identity
-	err = lock.QueryRow(ctx, s.sql.identityHere, pgx.QueryExecModeSimpleProtocol).Scan(&there.System, &there.Database, &there.Timeline)
+	for _, query := range s.sql.identityHere {
+		err = lock.QueryRow(ctx, query, pgx.QueryExecModeSimpleProtocol).Scan(&there.System, &there.Database, &there.Timeline)
+		if !cantSay(err) {
+			break
+		}
+	}
 	switch {
 	case cantSay(err):
 		return nil
