@@ -12,7 +12,6 @@ import (
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/failpoint"
-	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -26,8 +25,8 @@ type Claimer struct {
 	lock  locking
 	conn  *pgx.Conn
 	watch *advisory.Watch
-	// lockAny: INVOICES_PENDING failed on a row as rows were locked. The second look
-	// tells which.
+	// lockAny: INVOICES_PENDING failed on a row as rows were locked, or hung on one. The
+	// second look tells which.
 	lockAny bool
 	extra   bool // the run can do without it
 }
@@ -44,6 +43,9 @@ func (c *Claimer) begin(ctx context.Context) error {
 	}
 	begin := "begin isolation level read committed read write; " +
 		advisory.TransactionSettings(c.conn, c.store.cfg.LongestRequest)
+	if c.store.cfg.Strategy == "row" {
+		begin += "; " + within(rowsTime)
+	}
 	if c.lockAny {
 		begin += "; " + sql.ByIndex
 	}
@@ -200,7 +202,7 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 		}
 	}
 	c.drop(ctx)
-	if pgerr.FailsOnData(err) && !wasAny {
+	if c.lockAny && !wasAny {
 		return c.claimOnce(ctx, candidates)
 	}
 	if advisory.TableFull(err) && len(candidates) > 1 {
@@ -237,7 +239,7 @@ func (s *Store) rowsFree(ctx context.Context, sending map[billing.InvoiceID]int)
 		}
 		return tx.Rollback(ctx)
 	}
-	err := s.insist(ctx, func() error { return s.writer.use(ctx, probe) })
+	err := s.insist(ctx, readTime, func() error { return s.writer.use(ctx, probe) })
 	return free, err
 }
 

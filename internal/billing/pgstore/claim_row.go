@@ -21,7 +21,7 @@ func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (
 		err = collectIDs(rows, locked)
 	}
 	if err != nil {
-		c.lockAny = c.lockAny || pgerr.FailsOnData(err)
+		c.lockAny = c.lockAny || pgerr.FailsOnData(err) || tookTooLong(err)
 		return nil, err
 	}
 	claim := &billing.Claimed{Settle: c.settleOrElse, Release: c.end}
