@@ -17,11 +17,9 @@ const (
 	// readTime is how long the server works on one statement that reads. The client gives
 	// up a little later.
 	readTime = 80 * time.Second
-	// rowsTime is the same for a statement that reads a page or a group of invoices by the
-	// user's SQL. One that takes longer may hang on one of them, which is looked for.
+	// rowsTime is the same for a statement that reads or marks a page or a group of invoices
+	// by the user's SQL. One that takes longer may hang on one of them, which is looked for.
 	rowsTime = 10 * time.Second
-	// rowTime is the same for one invoice: one that takes longer is set aside.
-	rowTime = 5 * time.Second
 	// tableWait is how long one waits for who has locked a table as a whole.
 	tableWait = 5 * time.Second
 	// askTableAfter is when a statement that reads takes so long that it may be waiting.
@@ -57,11 +55,12 @@ func (e *TableHeldError) Unwrap() error { return e.Err }
 // timeFor is how long a statement may take that reads some invoices among which one is
 // looked for on which the user's SQL hangs: the fewer, the less is lost with those that
 // hang, but one alone is given time.
-func timeFor(invoices int) time.Duration {
+func (s *Store) timeFor(invoices int) time.Duration {
+	most := s.cfg.RowsTime
 	if invoices == 1 {
-		return rowTime
+		return most / 2
 	}
-	return min(time.Second+time.Duration(invoices)*5*time.Millisecond, rowsTime)
+	return min(most/10+time.Duration(invoices)*most/2000, most)
 }
 
 func within(d time.Duration) string {

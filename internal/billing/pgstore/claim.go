@@ -44,7 +44,7 @@ func (c *Claimer) begin(ctx context.Context) error {
 	begin := "begin isolation level read committed read write; " +
 		advisory.TransactionSettings(c.conn, c.store.cfg.LongestRequest)
 	if c.store.cfg.Strategy == "row" {
-		begin += "; " + within(rowsTime)
+		begin += "; " + within(c.store.cfg.RowsTime)
 	}
 	if c.lockAny {
 		begin += "; " + sql.ByIndex

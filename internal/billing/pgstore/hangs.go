@@ -47,7 +47,7 @@ func (h *hangs) error() error {
 	return &slowError{rowsTime, errMayHang}
 }
 
-// known is what a statement comes to that is tried on an invoice; nil: it may be.
+// known is what was wrong with an invoice on which the user's SQL hangs; nil: it is none.
 func (h *hangs) known(id billing.InvoiceID) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,13 +82,16 @@ func (h *hangs) faultOf(id billing.InvoiceID, what string, err error) (fault, to
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.on[id] == nil && len(h.on) == hangsMost {
+	if before, known := h.on[id]; known {
+		return before, nil
+	}
+	if len(h.on) == hangsMost {
 		return nil, fmt.Errorf("%w (on each of %d invoices, %s for one)", err, hangsMost+1, id)
 	}
 	if h.on == nil {
 		h.on = make(map[billing.InvoiceID]error)
 	}
-	h.on[id] = err
+	h.on[id] = fault
 	return fault, nil
 }
 
@@ -131,14 +134,14 @@ func inParts(err error, ids []billing.InvoiceID, f func(part []billing.InvoiceID
 
 // readRows reads invoices by the user's SQL.
 func (s *Store) readRows(ctx context.Context, query string, args []any, collect func(pgx.Rows) error) error {
-	return s.readWithin(ctx, rowsTime, query, args, collect, within(rowsTime))
+	return s.readWithin(ctx, s.cfg.RowsTime, query, args, collect, within(s.cfg.RowsTime))
 }
 
 // readCarefully reads where the user's SQL fails or hangs on some row: by indexes, so that
 // a condition of a view's own, which no CASE can guard, is tried on no row but those that
 // are asked for. among is how many those may be.
 func (s *Store) readCarefully(ctx context.Context, among int, query string, args []any, collect func(pgx.Rows) error) error {
-	limit := timeFor(among)
+	limit := s.timeFor(among)
 	return s.readWithin(ctx, limit, query, args, collect, within(limit), sql.ByIndex)
 }
 

@@ -116,9 +116,9 @@ func (s *Store) looking(ctx context.Context, limit time.Duration, f func(ctx con
 
 func (s *Store) lookTime(look string, ids []billing.InvoiceID) time.Duration {
 	if look == s.sql.lookGuarded {
-		return timeFor(len(ids))
+		return s.timeFor(len(ids))
 	}
-	return rowsTime
+	return s.cfg.RowsTime
 }
 
 func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids []billing.InvoiceID) ([]billing.Invoice, error) {

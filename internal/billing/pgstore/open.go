@@ -36,7 +36,7 @@ func (s *Store) CountOpen(ctx context.Context, found billing.PendingAgain) (o bi
 func (s *Store) keepPendingAgain(ctx context.Context, ids []billing.InvoiceID) error {
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := s.newWriting()
-		w.batch.Queue(within(rowsTime))
+		w.batch.Queue(within(s.cfg.RowsTime))
 		w.batch.Queue(s.sql.pendingAgainOver)
 		return w.commit(ctx, conn)
 	})

@@ -7,6 +7,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type Config struct {
 	Row            bool                // requests need the row as JSON
 	Columns        []string            // columns that requests need as text
 	Mentions       []billing.Mention   // the names in the requests' templates
+	RowsTime       time.Duration       // for one statement that reads or marks some invoices; 0: ten seconds
 	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
 	Log            zerolog.Logger
 }
@@ -76,6 +78,7 @@ type Store struct {
 // not SQL (*UserSQLError).
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg}
+	s.cfg.RowsTime = cmp.Or(cfg.RowsTime, rowsTime)
 	if cfg.Pooled {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}

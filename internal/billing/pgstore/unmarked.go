@@ -46,9 +46,9 @@ type settling struct {
 // ever. The invoice on which it does is found in the less time the fewer there are.
 func (s *settling) markTime(group []billing.Settlement) time.Duration {
 	if s.hangs && len(group) > 1 {
-		return timeFor(len(group))
+		return s.timeFor(len(group))
 	}
-	return rowsTime
+	return s.cfg.RowsTime
 }
 
 // all settles a group. Where somebody holds one of its invoices, that one is told apart
