@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/advisory"
+	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
 )
 
@@ -50,7 +51,7 @@ func (e *TableHeldError) Error() string {
 	return fmt.Sprintf("%s has locked a table that this run needs (ALTER TABLE, VACUUM FULL and LOCK do); the next run goes on once it has ended: %v", who, e.Err)
 }
 
-func (e *TableHeldError) Unwrap() error { return e.Err }
+func (e *TableHeldError) Unwrap() []error { return []error{billing.ErrTableHeld, e.Err} }
 
 // timeFor is how long a statement may take that reads some invoices among which one is
 // looked for on which the user's SQL hangs: the fewer, the less is lost with those that
@@ -103,10 +104,12 @@ func failsOnRow(err error) bool {
 	return pgerr.FailsOnData(err) || errors.As(err, &slow)
 }
 
-// mayPassSoon says whether a statement that reads may succeed if it is tried again.
+// mayPassSoon says whether a statement that reads, or locks rows, may succeed if it is
+// tried again at once.
 func mayPassSoon(err error) bool {
 	var slow *slowError
-	return !errors.As(err, &slow) && passing(err)
+	var held *TableHeldError
+	return !errors.As(err, &slow) && !errors.As(err, &held) && passing(err)
 }
 
 // watchTable asks who is in the writer's way, if what it does takes long. What it returns

@@ -43,8 +43,8 @@ func (c *Claimer) begin(ctx context.Context) error {
 	}
 	begin := "begin isolation level read committed read write; " +
 		advisory.TransactionSettings(c.conn, c.store.cfg.LongestRequest)
-	if c.store.cfg.Strategy == "row" {
-		begin += "; " + within(c.store.cfg.RowsTime)
+	if c.locksRows() {
+		begin += fmt.Sprintf("; set local lock_timeout = %d; %s", tableWait.Milliseconds(), within(c.store.cfg.RowsTime))
 	}
 	if c.lockAny {
 		begin += "; " + sql.ByIndex
@@ -165,7 +165,11 @@ func (c *Claimer) Claim(ctx context.Context, candidates []billing.Candidate) (cl
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	err = persistIf(ctx, c.mayPass, func() error {
+		holder := c.watchTable(ctx)
 		claim, err = c.claimOnce(ctx, candidates)
+		if who := holder(); lockTimeout(err) {
+			err = &TableHeldError{who, err}
+		}
 		return err
 	}, func(err error, try int) {
 		c.store.cfg.Log.Warn().Err(err).Int("try", try).Msg("claiming again")
@@ -178,8 +182,18 @@ func (c *Claimer) mayPass(err error) bool {
 	if _, full := limitOf(err); full && c.extra {
 		return false
 	}
-	return passing(err)
+	return mayPassSoon(err)
 }
+
+// watchTable is for the strategy that locks rows: it waits for who has locked their table.
+func (c *Claimer) watchTable(ctx context.Context) func() string {
+	if !c.locksRows() {
+		return func() string { return "" }
+	}
+	return c.store.watchTable(ctx)
+}
+
+func (c *Claimer) locksRows() bool { return c.store.cfg.Strategy == "row" }
 
 // claimOnce locks inside a new transaction and puts the watch on it.
 func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
