@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -50,5 +51,28 @@ func TestP8RowThatHangsStopsNobody(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Somebody's lock on the whole table ends a run as one that the next goes on with, and is
+// named, where it keeps even the strategy's own lock or the scan away.
+func TestP8TableHeldEndsARunInTime(t *testing.T) {
+	t.Parallel()
+	for strategy, mode := range map[string]string{"row": "exclusive", "advisory": "access exclusive"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 6)
+			var a api
+			r := newRunner(t, cfg, &a, strategy, func(c *engine.Config) { c.Linger = 0 })
+			letGo := hold(t, cfg, "lock table invoices in "+mode+" mode")
+			s := r.Run(t.Context(), nil)
+			if s.Stopped != billing.StoppedByTable || s.ExitCode() != billing.ExitStopped || !strings.Contains(fmt.Sprint(s.Err), "stock-sync (user ") || len(a.requests) != 0 {
+				t.Errorf("%d requests, summary %+v, exit %d", len(a.requests), s, s.ExitCode())
+			}
+			letGo()
+			if s := newRunner(t, cfg, &a, strategy, func(c *engine.Config) { c.Linger = 0 }).Run(t.Context(), nil); s.Sent != 6 {
+				t.Errorf("the next run: %+v", s)
+			}
+		})
 	}
 }
