@@ -139,7 +139,7 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 // watched tells as each of its claims is released.
 type watched struct {
 	engine.Claimer
-	released func()
+	released func(*billing.Claimed)
 }
 
 func (w watched) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
@@ -147,7 +147,7 @@ func (w watched) Claim(ctx context.Context, candidates []billing.Candidate) (*bi
 	if err == nil {
 		release := claim.Release
 		claim.Release = func(ctx context.Context) error {
-			w.released()
+			w.released(claim)
 			return release(ctx)
 		}
 	}
@@ -166,9 +166,12 @@ func TestP8UnmarkedIsWrittenBeforeItsClaimIsReleased(t *testing.T) {
 			r := newRunner(t, cfg, &api{}, strategy, func(c *engine.Config) { c.Linger = 0 })
 			made := r.NewClaimer
 			r.NewClaimer = func() engine.Claimer {
-				return watched{made(), func() {
-					if got := states(t, cfg); strings.Contains(got, "sending") {
-						t.Errorf("as its claim was released: %s", got)
+				return watched{made(), func(claim *billing.Claimed) {
+					got := states(t, cfg)
+					for _, id := range claim.IDs {
+						if strings.Contains(got, string(id)+":sending") {
+							t.Errorf("as its claim was released: %s", got)
+						}
 					}
 				}}
 			}
