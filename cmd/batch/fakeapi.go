@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/billonce/billonce/internal/billing/billingfake"
 	books "github.com/billonce/billonce/internal/billing/book"
@@ -271,7 +273,13 @@ func (a app) runBeside(ctx context.Context, urls, command []string) error {
 	child := exec.CommandContext(ctx, command[0], command[1:]...)
 	child.Env = append(append([]string{}, a.environ...), urls...)
 	child.Stdout, child.Stderr = a.stdout, a.stderr
-	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
+	child.Cancel = func() error {
+		if context.Cause(ctx) == (received{os.Interrupt}) && term.IsTerminal(int(os.Stdin.Fd())) {
+			return nil // Ctrl-C was the child's, too: one more signal would end it at once
+		}
+		return child.Process.Signal(syscall.SIGTERM)
+	}
+	onSecondSignal(ctx, func() string { return "The API's own account is not shown" })
 	child.WaitDelay = childPatience
 	err := child.Run()
 	var exit *exec.ExitError

@@ -26,13 +26,18 @@ func untilSignal() context.Context {
 	last := &lastWord{}
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), lastWordKey{}, last))
 	go func() {
-		cancel(fmt.Errorf("%s signal received", <-signals))
+		cancel(received{<-signals})
 		<-signals
 		fmt.Fprintln(os.Stderr, "batch: ended by a second signal. "+last.text())
 		os.Exit(billing.ExitStopped)
 	}()
 	return ctx
 }
+
+// received is the signal that ends a context.
+type received struct{ os.Signal }
+
+func (r received) Error() string { return r.String() + " signal received" }
 
 // lastWord is what is left when a second signal ends the process.
 type lastWord struct{ left atomic.Pointer[func() string] }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/billonce/billonce/internal/billing"
 )
 
 // openTerminal is a pseudo-terminal (pty(7)): what a person sees and types, and what
@@ -52,6 +54,45 @@ func nextPage(t *testing.T, person *os.File) string {
 		page.Write(b)
 	}
 	return strings.ReplaceAll(page.String(), "\r\n", "\n") // as a terminal has them
+}
+
+// Ctrl-C on a terminal reaches the fake API and the run beside it, once each: the run
+// settles what is in flight.
+func TestCtrlCBesideTheFakeAPI(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, twenty, "BILLING_URL=http://localhost/{id}")
+	s.batch(0, "migrate")
+	person, program := openTerminal(t, 24, 80)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "fake-api", "--latency", "1s", "--", os.Args[0], "run")
+	cmd.Env = append(os.Environ(), asBatch+"=1", "DATABASE_URL="+s.url, "CONCURRENCY=2", "RUN_CANARY=0")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = program.Close()
+	var shown bytes.Buffer
+	b := make([]byte, 4096)
+	for typed := false; ; {
+		n, err := person.Read(b)
+		if err != nil { // EIO: nobody has the terminal any more
+			break
+		}
+		shown.Write(b[:n])
+		if !typed && strings.Contains(shown.String(), " of 20") { // how far the run is
+			await(t, "a request in flight", func() bool { return s.ask("select count(*)::text from billonce.deliveries where state = 'sending'") != "0" })
+			if _, err := person.WriteString("\x03"); err != nil {
+				t.Fatal(err)
+			}
+			typed = true
+		}
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != billing.ExitStopped {
+		t.Errorf("it ends with %v", err)
+	}
+	if text := shown.String(); strings.Contains(text, "second signal.") || !strings.Contains(text, "stopped early (signal)") || !strings.Contains(text, "own account") {
+		t.Error(text)
+	}
 }
 
 // status --watch on a terminal: what changes is shown in the same place, however low

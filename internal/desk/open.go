@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math/big"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,6 +27,15 @@ type OpenItem struct {
 	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
 	Delivery  *Delivery         `json:"-"`                  // nil: it has none
 	Row
+}
+
+// money is what it bills, in whatever currency; 0: it is not known.
+func (i OpenItem) money() *big.Rat {
+	n, ok := new(big.Rat).SetString(text(i.Amount))
+	if !ok {
+		return new(big.Rat)
+	}
+	return n
 }
 
 // OpenCount is what was open as the last run ended, less what was decided since.
@@ -52,7 +62,8 @@ type openGroup struct {
 	sums   sums
 }
 
-// groupOpen groups by kind and reason, the most money first, then the most invoices.
+// groupOpen groups by kind and reason, the most money first, then the most invoices; within a
+// group the most money first, too: only so many are shown.
 func groupOpen(items []OpenItem) []*openGroup {
 	var groups []*openGroup
 	known := make(map[string]*openGroup)
@@ -69,6 +80,9 @@ func groupOpen(items []OpenItem) []*openGroup {
 			g.since = item.Since
 		}
 		g.sums.add(text(item.Amount), text(item.Currency))
+	}
+	for _, g := range groups {
+		slices.SortStableFunc(g.items, func(a, b OpenItem) int { return b.money().Cmp(a.money()) })
 	}
 	slices.SortStableFunc(groups, func(a, b *openGroup) int {
 		return cmp.Or(b.sums.most().Cmp(a.sums.most()), cmp.Compare(len(b.items), len(a.items)))

@@ -23,6 +23,7 @@ type Status struct {
 	Sending        Sending                 `json:"sending"`
 	RetryDueAt     *time.Time              `json:"retry_due_at,omitempty"` // the next one
 	RetryDueIn     time.Duration           `json:"-"`
+	Throttled      int64                   `json:"throttled"` // of those in retry: the API asked the runs under way for a slower pace
 	Failed         []FailedReason          `json:"failed"`
 	InDoubtSince   *time.Time              `json:"in_doubt_since,omitempty"` // the oldest
 	InDoubtFor     time.Duration           `json:"-"`

@@ -73,6 +73,9 @@ func printDeliveries(w io.Writer, st Status) {
 	if st.RetryDueAt != nil {
 		retry += "  next due " + dueText(st.RetryDueIn)
 	}
+	if st.Throttled > 0 {
+		retry += fmt.Sprintf("  throttled: the API asked for a slower pace (%s)", words.Count(st.Throttled))
+	}
 	fmt.Fprintf(w, "\tretry\t%s\n", retry)
 	if n := d[billing.SubmittedState]; n > 0 {
 		text := fmt.Sprint(n)

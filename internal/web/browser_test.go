@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"encoding/base64"
 	"flag"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/browsertest"
 )
@@ -23,11 +25,11 @@ func looks() (all []browsertest.Look) {
 	return all
 }
 
-// aNight is a book after a night that left something of everything, with words that an
-// API or a customer could have chosen badly.
+// aNight is a book after nights that left something of everything, with words that an
+// API or a customer could have chosen badly, while a run goes on.
 func aNight(t *testing.T) *served {
 	t.Helper()
-	return serve(t, 90, left("in_doubt", "select generate_series(1, 60)"), left("failed", "61, 62"), left("retry", "63"), left("sent", "64, 65"),
+	s := serve(t, 90, left("in_doubt", "select generate_series(1, 60)"), left("failed", "61, 62"), left("retry", "63"), left("sent", "64, 65"),
 		`update billonce.deliveries set error = 'connection reset by peer after the request was sent' where invoice_id between 3 and 60`,
 		`update billonce.deliveries set amount = 1234567.89, error = '<b>' || repeat('unbreakable', 40) where invoice_id in (1, 61)`,
 		`update invoices set customer = repeat('Anna-Maria-', 12) where id = 1`,
@@ -39,8 +41,22 @@ func aNight(t *testing.T) *served {
 		`insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, started_at, finished_at, exit_code, summary)
 		select gen_random_uuid(), 'invoices', 'advisory', 'exclusive', 'billonce/night-' || n, 'test', now() - n * interval '1 day',
 			now() - n * interval '1 day' + interval '9 minutes', case n % 7 when 0 then 3 else 0 end, jsonb_build_object('sent', 900 + n * 7919 % 430)
-		from generate_series(20, 1, -1) n`)
+		from generate_series(20, 1, -1) n`,
+		`insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, started_at)
+			values ('`+live+`', 'invoices', 'advisory', 'exclusive', 'billonce/live', 'test', now() - interval '42 s')`,
+		left("retry", "66"), `update billonce.deliveries set run_id = '`+live+`', http_status = 429, retry_since = now() where invoice_id = 66`)
+	cfg := s.cfg.Copy()
+	cfg.RuntimeParams["application_name"] = "billonce/live" // by that a run is known to be alive
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return s
 }
+
+// live is aNight's run that is under way, and throttled.
+const live = "20000000-0000-4000-8000-000000000002"
 
 // listed is the reconciliation of aNight.
 const listed = "10000000-0000-4000-8000-000000000001"

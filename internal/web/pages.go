@@ -36,7 +36,7 @@ type frame struct {
 
 func parseViews() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"count": words.Count[int64], "stamp": stamp, "instant": instant, "clock": clock, "oneline": plain, "likeness": desk.ShortReason, "kind": desk.KindInWords, "invoices": invoices, "lines": strings.Lines, "state": stateInWords, "choice": choiceInWords,
+		"count": words.Count[int64], "money": words.Money, "stamp": stamp, "instant": instant, "clock": clock, "oneline": plain, "likeness": desk.ShortReason, "kind": desk.KindInWords, "invoices": invoices, "lines": strings.Lines, "state": stateInWords, "choice": choiceInWords,
 	}).ParseFS(assets, "*.gohtml")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)

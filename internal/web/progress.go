@@ -15,6 +15,7 @@ type progress struct {
 	Done, Whole int64 // invoices
 	Since       string
 	Pace        string // empty: not known yet
+	Throttled   bool   // the API has asked for a slower pace within paceSpan
 }
 
 // tracker reckons progress and pace of how what is left becomes less while somebody looks:
@@ -24,6 +25,8 @@ type tracker struct {
 	run   string
 	first desk.Status
 	seen  []desk.Status
+
+	throttled time.Time // when it was last seen that the API asks for a slower pace
 }
 
 // paceSpan is how far back the pace looks.
@@ -40,11 +43,14 @@ func (t *tracker) add(st desk.Status) *progress {
 	defer t.mu.Unlock()
 	run := underWay(st)
 	if run == "" {
-		t.run, t.seen = "", nil
+		t.run, t.seen, t.throttled = "", nil, time.Time{}
 		return nil
 	}
 	if run != t.run || left(st) > left(t.first) {
 		t.run, t.first, t.seen = run, st, nil
+	}
+	if st.Throttled > 0 {
+		t.throttled = st.At
 	}
 	t.seen = append(t.seen, st)
 	for st.At.Sub(t.seen[0].At) > paceSpan {
@@ -54,6 +60,7 @@ func (t *tracker) add(st desk.Status) *progress {
 	if !st.Estimated {
 		p.Done, p.Whole, p.Since = st.SentToday, st.SentToday+left(st), "today"
 	}
+	p.Throttled = st.At.Sub(t.throttled) <= paceSpan
 	return p
 }
 

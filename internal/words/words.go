@@ -32,6 +32,17 @@ func Decimal(n *big.Rat, decimals int) string {
 	return separated + fraction
 }
 
+// Money is [Decimal] of an amount as text, with as many decimals as it has; what is no
+// number stays.
+func Money(amount string) string {
+	n, ok := new(big.Rat).SetString(amount)
+	if !ok {
+		return amount
+	}
+	_, decimals, _ := strings.Cut(amount, ".")
+	return Decimal(n, len(decimals))
+}
+
 // Plural is a number and what it counts: 1 invoice, 2 invoices.
 func Plural[N ~int | ~int32 | ~int64](n N, one string) string {
 	if n == 1 {

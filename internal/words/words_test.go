@@ -39,6 +39,15 @@ func TestDecimal(t *testing.T) {
 	}
 }
 
+func TestMoney(t *testing.T) {
+	t.Parallel()
+	for amount, want := range map[string]string{"1234567.80": "1,234,567.80", "12": "12", "-0.07": "-0.07", "n/a": "n/a", "": ""} {
+		if got := words.Money(amount); got != want {
+			t.Errorf("%q: %q, want %q", amount, got, want)
+		}
+	}
+}
+
 func TestPlural(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0 invoices", 1: "1 invoice", 2: "2 invoices", 1000: "1,000 invoices"} {

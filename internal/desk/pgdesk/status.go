@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ const (
 	lastRuns    = 5 // that a status shows
 	lastReasons = 10
 	lookedAt    = 200 // deliveries that may hold their values back
+	waiting     = 500 // deliveries that may have been throttled
 
 	// countedUpTo is the ledger's size up to which everything is counted; a
 	// larger one is not read as a whole. It holds about 90,000 deliveries.
@@ -68,7 +70,7 @@ func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error)
 	}
 	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
-		r.readNow, r.readPause, r.readIdentity, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readReconciled, r.readRunLock, r.readRate, r.readHeldBack,
+		r.readNow, r.readPause, r.readIdentity, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readThrottled, r.readReconciled, r.readRunLock, r.readRate, r.readHeldBack,
 	} {
 		if err := read(ctx); err != nil {
 			return st, err
@@ -232,6 +234,14 @@ func (r *statusReader) readDone(ctx context.Context) error {
 		d[billing.Sent] = max(0, rows-d[billing.Retry]-d[billing.Failed]-d[billing.InDoubt]-d[billing.Cancelled]-d[billing.Sending])
 	}
 	return r.each(ctx, "status_sent_today", []any{&r.st.SentToday}, keep)
+}
+
+// readThrottled asks nothing where no run is under way: then nothing is slowed down.
+func (r *statusReader) readThrottled(ctx context.Context) error {
+	if !slices.ContainsFunc(r.st.Runs, func(run desk.Run) bool { return run.Alive }) {
+		return nil
+	}
+	return r.each(ctx, "status_throttled", []any{&r.st.Throttled}, keep, waiting)
 }
 
 func (r *statusReader) readRuns(ctx context.Context) error {

@@ -66,6 +66,33 @@ func TestStatusCounts(t *testing.T) {
 	}
 }
 
+// What waits since the API asked a run that is under way for a slower pace is told apart
+// from what failed to arrive, and from what an earlier run has left.
+func TestStatusTellsWhatIsThrottled(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 6)
+	settledAs(t, cfg, billing.Retry, "1", "2", "3", "4", "5")
+	const run = "'00000000-0000-0000-0000-000000000001'"
+	execute(t, cfg, `insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, started_at)
+			values (`+run+`, 'nightly', 'advisory', 'shared', 'billonce/live', 'test', now());
+		update billonce.deliveries set run_id = `+run+` where invoice_id < 5`)
+	execute(t, cfg, `update billonce.deliveries set http_status = 429, run_attempt = 2 where invoice_id in (1, 5);
+		update billonce.deliveries set http_status = 200, run_attempt = 0 where invoice_id = 2;
+		update billonce.deliveries set http_status = 401, run_attempt = 0 where invoice_id = 3;
+		update billonce.deliveries set http_status = 503, run_attempt = 1 where invoice_id = 4`)
+	if got := status(t, cfg).Throttled; got != 0 {
+		t.Errorf("no run is alive, and %d are throttled", got)
+	}
+	live, err := pgx.ConnectConfig(t.Context(), as(cfg, "billonce/live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close(t.Context())
+	if got := status(t, cfg).Throttled; got != 2 {
+		t.Errorf("%d are throttled, want 2", got)
+	}
+}
+
 // What changed is told from run to run, also of the oldest that is shown; and whose value
 // waits for which delivery.
 func TestStatusTellsWhatChangedAndWhatIsHeldBack(t *testing.T) {
