@@ -44,8 +44,8 @@ func TestSettingsOfADBA(t *testing.T) {
 		exit      int
 		says      string
 	}{
-		{name: "idle_in_transaction", sql: here + "idle_in_transaction_session_timeout = '300ms'"},
-		{name: "idle_session", sql: here + "idle_session_timeout = '300ms'"},
+		{name: "idle_in_transaction", sql: here + "idle_in_transaction_session_timeout = '900ms'"},
+		{name: "idle_session", sql: here + "idle_session_timeout = '900ms'"},
 		{name: "statement_timeout", sql: here + "statement_timeout = '200ms'", env: []string{slow}},
 		{name: "lock_timeout", sql: here + "lock_timeout = '1ms'"},
 		{name: "repeatable_read", sql: here + "default_transaction_isolation = 'repeatable read'"},
@@ -80,7 +80,7 @@ func TestSettingsOfADBA(t *testing.T) {
 				const invoices = 100
 				var api billingfake.Config
 				if strings.HasPrefix(c.name, "idle") {
-					api.Latency = 400 * time.Millisecond // longer than the DBA lets a connection idle
+					api.Latency = time.Second // longer than the DBA lets a connection idle
 				}
 				b := newBook(t, invoices, api)
 				if c.name == "idle_session" && query[int](b, "select current_setting('server_version_num')::int") < 140000 {

@@ -18,11 +18,11 @@ import (
 // experiment answers a question that a ratio to the bare loop does not.
 func (b bencher) experiment(ctx context.Context, out io.Writer, o options) error {
 	all := map[string]func(context.Context, io.Writer, options) error{
-		"runners": b.runners, "table": b.table, "kill": b.kill, "idle": b.idle, "pace": b.pace, "rules": b.rules,
+		"runners": b.runners, "table": b.table, "kill": b.kill, "idle": b.idle, "pace": b.pace, "features": b.features, "submitted": b.submitted,
 	}
 	e, ok := all[o.experiment]
 	if !ok {
-		return fmt.Errorf("-experiment %s: there are runners, table, kill, idle, pace and rules", o.experiment)
+		return fmt.Errorf("-experiment %s: there are runners, table, kill, idle, pace, features and submitted", o.experiment)
 	}
 	return e(ctx, out, o)
 }
@@ -30,8 +30,8 @@ func (b bencher) experiment(ctx context.Context, out io.Writer, o options) error
 // runners shows how runners that share the invoices add up.
 func (b bencher) runners(ctx context.Context, out io.Writer, o options) error {
 	s := scenario{Invoices: o.invoices, Latency: 100 * time.Millisecond, Concurrency: 64, Runners: 1, Environment: []string{"BILLING_IDEMPOTENT=true", "RUN_LOCK=shared"}}
-	fmt.Fprintf(out, "%d invoices, 100 ms latency, CONCURRENCY=64 each\n\n%8s %10s %14s %18s %18s\n",
-		s.Invoices, "runners", "seconds", "invoices/s", "per doubling", "wasted claims")
+	fmt.Fprintf(out, "%d invoices, 100 ms latency, CONCURRENCY=64 each\n\n%8s %10s %12s %14s %10s %14s %14s\n",
+		s.Invoices, "runners", "seconds", "invoices/s", "per doubling", "wasted", "least's share", "tail, ms")
 	last := 0.0
 	for n := 1; n <= 16; n *= 2 {
 		if _, err := b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
@@ -53,9 +53,32 @@ func (b bencher) runners(ctx context.Context, out io.Writer, o options) error {
 			doubling = fmt.Sprintf("%.2f", rate/last/2)
 		}
 		last = rate
-		fmt.Fprintf(out, "%8d %10.2f %14.0f %18s %17.1f%%\n", n, u.Seconds, rate, doubling, 100*float64(wasted)/float64(max(1, candidates)))
+		least, tail, err := b.shares(ctx, n)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%8d %10.2f %12.0f %14s %9.1f%% %13.0f%% %14.0f\n",
+			n, u.Seconds, rate, doubling, 100*float64(wasted)/float64(max(1, candidates)), 100*least, tail)
 	}
 	return nil
+}
+
+// shares is how evenly the last n runs shared what there was: what the least busy one has
+// settled, as a part of an even share, and for how many milliseconds the last one was still
+// at it when the first had nothing more.
+func (b bencher) shares(ctx context.Context, n int) (least, tail float64, err error) {
+	err = b.meter.Conn.QueryRow(ctx, `
+		select min(settled) * $1::float8 / sum(settled), extract(epoch from max(ended) - min(ended)) * 1000
+		from (
+		    select count(d.run_id) as settled, max(d.updated_at) as ended
+		    from (select run_id from billonce.runs order by number desc limit $1) r
+		    left join billonce.deliveries d using (run_id)
+		    group by run_id
+		) each_run`, n).Scan(&least, &tail)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read how the runs shared: %w", err)
+	}
+	return least, tail, nil
 }
 
 // together starts as many runners as there are sums, as the pods of an Indexed Job.

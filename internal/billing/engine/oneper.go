@@ -11,13 +11,10 @@ import (
 )
 
 const (
-	// onePerSize is a claim's most where values are kept apart: a value is free again only
-	// as its claim ends, so that one slow request keeps few others waiting.
-	onePerSize = 8
 	// onePerPage is how many candidates are read at once.
 	onePerPage = 200
-	// putOffMost bounds the candidates that wait for their values.
-	putOffMost = 20_000
+	// onePerWaiting bounds the candidates that wait for their values.
+	onePerWaiting = 20_000
 )
 
 // onePer keeps a run to one request in flight for each value of INVOICES_ONE_PER, by key
@@ -25,14 +22,16 @@ const (
 type onePer struct {
 	values Values
 	log    zerolog.Logger
+	claims int // open at the same time
+	most   int // invoices of each: all senders are busy
 
 	mu    sync.Mutex
 	aside []billing.InvoiceID // of which no request can be made: they hold nothing back
 	told  map[billing.InvoiceID]struct{}
 }
 
-func newOnePer(v Values, log zerolog.Logger) *onePer {
-	return &onePer{values: v, log: log, told: map[billing.InvoiceID]struct{}{}}
+func newOnePer(v Values, t terms, log zerolog.Logger) *onePer {
+	return &onePer{values: v, log: log, claims: t.claims, most: t.claimLeast, told: map[billing.InvoiceID]struct{}{}}
 }
 
 // setAside lets the others of an invoice's value go before it.
@@ -107,37 +106,69 @@ func sameValue(a, b *string) bool {
 
 // queueing is a pass's candidates that wait for their values.
 type queueing struct {
-	freed  sync.Cond // a claim has ended; with the pass's mutex
-	busy   map[string]struct{}
-	putOff []billing.Candidate
-	shut   map[string]billing.State // values that this pass can't go on with, and what shuts them
+	freed   sync.Cond                      // a claim has ended; with the pass's mutex
+	alone   []billing.Candidate            // of no value
+	waiting map[string][]billing.Candidate // of each value, in their order
+	ready   []string                       // values of which one waits and none is on its way
+	busy    map[string]struct{}
+	shut    map[string]billing.State // values that this pass can't go on with, and what shuts them
+	waits   int                      // candidates, all together
+}
+
+func (q *queueing) begin(mu sync.Locker) {
+	q.freed.L = mu
+	q.waiting, q.busy, q.shut = map[string][]billing.Candidate{}, map[string]struct{}{}, map[string]billing.State{}
+}
+
+func (q *queueing) put(candidates []billing.Candidate) {
+	q.waits += len(candidates)
+	for _, c := range candidates {
+		if c.Value == nil {
+			q.alone = append(q.alone, c)
+			continue
+		}
+		q.waiting[*c.Value] = append(q.waiting[*c.Value], c)
+		q.offer(*c.Value, len(q.waiting[*c.Value]) == 1)
+	}
+}
+
+// offer makes a value ready, if none of it is on its way.
+func (q *queueing) offer(value string, waits bool) {
+	if _, busy := q.busy[value]; waits && !busy {
+		q.ready = append(q.ready, value)
+	}
 }
 
 // nextOfValues is next for a run that keeps values apart: no two candidates that are on
-// their way are of one value. The caller holds mu.
+// their way are of one value. A value is free again only as its claim ends: a claim takes
+// an even share of those that are ready, so that where they are few, one slow request
+// keeps few others waiting. The caller holds mu.
 func (p *pass) nextOfValues(ctx context.Context, size int) ([]billing.Candidate, error) {
-	size = min(size, onePerSize)
-	for !p.stop.stopped() && !p.interrupted() {
-		n := p.budget.take(size)
-		if n == 0 {
-			return nil, nil
-		}
-		chosen := p.choose(n)
-		p.budget.give(n - len(chosen))
+	q, claims := &p.queueing, p.onePer.claims
+	size = min(size, p.onePer.most)
+	for read := false; !p.stop.stopped() && !p.interrupted(); {
+		ready := len(q.alone) + len(q.ready)
 		switch {
-		case len(chosen) > 0:
-			return chosen, nil
-		case !p.done && len(p.queueing.putOff) < putOffMost:
+		case (ready == 0 || ready < size*claims && !read) && !p.done && q.waits < onePerWaiting:
+			read = true
 			page, err := p.scanner.Scan(ctx, p.last, nil, onePerPage)
 			if err != nil {
 				return nil, err
 			}
 			p.advance(page, onePerPage)
-			p.queueing.putOff = append(p.queueing.putOff, p.sift(page)...)
-		case len(p.queueing.putOff) == 0:
-			return nil, nil
-		case len(p.queueing.busy) > 0:
-			p.queueing.freed.Wait()
+			q.put(p.sift(page))
+		case ready > 0:
+			n := p.budget.take(min(size, (ready+claims-1)/claims))
+			if n == 0 {
+				return nil, nil
+			}
+			chosen := p.choose(n)
+			p.budget.give(n - len(chosen))
+			if len(chosen) > 0 {
+				return chosen, nil
+			}
+		case len(q.busy) > 0 && q.waits > 0:
+			q.freed.Wait()
 		default:
 			return nil, nil
 		}
@@ -145,33 +176,30 @@ func (p *pass) nextOfValues(ctx context.Context, size int) ([]billing.Candidate,
 	return nil, nil
 }
 
-// choose takes up to n candidates whose values are free, in their order.
-func (p *pass) choose(n int) (chosen []billing.Candidate) {
+// choose takes up to n candidates whose values are ready, the first of each.
+func (p *pass) choose(n int) []billing.Candidate {
 	q := &p.queueing
-	met := map[string]struct{}{} // a value's candidates keep their order
-	rest := q.putOff[:0]
-	for _, c := range q.putOff {
-		if c.Value == nil && len(chosen) < n {
-			chosen = append(chosen, c)
+	taken := min(n, len(q.alone))
+	chosen := slices.Clone(q.alone[:taken])
+	q.alone = q.alone[taken:]
+	for len(chosen) < n && len(q.ready) > 0 {
+		value := q.ready[0]
+		q.ready = q.ready[1:]
+		if by, shut := q.shut[value]; shut {
+			for range q.waiting[value] {
+				p.countHeldBack(by)
+			}
+			q.waits -= len(q.waiting[value])
+			delete(q.waiting, value)
 			continue
 		}
-		if c.Value != nil {
-			if by, shut := q.shut[*c.Value]; shut {
-				p.countHeldBack(by)
-				continue
-			}
-			_, busy := q.busy[*c.Value]
-			_, later := met[*c.Value]
-			if !busy && !later && len(chosen) < n {
-				q.busy[*c.Value] = struct{}{}
-				chosen = append(chosen, c)
-				continue
-			}
-			met[*c.Value] = struct{}{}
+		chosen = append(chosen, q.waiting[value][0])
+		q.busy[value] = struct{}{}
+		if q.waiting[value] = q.waiting[value][1:]; len(q.waiting[value]) == 0 {
+			delete(q.waiting, value)
 		}
-		rest = append(rest, c)
 	}
-	q.putOff = rest
+	q.waits -= len(chosen)
 	return chosen
 }
 
@@ -187,16 +215,18 @@ func (p *pass) free(candidates []billing.Candidate, got []billing.InvoiceID) {
 	for _, id := range got {
 		locked[id] = struct{}{}
 	}
+	q := &p.queueing
 	for _, c := range candidates {
 		if c.Value == nil {
 			continue
 		}
-		delete(p.queueing.busy, *c.Value)
 		if _, ok := locked[c.ID]; !ok {
-			p.queueing.shut[*c.Value] = billing.Sending
+			q.shut[*c.Value] = billing.Sending
 		}
+		delete(q.busy, *c.Value)
+		q.offer(*c.Value, len(q.waiting[*c.Value]) > 0)
 	}
-	p.queueing.freed.Broadcast()
+	q.freed.Broadcast()
 }
 
 // addHeldBack counts an invoice that one of its value holds back.

@@ -20,6 +20,8 @@ const (
 	holdMost = time.Second
 	// pacedLife is how long what is claimed takes to be begun, where the pace holds it back.
 	pacedLife = 500 * time.Millisecond
+	// claimTakes is what a claim takes on a database that has other work to do, too.
+	claimTakes = 100 * time.Millisecond
 	// queuedMost is how old an intent may grow in the queue of a run that is held back.
 	queuedMost = 2 * time.Second
 	// slack is how far a run that was kept from sending may catch up with BILLING_RATE, and
@@ -98,11 +100,12 @@ func (p *pace) interval() time.Duration {
 // untilNext is how long until one more request may begin; room: it waits for one in
 // flight to end, or to be counted among those that share the rate.
 func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
-	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most() || p.part.away()
+	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.room(now) || p.part.away()
 }
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
+	p.throttle.begin(now, p.inFlight)
 	p.part.used = now
 	p.shown.Began(now, p.inFlight)
 	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
@@ -138,15 +141,15 @@ func (p *pace) ready() bool {
 // await takes the right to one more request once it may begin. It returns false where
 // the run is stopping, or where the wait is too long for what is claimed.
 func (p *pace) await(ctx context.Context) bool {
-	return p.wait(ctx, holdMost, p.begin)
+	return p.wait(ctx, holdMost, p.untilNext, p.begin)
 }
 
-// wait returns true once one more request may begin, and has been counted.
-func (p *pace) wait(ctx context.Context, most time.Duration, count func(now time.Time)) bool {
+// wait returns true once it is time, and that has been counted.
+func (p *pace) wait(ctx context.Context, most time.Duration, until func(now time.Time) (time.Duration, bool), count func(now time.Time)) bool {
 	for {
 		p.mu.Lock()
 		now := time.Now()
-		d, room := p.untilNext(now)
+		d, room := until(now)
 		if d <= 0 && !room {
 			count(now)
 			p.mu.Unlock()
@@ -161,7 +164,7 @@ func (p *pace) wait(ctx context.Context, most time.Duration, count func(now time
 			return false
 		}
 		if d <= 0 {
-			d = holdMost // for one in flight, which tells
+			d = openFor // for one in flight, which tells, or for the opening's end
 		}
 		timer := time.NewTimer(d)
 		select {
@@ -194,7 +197,14 @@ func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
 		return func() {}, false
 	}
 	leave = sync.OnceFunc(func() { <-p.turn; p.want(-1) })
-	return leave, p.wait(ctx, forever, func(time.Time) {})
+	return leave, p.wait(ctx, forever, p.untilClaim, func(time.Time) {})
+}
+
+// untilClaim is how long until it is time to claim: a claim takes its time, and one in
+// flight may end meanwhile.
+func (p *pace) untilClaim(now time.Time) (d time.Duration, room bool) {
+	d, room = p.untilNext(now)
+	return d, room && (p.part.away() || p.throttle.ends(pacedLife) < 1)
 }
 
 const forever = 1<<63 - 1
@@ -253,21 +263,28 @@ func (p *pace) size(n int) int {
 	if !p.limits() {
 		return n
 	}
-	n = min(n, p.throttle.most()-p.inFlight)
-	if every := p.interval(); every > 0 {
-		n = min(n, int(pacedLife/every))
-	}
-	return max(1, n)
+	return max(1, min(n, p.soon(pacedLife)))
 }
 
-// queueLow is how many attempts may be left as the next ones are queued: most, or none
-// where they would grow old there.
+// soon is how many more requests may begin within d. The caller holds mu.
+func (p *pace) soon(d time.Duration) int {
+	n := max(p.throttle.most()-p.inFlight, p.throttle.ends(d))
+	if every := p.interval(); every > 0 {
+		n = min(n, int(d/every))
+	}
+	return n
+}
+
+// queueLow is how many attempts may be left as the next ones are queued: most, or, where
+// they would grow old there, what is begun while the next claim is made.
 func (p *pace) queueLow(most int) func() int {
 	return func() int {
-		if p.limited() {
-			return 0
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.limits() {
+			return most
 		}
-		return most
+		return min(most, p.soon(claimTakes))
 	}
 }
 

@@ -96,8 +96,7 @@ func (s *scan) newPass(ctx context.Context, place float64) (*pass, error) {
 	p := &pass{scan: s}
 	if s.onePer != nil {
 		// From the beginning: a value's lower invoices come first.
-		p.queueing.freed.L = &p.mu
-		p.queueing.busy, p.queueing.shut = map[string]struct{}{}, map[string]billing.State{}
+		p.queueing.begin(&p.mu)
 		return p, nil
 	}
 	if !s.shared {
@@ -252,7 +251,7 @@ func (p *pass) cut() {
 func (p *pass) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done && len(p.queueing.putOff) == 0 || p.probes || p.stop.stopped()
+	return p.done && p.queueing.waits == 0 || p.probes || p.stop.stopped()
 }
 
 // waits counts an invoice that is to be looked at again in d; 0: at any time.

@@ -57,7 +57,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	r.lock.failover = f
 	var values *onePer
 	if p.Values != nil {
-		values = newOnePer(p.Values, log)
+		values = newOnePer(p.Values, t, log)
 	}
 	right := right{stop, newPace(c, stop, log), r.lock}
 	if p.Rate != nil && c.Rate > 0 {
@@ -157,12 +157,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
 	left, earlier, err := r.passesBesideSubmitted(claiming)
-	switch {
-	case errors.Is(err, billing.ErrPaused):
-		r.stop.stop(billing.StoppedByPause, nil)
-	case err != nil:
-		r.stop.stop(billing.StoppedByError, err)
-	}
+	r.stop.because(err)
 	r.queue.close()
 	senders.Wait()
 	r.settler.close()
@@ -333,7 +328,7 @@ func (r *Run) takeEarlier(earlier *billing.Earlier, p *pass) {
 // takeAside takes in what was set aside from the latest pass that has met all that is
 // pending; from any pass, as long as there was none.
 func (r *Run) takeAside(p *pass) {
-	met := p.whole() && p.later == 0 && len(p.queueing.putOff) == 0
+	met := p.whole() && p.later == 0 && p.queueing.waits == 0
 	if met || !r.aside.Whole {
 		r.aside = billing.FoundSetAside{Invoices: p.aside, Whole: met}
 	}

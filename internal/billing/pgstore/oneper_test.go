@@ -66,7 +66,7 @@ func (o *oneAPI) reply(m billing.Request, _ int) billing.Reply {
 	if waits {
 		select {
 		case <-o.reached:
-		case <-o.t.Context().Done():
+		case <-time.After(20 * time.Second): // o.most tells
 		}
 	}
 	o.mu.Lock()
@@ -116,6 +116,18 @@ func TestP8OneAtATimeForEachValue(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// P8: where there are values enough, all senders are busy.
+func TestP8ManyValuesAtOnce(t *testing.T) {
+	t.Parallel()
+	cfg, b := customers(t, 300, 300)
+	o := newOneAPI(t, 300)
+	o.wanted = 100
+	s := onePerRunner(t, cfg, b, o, "advisory", func(c *engine.Config) { c.Concurrency = 100 }).Run(t.Context(), nil)
+	if s.ExitCode() != billing.ExitDone || s.Sent != 300 || o.most != 100 {
+		t.Errorf("%+v, exit %d, %d at once", s, s.ExitCode(), o.most)
 	}
 }
 
