@@ -163,7 +163,7 @@ func mutants() []mutant {
 		},
 		{
 			"another cluster passes for the one that was used last",
-			[]edit{{"internal/billing/identity.go", "	return same(i.System, o.System) && ", "	return "}, {"internal/billing/identity.go", "same(i.Database, o.Database) && same(i.Ledger, o.Ledger)", "(!same(i.System, o.System) || same(i.Database, o.Database) && same(i.Ledger, o.Ledger))"}},
+			[]edit{{"internal/billing/identity.go", "same(i.System, o.System) && same(i.Database, o.Database) && same(i.Ledger, o.Ledger)", "(!same(i.System, o.System) || same(i.Database, o.Database) && same(i.Ledger, o.Ledger))"}},
 			"cmd/batch", "TestP12ADumpElsewhere", `the page shows`,
 		},
 		{
