@@ -74,9 +74,10 @@ func TestClusterThePageBehindAProxy(t *testing.T) {
 	if code, _ := stranger.get(past, decider); code != http.StatusForbidden {
 		t.Errorf("past the proxy, with its header: %d", code)
 	}
-	said, _ := c.do(nil, "exec", "deploy/billonce-serve", "--", "/batch", "resolve", picksID(picked[1]), "--sent", "--by", "ann", "--reason", "in their books")
-	if !strings.Contains(said, "sent, was in_doubt") {
-		t.Errorf("resolve in the page's pod says %q", said)
+	said, err := exec.Command(c.kubectl, "-n", c.namespace, "exec", "deploy/billonce-serve", "--",
+		"/batch", "resolve", picksID(picked[1]), "--sent", "--by", "ann", "--reason", "in their books").CombinedOutput()
+	if err != nil || !strings.Contains(string(said), "sent, was in_doubt") {
+		t.Errorf("resolve in the page's pod: %v: %s", err, said)
 	}
 	if got := s.states(); got != "cancelled/true=1 in_doubt/true=1 sent/false=1" {
 		t.Error(got)
