@@ -88,6 +88,19 @@ func Query(name string, n Names, flags ...string) (string, error) {
 	return onPrimary + strings.TrimSpace(b.String()), nil
 }
 
+// Identity returns the text of queries/identity.sql, and of those that ask for less, for
+// where a database can't say all of it.
+func Identity(n Names, flags ...string) (all []string, err error) {
+	for _, asks := range [][]string{nil, {"less"}, {"less", "least"}} {
+		text, err := Query("identity", n, append(asks, flags...)...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, nil
+}
+
 // stripHeader drops the leading comment, which is for readers, not for the
 // server's log and pg_stat_statements.
 func stripHeader(text string) string {

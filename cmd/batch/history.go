@@ -17,7 +17,9 @@ func (a app) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history ID",
 		Short: "Show every attempt to send one invoice, and every decision about it",
-		Args:  cobra.ExactArgs(1),
+		Long: `history shows every attempt to send one invoice, every decision about it, and which
+databases the ledger was made to trust: what one of them had forgotten is not shown.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDesk(cmd.Context(), func(ctx context.Context, d *pgdesk.Desk) error {
 				h, err := d.History(ctx, billing.InvoiceID(args[0]))

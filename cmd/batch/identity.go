@@ -65,7 +65,7 @@ func (e *execution) checkIdentity(ctx context.Context) (since time.Time, err err
 	case accepted == nil && now == billing.Identity{}:
 		return since, nil
 	case accepted == nil:
-		return since, e.store.AcceptIdentity(ctx, now, "batch run", "the ledger's first run")
+		return since, e.store.AcceptIdentity(ctx, now, billing.ByRun, "the ledger's first run")
 	case now.Same(*accepted, !e.config.FailoverLosesCommits):
 		return since, nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,6 +21,8 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 		p := b.start()
 		p.wantExit(billing.ExitDone)
 		b.execute("update invoices set pending = true, sent_at = null; delete from billonce.deliveries; delete from billonce.history")
+		b.execute(`insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version)
+			values (gen_random_uuid(), 'died', 'advisory', 'shared', 'a runner that died', 'test')`)
 		original := query[string](b, "select current_database()")
 		b.moveTo(original + "_copy")
 		if idempotent {
@@ -33,6 +36,9 @@ func TestP12CopyOfTheDatabaseIsNoticed(t *testing.T) {
 			}
 			if n := query[int](b, "select count(*)::int from billonce.ledger where found_identity is null and accepted_by = 'batch run'"); n != 1 {
 				t.Error("the copy is not trusted afterwards")
+			}
+			if query[int](b, "select count(*)::int from billonce.runs where written_off_at is not null") > 0 {
+				t.Error("who died, and may have sent what the copy lacks, is written off by a run that is not trusted")
 			}
 			continue
 		}
@@ -97,9 +103,33 @@ func TestP12AcceptingShowsWhatMayBeBilledTwice(t *testing.T) {
 	if _, status := b.tries("status"); !strings.Contains(status, "by ops: the list has none") {
 		t.Errorf("the status does not say who:\n%s", status)
 	}
-	if _, again := b.tries("resume", "--accept-database", "--reason", "again", "--by", "ops"); strings.Contains(again, "may have been billed") {
+	for _, id := range []string{"1", "5"} { // sent, and never tried
+		if _, history := b.tries("history", id); !strings.Contains(history, "trusted by ops: the list has none; system ") {
+			t.Errorf("the history of invoice %s does not say who:\n%s", id, history)
+		}
+	}
+	if _, again := b.tries("resume", "--accept-database", "--reason", "again", "--by", "eve"); strings.Contains(again, "may have been billed") {
 		t.Errorf("it is no question any more:\n%s", again)
 	}
+	if _, history := b.tries("history", "1"); !strings.Contains(history, "trusted by ops: the list has none; ") || !strings.Contains(history, "trusted by eve: again; ") {
+		t.Errorf("the history does not say who before:\n%s", history)
+	}
+}
+
+// P12: a role that may not ask for the whole identity asks for what it may: a copy is noticed.
+func TestP12PartOfTheIdentity(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, 3, billingfake.Config{})
+	role := query[string](b, "select current_database()") + "_plain"
+	b.execute("create role " + role + " login password 'plain'")
+	t.Cleanup(func() { b.execute("drop owned by " + role + "; drop role " + role) })
+	b.command("migrate", "--role", role)
+	b.start("RUN_LIMIT=1", "DATABASE_URL="+roleURL(t, b.url, role, "plain")).wantExit(billing.ExitDone)
+	b.execute("revoke execute on function pg_control_system() from public")
+	b.moveTo(query[string](b, "select current_database()") + "_copy")
+	t.Cleanup(func() { b.execute("drop owned by " + role) })
+	b.env["DATABASE_URL"] = roleURL(t, b.url, role, "plain")
+	b.askedOnce("this is a copy of the database", 3)
 }
 
 // moveTo copies the book's database, and goes on in the copy.
@@ -129,7 +159,7 @@ func (b *book) moveTo(name string) {
 func TestP12NoFalseAlarm(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Server(t, nil)
-	b := newBookAt(t, server.URL("postgres"), 5, billingfake.Config{})
+	b := newBookAt(t, server.URL("postgres"), 8, billingfake.Config{})
 	restart := func(immediate bool) func() {
 		return func() {
 			if err := server.Restart(t.Context(), immediate); err != nil {
@@ -153,11 +183,28 @@ func TestP12NoFalseAlarm(t *testing.T) {
 		}},
 		{"reindex", func() { b.execute("reindex schema billonce") }},
 		{"migrate", func() { b.command("migrate") }},
+		{"a planned fail-over", func() {
+			if err := errors.Join(server.Halt(), server.Follow(t.Context(), nil)); err != nil {
+				t.Fatal(err)
+			}
+			b.env["FAILOVER_LOSES_COMMITS"] = "false"
+			if !query[bool](b, "select pg_promote()") {
+				t.Fatal("the standby was not promoted")
+			}
+		}},
 	} {
 		c.do()
 		b.start("RUN_LIMIT=1").wantExit(billing.ExitDone)
 		if t.Failed() {
 			t.Fatalf("after %s", c.name)
 		}
+	}
+	// But one table of the ledger that was restored alone is.
+	b.execute(`create table billonce.restored (like billonce.deliveries including all); drop table billonce.deliveries;
+		alter table billonce.restored rename to deliveries`)
+	p := b.start()
+	p.wantExit(billing.ExitRefused)
+	if !strings.Contains(p.output(), "its ledger was restored") {
+		t.Errorf("it is not said:\n%s", p.output())
 	}
 }

@@ -2,15 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/billingfake"
-	"github.com/billonce/billonce/internal/pgtemp/pgtest"
 )
 
 // P1, P12: a backup from before the last run is restored, and the API has no keys. What
@@ -67,37 +64,4 @@ func (b *book) adopt(invoices int) {
 		b.t.Errorf("batch reconcile: exit code %d\n%s", code, out)
 	}
 	b.command("resume", "--accept-database", "--reason", "the list is adopted")
-}
-
-// P12: a dump of the ledger that is restored over it is another ledger, in the same
-// database: one question, once.
-func TestP12ARestoredDump(t *testing.T) {
-	t.Parallel()
-	server := pgtest.Server(t, nil)
-	dump, restore := pgtest.Beside(t, server, "pg_dump"), pgtest.Beside(t, server, "pg_restore")
-	b := newBookAt(t, server.URL("postgres"), 5, billingfake.Config{})
-	b.start("RUN_LIMIT=2").wantExit(billing.ExitDone)
-	archive := filepath.Join(t.TempDir(), "archive")
-	for _, args := range [][]string{{dump, "-Fc", "-f", archive, b.url}, nil, {restore, "--clean", "--if-exists", "-d", b.url, archive}} {
-		if args == nil { // the last night before the restore
-			b.start().wantExit(billing.ExitDone)
-			continue
-		}
-		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", args[0], err, out)
-		}
-	}
-	b.wantStates("none/true=3 sent/false=2")
-	for range 2 {
-		p := b.start()
-		p.wantExit(billing.ExitRefused)
-		for _, says := range []string{"its ledger was restored since it was used last", "Pending: 3 invoices of "} {
-			if !strings.Contains(p.output(), says) {
-				t.Errorf("it does not say %q:\n%s", says, p.output())
-			}
-		}
-	}
-	b.adopt(5)
-	b.start().wantExit(billing.ExitDone)
-	wantOneEffectEach(t, b, 5)
 }

@@ -277,7 +277,9 @@ func (e *execution) run(ctx context.Context, lock *pgstore.KeptRunLock, traced *
 	if err != nil {
 		return nil, s, nil, err
 	}
-	e.store.WriteOff(ctx, e.config.RunName, e.config.RunLock == "exclusive")
+	if e.forgotten.IsZero() { // else one that died may have sent what was lost, and those that live wait for it
+		e.store.WriteOff(ctx, e.config.RunName, e.config.RunLock == "exclusive")
+	}
 	if err := e.view.showProgress(ctx, e.store.CountPending, tally, e.config.RunLimit); err != nil {
 		e.log.Warn().Err(err).Msg("no progress is shown")
 	}

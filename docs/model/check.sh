@@ -22,7 +22,7 @@ esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-failed=0 total=0 began=$SECONDS
+failed=0 total=0 began=$SECONDS model=billonce
 
 # explore FLAGS OPTIONS MACRO…: one exploration; sets verdict, states, megabytes, seconds
 explore() {
@@ -31,7 +31,7 @@ explore() {
     start=$(date +%s%N)
     rm -f pan.* pan
     # shellcheck disable=SC2086
-    spin "${@/#/-D}" -a "$here/billonce.pml" >spin.out 2>&1 || { cat spin.out >&2; exit 1; }
+    spin "${@/#/-D}" -a "$here/$model.pml" >spin.out 2>&1 || { cat spin.out >&2; exit 1; }
     # shellcheck disable=SC2086
     gcc $flags -w -DMEMLIM=2000 -DNOREDUCE -o pan pan.c
     # shellcheck disable=SC2086
@@ -143,6 +143,24 @@ mutant "5: recoverable, but another attempt by now" L KEYS FOUND_RECOVERABLE
 heading "Limits: an assumption about the world is dropped"
 mutant "a process stands still between permit and write" P1 NOKEYS X_PAUSE
 expect violated "both strategies polling in step for ever" P2-live "$liveness" "-a -f -m1000000 -w20" KEYS LIVE FAULTS=1 DECISIONS=0
+
+model=failover
+heading "A ledger that loses its tail: failover.pml"
+expect holds "KEYS" P1 "$quick" "-m1000000 -w20" KEYS FAILOVERS=1 STARTS=$((1 + more))
+expect holds "NOKEYS" P1 "$quick" "-m1000000 -w20" FAILOVERS=2 STARTS=$((1 + more))
+expect holds "nothing is lost: nobody is asked" quiet "$quick" "-m1000000 -w20" QUIET
+forgets() { # WHAT MACRO…
+    local what=$1
+    shift
+    expect violated "$what" P1 "$quick" "-m100000 -w18" "$@" FAILOVERS=1 STARTS=1
+}
+forgets "what is remembered is not written again" M_NOT_WRITTEN
+forgets "a commit does not name the timeline" M_NO_TIMELINE
+forgets "the other run is not waited for" M_NO_WAIT
+forgets "a run that is refused accepts" M_ACCEPT
+forgets "the age of lost requests' keys is ignored" KEYS M_KEYS_OLD
+forgets "who died is written off by a run that was not trusted" KEYS M_WRITE_OFF
+forgets "limit: a run that joined is lost with its row" X_JOINED
 
 printf '\n%d explorations in %d s: ' "$total" "$((SECONDS - began))"
 if [ "$failed" -gt 0 ]; then echo "$failed not as expected"; exit 1; fi

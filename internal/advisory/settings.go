@@ -61,6 +61,9 @@ func settings(set string, version int, longestRequest time.Duration) string {
 		"statement_timeout = 0",
 		"lock_timeout = 0",
 		"idle_in_transaction_session_timeout = 0",
+		// Statements of ours are short, whatever the planner takes them for: where it has no
+		// statistics yet, compiling them is all that they would take.
+		"jit = off",
 	}
 	if version >= 12 {
 		// On Linux it overrules the keepalives: a DBA's lower value would free

@@ -4,9 +4,12 @@ package billing
 type Identity struct {
 	System   string `json:"system,omitempty"`   // pg_control_system()
 	Database string `json:"database,omitempty"` // its oid
-	Ledger   string `json:"ledger,omitempty"`   // the oid of the ledger's table
+	Ledger   string `json:"ledger,omitempty"`   // the oids of its tables
 	Timeline string `json:"timeline,omitempty"` // a fail-over and a recovery begin another one
 }
+
+// ByRun is who has the ledger trust a database, where no person does.
+const ByRun = "batch run"
 
 // Same compares the parts that both sides know. anyTimeline: a new timeline alone is no
 // question (FAILOVER_LOSES_COMMITS=false).

@@ -20,7 +20,8 @@ type History struct {
 	Key       *uuid.UUID        `json:"idempotency_key,omitempty"`
 	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
 	Row
-	Attempts []Attempt `json:"attempts"`
+	Attempts  []Attempt `json:"attempts"`
+	Databases []Trust   `json:"databases,omitempty"` // that the ledger was made to trust: they may have forgotten an attempt
 }
 
 // Known says whether there is such an invoice, or was.
@@ -56,6 +57,7 @@ func (h History) Print(out io.Writer) error {
 	if h.State == "" {
 		fmt.Fprintf(w, "Invoice %s (%s): never tried\n", h.InvoiceID, h.Invoice)
 		h.Row.print(w, "  ")
+		h.printDatabases(w)
 		return w.Flush()
 	}
 	fmt.Fprintf(w, "Invoice %s (%s): %s, key %s", h.InvoiceID, h.Invoice, h.State, h.Key)
@@ -71,7 +73,14 @@ func (h History) Print(out io.Writer) error {
 			fmt.Fprintf(w, "%s\tdecision\t%s, was %s: by %s: %s\n", words.Stamp(d.At), d.To, d.From, words.OneLine(d.By), words.OneLine(d.Reason))
 		}
 	}
+	h.printDatabases(w)
 	return w.Flush()
+}
+
+func (h History) printDatabases(out io.Writer) {
+	for _, t := range h.Databases {
+		fmt.Fprintf(out, "%s\tdatabase\ttrusted by %s: %s; %s\n", words.Stamp(t.At), words.OneLine(t.By), words.OneLine(t.Reason), t.Identity)
+	}
 }
 
 func attemptText(a Attempt) string {

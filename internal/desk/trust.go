@@ -11,9 +11,10 @@ import (
 
 // Trust says who has the ledger trust its database.
 type Trust struct {
-	At     time.Time `json:"at"`
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
+	At       time.Time        `json:"at"`
+	By       string           `json:"by"`
+	Reason   string           `json:"reason"`
+	Identity billing.Identity `json:"identity,omitzero"` // of a database that was trusted, in a history
 }
 
 func (t Trust) text() string {

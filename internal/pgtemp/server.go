@@ -129,11 +129,11 @@ func (s *Server) Close() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.postgres == nil {
-		return nil
+	var err error
+	if s.postgres != nil {
+		err = s.postgres.stop(syscall.SIGINT) // fast shutdown (manual, 19.5)
+		s.postgres = nil
 	}
-	err := s.postgres.stop(syscall.SIGINT) // fast shutdown (manual, 19.5)
-	s.postgres = nil
 	_ = os.Remove(s.connectionFile())
 	if s.options.Temporary {
 		err = errors.Join(err, os.RemoveAll(s.options.Dir), os.RemoveAll(s.dir))

@@ -48,6 +48,9 @@ begin
     -- The most money first, as people are shown them: a page of them is a page of the index.
     create index deliveries_open_idx on {{.schema}}.deliveries (open_state, coalesce(-amount, 1e30), invoice_id)
         where open_state is not null;
+    -- The next look-up first; and what a scan passes over. Nothing else is written to them.
+    create index deliveries_submitted_idx on {{.schema}}.deliveries (due_at, invoice_id) where open_state = 'submitted';
+    create index deliveries_submitted_id_idx on {{.schema}}.deliveries (invoice_id) where open_state = 'submitted';
 end
 $order$;
 alter table {{.schema}}.deliveries
@@ -236,6 +239,7 @@ alter table {{.schema}}.ledger
     add column accepted_at       timestamptz,
     add column accepted_by       text,
     add column accepted_reason   text,
+    add column accepted_before   jsonb not null default '[]',
     add column found_identity    jsonb,
     add column found_at          timestamptz,
     add column newest_sent_at    timestamptz,
@@ -258,6 +262,8 @@ comment on column {{.schema}}.ledger.rebound_from is
     'the table and key that it belonged to before somebody bound it to these (migrate --rebind)';
 comment on column {{.schema}}.ledger.accepted_identity is
     'of the database that is trusted not to have forgotten: system, database, ledger, timeline';
+comment on column {{.schema}}.ledger.accepted_before is
+    'what was accepted before it, the oldest first: identity, and who accepted it, when and why';
 comment on column {{.schema}}.ledger.found_identity is
     'another one, as the first run saw it that found the change; null where there is none';
 comment on column {{.schema}}.ledger.newest_sent_at is

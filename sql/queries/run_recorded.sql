@@ -1,3 +1,4 @@
--- Purpose: whether the database knows of this run: a fail-over may have lost its beginning.
+-- Purpose: whether the database knows of this run, and on which timeline the run has told
+--   last that all stands: a fail-over may have lost either.
 -- Locks: none.
-select exists (select from {{.Schema}}.runs where run_id = $1)
+select count(*) > 0, coalesce(max(identity ->> 'timeline'), '') from {{.Schema}}.runs where run_id = $1

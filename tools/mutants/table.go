@@ -127,6 +127,86 @@ func mutants() []mutant {
 			"internal/billing/engine", "TestP9ARepeatIsTheSameRequest/forgotten$", `it does 1`,
 		},
 		{
+			"whatever a request came to counts as accepted after a fail-over",
+			[]edit{{"internal/billing/engine/memory.go", "	if s.State == billing.Sent && s.Reason == \"\" && (", "	if s.State != \"\" && ("}},
+			"internal/billing/pgstore", "TestP12WhateverItCameToStandsAgain", `before:`,
+		},
+		{
+			"a commit does not name the timeline",
+			[]edit{{"internal/billing/pgstore/failover.go", "		h.timeline = id.Timeline\n", ""}},
+			"internal/billing/pgstore", "TestP12RunsLiveThroughALostTail/advisory", `was sent [2-9] times|what was missing is not told`,
+		},
+		{
+			"a fail-over to another timeline of the same number is taken for none",
+			[]edit{{"internal/billing/pgstore/failover.go", "now.Timeline == before && told == before {", "now.Timeline == before && told != \"\" {"}},
+			"internal/billing/pgstore", "TestP12AnotherTimelineOfTheSameNumber", `was sent [2-9] times`,
+		},
+		{
+			"the other runs that live through a fail-over are not waited for",
+			[]edit{{"internal/billing/engine/again.go", "	f.others.Store(&others{since, time.Now().Add(f.linger)})\n", ""}},
+			"internal/billing/pgstore", "TestP12MoreWasLostThanIsRemembered/another", `exit 0, stopped ""`,
+		},
+		{
+			"what a run remembers has no bound",
+			[]edit{{"internal/billing/engine/memory.go", "rememberMost = 44 << 20", "rememberMost = 440 << 20"}},
+			"internal/billing/engine", "TestP12MemoryIsBounded", `twice as much`,
+		},
+		{
+			"a copy of the database passes for the database",
+			[]edit{{"internal/billing/identity.go", " && same(i.Database, o.Database)", ""}},
+			"cmd/batch", "TestP12ACopyForStaging", `the page shows`,
+		},
+		{
+			"a ledger that was restored passes for the one that was used last",
+			[]edit{{"internal/billing/identity.go", " && same(i.Ledger, o.Ledger)", ""}},
+			"cmd/batch", "TestP12ARestoredDump", `the page shows`,
+		},
+		{
+			"another cluster passes for the one that was used last",
+			[]edit{{"internal/billing/identity.go", "	return same(i.System, o.System) && ", "	return "}, {"internal/billing/identity.go", "same(i.Database, o.Database) && same(i.Ledger, o.Ledger)", "(!same(i.System, o.System) || same(i.Database, o.Database) && same(i.Ledger, o.Ledger))"}},
+			"cmd/batch", "TestP12ADumpElsewhere", `the page shows`,
+		},
+		{
+			"a role that may not ask for the system asks for nothing",
+			[]edit{{"sql/sql.go", "[][]string{nil, {\"less\"}, {\"less\", \"least\"}}", "[][]string{nil}"}},
+			"cmd/batch", "TestP12PartOfTheIdentity", `exit code 0, want 5`,
+		},
+		{
+			"a recovery to an earlier moment is no question",
+			[]edit{{"internal/billing/identity.go", "		(anyTimeline || same(i.Timeline, o.Timeline))", "		(anyTimeline || true)"}},
+			"cmd/batch", "TestP12ARecoveryToAPointInTime", `exit code 0, want 5`,
+		},
+		{
+			"a planned fail-over is a question",
+			[]edit{{"cmd/batch/identity.go", "now.Same(*accepted, !e.config.FailoverLosesCommits)", "now.Same(*accepted, false)"}},
+			"cmd/batch", "TestP12NoFalseAlarm", `after a planned fail-over`,
+		},
+		{
+			"a run goes on under keys that the API has forgotten",
+			[]edit{{"cmd/batch/identity.go", "c.BillingIdempotent && billing.KeyAlive(age, c.BillingIdempotencyTTL-c.BillingTimeout)", "c.BillingIdempotent"}},
+			"cmd/batch", "TestP12KeysOfACopyGrowOld", `before it began|want 5`,
+		},
+		{
+			"a run of a few invoices has the ledger trust the database",
+			[]edit{{"cmd/batch/identity.go", "	limited := e.config.RunLimit > 0 || ", "	limited := "}},
+			"cmd/batch", "TestP12AcceptingShowsWhatMayBeBilledTwice", `does not say`,
+		},
+		{
+			"who had the ledger trust a database before is forgotten",
+			[]edit{{"sql/queries/accept_identity.sql", "case when accepted_at is null or ", "case when true or "}},
+			"cmd/batch", "TestP12AcceptingShowsWhatMayBeBilledTwice", `does not say who before`,
+		},
+		{
+			"a run that is not trusted writes off who died",
+			[]edit{{"cmd/batch/run.go", "	if e.forgotten.IsZero() { // else", "	if e.forgotten.IsZero() || true { // else"}},
+			"cmd/batch", "TestP12CopyOfTheDatabaseIsNoticed", `is written off by a run that is not trusted`,
+		},
+		{
+			"a run that starts in a fail-over does not wait for those that live",
+			[]edit{{"cmd/batch/identity.go", "	if err != nil || len(living) == 0 {\n", "	if true || err != nil || len(living) == 0 {\n"}},
+			"cmd/batch", "TestP12ARunThatStartsInAFailoverWaits", `exit code 5, want 0`,
+		},
+		{
 			"a new key for each attempt",
 			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,

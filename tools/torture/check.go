@@ -20,6 +20,7 @@ import (
 type fate struct {
 	id      string
 	pending bool
+	held    bool // by what is in doubt of its account
 	state   billing.State
 	api     billingfake.Record
 }
@@ -61,14 +62,14 @@ func (r *round) check(ctx context.Context, last *runner) (report, error) {
 
 func (r *round) fates(ctx context.Context) (fates []fate, err error) {
 	err = r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `select i.id, i.pending, coalesce(d.state, '')
+		rows, err := conn.Query(ctx, `select i.id, i.pending, coalesce(d.state, ''), `+heldByDoubt+`
 			from invoices i left join billonce.deliveries d on d.invoice_id = i.id order by i.id`)
 		if err != nil {
 			return err
 		}
 		fates, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f fate, err error) {
 			var id int64
-			err = row.Scan(&id, &f.pending, &f.state)
+			err = row.Scan(&id, &f.pending, &f.state, &f.held)
 			f.id = strconv.FormatInt(id, 10)
 			return f, err
 		})
@@ -109,7 +110,11 @@ func (r *round) checkInvoice(f fate) {
 		if r.Idempotent && !r.Ordinary && r.judge.refused[f.id] == 0 {
 			wrong("in doubt, though a repeat would have cleared it")
 		}
-	case billing.Sending, billing.Retry, billing.Unmarked, billing.Cancelled, "":
+	case billing.Retry, "":
+		if !f.held {
+			wrong("P2: not settled")
+		}
+	case billing.Sending, billing.Unmarked, billing.Cancelled:
 		wrong("P2: not settled")
 	}
 	if f.pending != (f.state != billing.Sent) {

@@ -12,8 +12,21 @@ import (
 const (
 	ofUnsettled = ` from invoices i left join billonce.deliveries d on d.invoice_id = i.id
 	where i.pending and (d.state is null or d.state in ('sending', 'retry'))`
-	unsettled   = "select count(*)" + ofUnsettled
+	unsettled   = "select count(*)" + ofUnsettled + " and not " + heldByDoubt
 	unsettledOf = "select i.id::text" + ofUnsettled
+)
+
+// What is in doubt holds back the later ones of its account, where one request is in flight
+// for each: only then are there accounts.
+const (
+	accounts    = "update invoices set customer = 'Account ' || id % 60"
+	heldByDoubt = `exists (select from invoices l join billonce.deliveries ld on ld.invoice_id = l.id
+	where l.customer = i.customer and l.customer like 'Account %' and l.id < i.id and l.pending and ld.state = 'in_doubt')`
+	// goesBefore is what a request was too early for.
+	goesBefore = `select l.id::text from invoices i
+	join invoices l on l.customer = i.customer and l.customer like 'Account %' and l.id < i.id and l.pending
+	left join billonce.deliveries ld on ld.invoice_id = l.id
+	where i.id = $1::text::bigint and coalesce(ld.state, 'retry') in ('sending', 'retry', 'in_doubt') limit 1`
 )
 
 // noteExit checks what a process said as it ended against what it left.

@@ -149,6 +149,12 @@ func (j *judge) askLedger(ctx context.Context, r billingfake.Received) (fault st
 	case attempt == r.Attempt && givenBack:
 		return "the ledger has it as never begun", nil
 	}
+	var before string
+	if err := conn.QueryRow(ctx, goesBefore, r.Invoice).Scan(&before); err == nil {
+		return "invoice " + before + " of its account comes first", nil
+	} else if !errors.Is(err, pgx.ErrNoRows) {
+		return "", err
+	}
 	return "", nil
 }
 

@@ -25,6 +25,7 @@ type options struct {
 	duration time.Duration
 	rounds   int
 	recovery int
+	failover bool
 	batch    string
 	keep     bool
 }
@@ -33,13 +34,18 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var o options
+	var failovers int
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "of the first round; the next one has the next seed")
 	flag.DurationVar(&o.duration, "duration", 2*time.Minute, "begin rounds for so long")
 	flag.IntVar(&o.rounds, "rounds", 0, "so many rounds instead")
 	flag.IntVar(&o.recovery, "recovery", 0, "kill one of three runners so many times, and time the recovery, instead of torture")
+	flag.IntVar(&failovers, "failovers", 0, "so many rounds with a fail-over instead: each kind in turn, with and without keys, under runs that live and that die")
 	flag.StringVar(&o.batch, "batch", "", "a batch that is built already")
 	flag.BoolVar(&o.keep, "keep", false, "keep the logs of rounds without a violation, too")
 	flag.Parse()
+	if o.failover = failovers > 0; o.failover {
+		o.rounds = failovers
+	}
 	out := newPrinter(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
 	violations, err := run(ctx, o, out)
 	if err != nil {
@@ -66,12 +72,19 @@ func run(ctx context.Context, o options, out *printer) (violations int, err erro
 		if o.rounds > 0 && n == o.rounds || o.rounds == 0 && time.Since(began) > o.duration {
 			break
 		}
-		r, err := s.round(ctx, o.seed+uint64(n), out.progress)
+		seed, round := o.seed+uint64(n), s.round
+		switch {
+		case o.failover:
+			round = s.failover
+		case seed%failoverEvery == 0: // so that those go through all kinds, too
+			seed, round = seed/failoverEvery, s.failover
+		}
+		r, err := round(ctx, seed, out.progress)
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
-			return 0, fmt.Errorf("round with seed %d: %w; its logs are in %s", o.seed+uint64(n), err, r.Logs)
+			return 0, fmt.Errorf("round with seed %d: %w; its logs are in %s", seed, err, r.Logs)
 		}
 		t.add(r)
 		out.round(r)

@@ -21,8 +21,9 @@ type report struct {
 	APIFaults      map[string]int        `json:"api_faults"`
 	Exits          map[string]int        `json:"exits"`
 	NeedlessDoubts int                   `json:"in_doubt_without_effect"`
-	FalseDoubts    int                   `json:"false_doubts"` // in doubt, and no request ever arrived
-	Unwitnessed    int                   `json:"unwitnessed"`  // requests about which the ledger could not be asked in time
+	FalseDoubts    int                   `json:"false_doubts"`            // in doubt, and no request ever arrived
+	Unwitnessed    int                   `json:"unwitnessed"`             // requests about which the ledger could not be asked in time
+	Lost           int                   `json:"lost_requests,omitempty"` // by a fail-over
 	Recoveries     durations             `json:"recovery_seconds"`
 	Early          []string              `json:"unexpected_ends,omitempty"`
 	Violations     []string              `json:"violations"`

@@ -68,6 +68,11 @@ func (s *testbed) round(ctx context.Context, seed uint64, progress func(string, 
 	if r.database, err = s.newDatabase(ctx, c.Invoices, c.Settings); err != nil {
 		return rep, err
 	}
+	if c.OnePer {
+		if err := s.execute(ctx, r.database, accounts); err != nil {
+			return rep, err
+		}
+	}
 	if r.judge, err = s.newJudge(r.database, c); err != nil {
 		return rep, err
 	}

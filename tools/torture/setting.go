@@ -22,6 +22,9 @@ type setting struct {
 	FaultsFor   time.Duration `json:"-"` // how long faults strike
 	Settings    []string      `json:"database_settings"`
 	Ordinary    bool          `json:"ordinary"` // rows, settings and the look-up change, too
+	OnePer      bool          `json:"one_per"`  // one request in flight for each of some accounts
+	Failover    string        `json:"failover,omitempty"`
+	Survivors   string        `json:"survivors,omitempty"` // of the fail-over
 }
 
 const billingTimeout = 2 * time.Second
@@ -39,6 +42,7 @@ func newSetting(seed uint64) (setting, *rand.Rand) {
 	}
 	s.Lookup = !s.Idempotent && rng.IntN(2) == 0
 	s.Ordinary = seed/4%2 == 1
+	s.OnePer = !s.Ordinary && seed/8%2 == 1
 	if rng.IntN(4) == 0 {
 		s.RunLock = "exclusive"
 	}
@@ -85,6 +89,12 @@ func (s setting) String() string {
 	}
 	if s.Ordinary {
 		api += ", ordinary changes"
+	}
+	if s.OnePer {
+		api += ", one per account"
+	}
+	if s.Failover != "" {
+		api += ", " + s.Failover + ", " + s.Survivors
 	}
 	return fmt.Sprintf("%s, %s, %s, %d runners × %d", s.Strategy, api, s.RunLock, s.Runners, s.Concurrency)
 }

@@ -37,6 +37,9 @@ func (r *round) start(name string, slot int, environment ...string) (*runner, er
 	if r.Lookup {
 		env = append(env, "BILLING_LOOKUP_URL="+r.judge.server.URL()+"/v1/invoices/{id}", "BILLING_LOOKUP_AFTER=0s")
 	}
+	if r.OnePer {
+		env = append(env, "INVOICES_ONE_PER=customer")
+	}
 	p, err := startRunner(r.testbed.batch, r.dir, name, append(env, r.ordinarySettings()...))
 	if err == nil {
 		r.mu.Lock()

@@ -130,3 +130,17 @@ func TestP12Fates(t *testing.T) {
 		}
 	}
 }
+
+// What remembering costs an invoice: begun, and settled, in groups.
+func BenchmarkMemory(b *testing.B) {
+	const page = 100
+	m := newMemory(uuid.New())
+	ids := make([]billing.InvoiceID, page)
+	for i := range ids {
+		ids[i] = billing.InvoiceID(fmt.Sprint(10_000_000 + i))
+	}
+	b.ReportAllocs()
+	for n := 0; n < b.N; n += page {
+		remember(m, billing.Sent, ids...)
+	}
+}

@@ -98,11 +98,12 @@ func (p *pace) interval() time.Duration {
 // untilNext is how long until one more request may begin; room: it waits for one in
 // flight to end, or to be counted among those that share the rate.
 func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
-	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.most() || p.part.away()
+	return max(p.next.Sub(now), p.throttle.until.Sub(now)), p.inFlight >= p.throttle.room(now) || p.part.away()
 }
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
+	p.throttle.begin(now)
 	p.part.used = now
 	p.shown.Began(now, p.inFlight)
 	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
@@ -138,15 +139,15 @@ func (p *pace) ready() bool {
 // await takes the right to one more request once it may begin. It returns false where
 // the run is stopping, or where the wait is too long for what is claimed.
 func (p *pace) await(ctx context.Context) bool {
-	return p.wait(ctx, holdMost, p.begin)
+	return p.wait(ctx, holdMost, p.untilNext, p.begin)
 }
 
-// wait returns true once one more request may begin, and has been counted.
-func (p *pace) wait(ctx context.Context, most time.Duration, count func(now time.Time)) bool {
+// wait returns true once it is time, and that has been counted.
+func (p *pace) wait(ctx context.Context, most time.Duration, until func(now time.Time) (time.Duration, bool), count func(now time.Time)) bool {
 	for {
 		p.mu.Lock()
 		now := time.Now()
-		d, room := p.untilNext(now)
+		d, room := until(now)
 		if d <= 0 && !room {
 			count(now)
 			p.mu.Unlock()
@@ -161,7 +162,7 @@ func (p *pace) wait(ctx context.Context, most time.Duration, count func(now time
 			return false
 		}
 		if d <= 0 {
-			d = holdMost // for one in flight, which tells
+			d = openFor // for one in flight, which tells, or for the opening's end
 		}
 		timer := time.NewTimer(d)
 		select {
@@ -194,7 +195,14 @@ func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
 		return func() {}, false
 	}
 	leave = sync.OnceFunc(func() { <-p.turn; p.want(-1) })
-	return leave, p.wait(ctx, forever, func(time.Time) {})
+	return leave, p.wait(ctx, forever, p.untilClaim, func(time.Time) {})
+}
+
+// untilClaim is how long until it is time to claim: a claim takes its time, and one in
+// flight may end meanwhile.
+func (p *pace) untilClaim(now time.Time) (d time.Duration, room bool) {
+	d, room = p.untilNext(now)
+	return d, room && (p.part.away() || p.throttle.ends(pacedLife) < 1)
 }
 
 const forever = 1<<63 - 1
@@ -253,7 +261,7 @@ func (p *pace) size(n int) int {
 	if !p.limits() {
 		return n
 	}
-	n = min(n, p.throttle.most()-p.inFlight)
+	n = min(n, max(p.throttle.most()-p.inFlight, p.throttle.ends(pacedLife)))
 	if every := p.interval(); every > 0 {
 		n = min(n, int(pacedLife/every))
 	}

@@ -8,16 +8,22 @@ import (
 )
 
 const (
-	// ceilingFor is how long a number of requests in flight that was too much is not tried
-	// again.
-	ceilingFor  = 20 * time.Second
-	ceilingMost = 5 * time.Minute
-	// unsure is how long a run has to have sent before what was accepted says at what rate
-	// the API accepts.
-	unsure = time.Second
-	// How much the gap between two requests shrinks with each that is accepted: fast
-	// while the API's rate is not known, and slowly near it.
-	gapFast, gapSlow = 0.8, 0.985
+	// So many requests open a run, until it has a reply or has waited so long: a limit that
+	// nobody has said is met by few too many.
+	openWith = 6
+	openFor  = 50 * time.Millisecond
+	// A number of requests in flight that was too much is tried again after so many times
+	// what it made the run wait.
+	tooManyWaits = 20
+	tooManyMost  = 5 * time.Minute
+	// measureFor is how long what is accepted is counted, at least, before it says at what
+	// rate the API accepts.
+	measureFor = time.Second
+	// quickening is how much faster a run goes each second, for each second that the API has
+	// not asked it to go slower. Where there are few requests it is less: what is too fast
+	// costs one of them each time.
+	quickening = 0.05
+	fewGap     = 100 * time.Millisecond
 )
 
 // throttle is what the API's throttled replies have taught: how many requests may be in
@@ -27,19 +33,24 @@ type throttle struct {
 	ceiling int           // CONCURRENCY
 	longest time.Duration // LINGER: no wait of the run is longer
 
+	opened  bool      // there was a reply, or the first request is openFor ago
+	opening time.Time // the first request began; zero: none has
+
 	window     float64 // requests in flight, at most
 	tooMany    float64 // in flight, as the API was asked too often; 0: not known
 	tooManyTo  time.Time
 	tooManyFor time.Duration
 
-	gap     time.Duration // between two requests
-	sure    bool          // the gap comes from what the API accepts
-	first   time.Time     // reply
-	recent  recent        // accepted
-	took    time.Duration // what is accepted, of late
-	until   time.Time     // nothing begins before
-	lowered time.Time     // what began before it says nothing new
-	row     int           // lowered so often, with nothing accepted in between
+	gap       time.Duration // between two requests
+	quickened time.Time     // when gap was made shorter last
+	measured  time.Time     // since when what is accepted is counted: the API took no more then
+	accepted  int           // since then
+	waited    time.Duration // since then
+	recent    recent        // accepted
+	took      time.Duration // what is accepted, of late
+	until     time.Time     // nothing begins before
+	lowered   time.Time     // what began before it says nothing new
+	row       int           // lowered so often, with nothing accepted in between
 }
 
 func newThrottle(ceiling int, longest time.Duration) throttle {
@@ -47,6 +58,30 @@ func newThrottle(ceiling int, longest time.Duration) throttle {
 }
 
 func (t *throttle) most() int { return max(1, int(t.window)) }
+
+// room is how many may be in flight now.
+func (t *throttle) room(now time.Time) int {
+	t.opened = t.opened || !t.opening.IsZero() && now.Sub(t.opening) >= openFor
+	if t.opened {
+		return t.most()
+	}
+	return min(openWith, t.most())
+}
+
+// ends is how many requests come to their end in a time, as many being in flight as may.
+func (t *throttle) ends(d time.Duration) int {
+	if t.took == 0 {
+		return 0
+	}
+	return int(time.Duration(t.most()) * d / t.took)
+}
+
+// begin takes in that a request begins.
+func (t *throttle) begin(now time.Time) {
+	if t.opening.IsZero() {
+		t.opening = now
+	}
+}
 
 // slowed says that requests are held back.
 func (t *throttle) slowed() bool {
@@ -56,9 +91,7 @@ func (t *throttle) slowed() bool {
 // lower takes in a throttled reply to a request that began as told, while so many were
 // in flight, and that asks for a wait.
 func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration) {
-	if t.first.IsZero() {
-		t.first = now
-	}
+	t.opened = true
 	if asked <= t.longest {
 		t.until = later(t.until, now.Add(asked))
 	}
@@ -67,17 +100,28 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 		return
 	}
 	t.row++
-	t.lowered = now
+	t.lowered, t.quickened = now, now
 	if asked == 0 {
 		t.until = later(t.until, now.Add(min(backoff(t.row), t.longest)))
 	}
+	t.measure(now)
+	t.waited += t.until.Sub(now)
 	t.limitInFlight(now, min(t.window, float64(inFlight)))
-	rate := t.recent.rate(now)
-	t.sure = now.Sub(t.first) >= unsure && rate > 0
-	t.gap = max(t.gap, time.Duration(float64(time.Second)/max(rate, 1)))
-	if t.sure {
-		t.gap = time.Duration(float64(time.Second) / rate)
+}
+
+// measure sets the gap by what was accepted since an earlier time at which the API took no
+// more. What it has saved up for bursts was used up then, and is now. Some APIs save up
+// while the run waits, and others, those that take so many at once, don't: half of the
+// waits counts.
+func (t *throttle) measure(now time.Time) {
+	if !t.measured.IsZero() {
+		d := now.Sub(t.measured) - t.waited/2
+		if d < measureFor {
+			return
+		}
+		t.gap = min(d/time.Duration(max(1, t.accepted)), backoffCap)
 	}
+	t.measured, t.accepted, t.waited = now, 0, 0
 }
 
 // fit takes in that no more than so many were not throttled, of those that were in flight
@@ -90,43 +134,38 @@ func (t *throttle) fit(now time.Time, n int) {
 // needs is how many are in flight at once where as many are accepted as of late (Little's
 // law): fewer would be slower than the API is.
 func (t *throttle) needs(now time.Time) float64 {
-	return math.Round(t.recent.rate(now) * t.took.Seconds())
+	rate := t.recent.rate(now)
+	if t.gap > 0 {
+		rate = max(rate, float64(time.Second)/float64(t.gap))
+	}
+	return math.Ceil(rate * t.took.Seconds())
 }
 
 func (t *throttle) limitInFlight(now time.Time, were float64) {
 	were = max(were, t.needs(now)+1)
+	again := tooManyWaits * t.until.Sub(now)
 	if were == t.tooMany {
-		t.tooManyFor = min(2*t.tooManyFor, ceilingMost)
-	} else {
-		t.tooManyFor = ceilingFor
+		again = max(again, 2*t.tooManyFor)
 	}
+	t.tooManyFor = min(again, tooManyMost)
 	t.tooMany, t.tooManyTo = were, now.Add(t.tooManyFor)
 	t.window = max(1, min(t.window, were)/2)
 }
 
 // raise takes in any other reply.
 func (t *throttle) raise(now, began time.Time, outcome billing.Outcome) {
-	if t.first.IsZero() {
-		t.first = now
-	}
+	t.opened = true
 	if !outcome.IsGood() {
 		return
 	}
 	t.row = 0
+	t.accepted++
 	t.recent.add(now)
 	if t.took == 0 {
 		t.took = now.Sub(began)
 	}
 	t.took += (now.Sub(began) - t.took) / 8
-	if t.gap > 0 {
-		shrink := gapFast
-		if t.sure {
-			shrink = gapSlow
-		}
-		if t.gap = time.Duration(float64(t.gap) * shrink); t.gap < 100*time.Microsecond {
-			t.gap = 0
-		}
-	}
+	t.quicken(now)
 	if t.window >= float64(t.ceiling) {
 		return
 	}
@@ -135,6 +174,19 @@ func (t *throttle) raise(now, began time.Time, outcome billing.Outcome) {
 		grown = min(grown, max(1, t.tooMany-1))
 	}
 	t.window = max(t.window, grown)
+}
+
+// quicken makes the gap shorter, the faster the longer the API has not asked for a longer
+// one.
+func (t *throttle) quicken(now time.Time) {
+	if t.gap == 0 {
+		return
+	}
+	quicker := quickening * min(1, fewGap.Seconds()/t.gap.Seconds()) * now.Sub(t.lowered).Seconds() * now.Sub(t.quickened).Seconds()
+	t.quickened = now
+	if t.gap = time.Duration(float64(t.gap) * math.Exp(-quicker)); t.gap < 100*time.Microsecond {
+		t.gap = 0
+	}
 }
 
 // recent counts what came in the last second, by tenths.

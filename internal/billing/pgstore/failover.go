@@ -43,7 +43,8 @@ func (s *Store) timeline() string {
 }
 
 // Follow has what is written from now on name the timeline that the database is on, and
-// says whether it is another one than before.
+// says whether it is another one than before. Two servers that were promoted without
+// knowing of each other are on timelines of one number: this run's own row tells them apart.
 func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
 	before := s.timeline()
 	if before == "" {
@@ -60,7 +61,10 @@ func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
 		}
 		return nil
 	})
-	if err != nil || now.Timeline == before {
+	if err != nil {
+		return false, err
+	}
+	if _, told, err := s.recorded(ctx); err != nil || now.Timeline == before && told == before {
 		return false, err
 	}
 	s.Home(now, true)
@@ -80,7 +84,12 @@ func (s *Store) SameDatabase(ctx context.Context, lock *pgx.Conn) error {
 		return err
 	}
 	var there billing.Identity
-	err = lock.QueryRow(ctx, s.sql.identityHere, pgx.QueryExecModeSimpleProtocol).Scan(&there.System, &there.Database, &there.Timeline)
+	for _, query := range s.sql.identityHere {
+		err = lock.QueryRow(ctx, query, pgx.QueryExecModeSimpleProtocol).Scan(&there.System, &there.Database, &there.Timeline)
+		if !cantSay(err) {
+			break
+		}
+	}
 	switch {
 	case cantSay(err):
 		return nil
@@ -131,10 +140,15 @@ func (s *Store) BeginAgain(ctx context.Context, lost []billing.Lost) error {
 
 // Recorded says whether the database knows that this run began.
 func (s *Store) Recorded(ctx context.Context) (yes bool, err error) {
-	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.runRecorded, s.runID()).Scan(&yes)
-	})
+	yes, _, err = s.recorded(ctx)
 	return yes, err
+}
+
+func (s *Store) recorded(ctx context.Context) (yes bool, timeline string, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.runRecorded, s.runID()).Scan(&yes, &timeline)
+	})
+	return yes, timeline, err
 }
 
 // RecordAgain tells the other runs that all that this one remembers stands again.
@@ -176,7 +190,7 @@ func (s *Store) runsBehind(ctx context.Context, other, on string) (names []strin
 
 // Accept has the ledger trust the database that this run writes to.
 func (s *Store) Accept(ctx context.Context, reason string) error {
-	return s.AcceptIdentity(ctx, s.Where(), "batch run", reason)
+	return s.AcceptIdentity(ctx, s.Where(), billing.ByRun, reason)
 }
 
 // Doubt writes down that the database may have forgotten what was sent, and says how long

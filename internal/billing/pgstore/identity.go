@@ -27,7 +27,12 @@ func (s *Store) Identity(ctx context.Context) (now billing.Identity, accepted *b
 func (s *Store) identity(ctx context.Context) (now billing.Identity, accepted *billing.Identity, err error) {
 	err = s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var text []byte
-		err := conn.QueryRow(ctx, s.sql.identity).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &text)
+		for _, query := range s.sql.identity {
+			err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &text)
+			if !cantSay(err) {
+				break
+			}
+		}
 		if cantSay(err) {
 			return nil
 		}

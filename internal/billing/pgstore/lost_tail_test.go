@@ -71,13 +71,14 @@ func (p *pair) cutOff() {
 	until("select not exists (select from pg_stat_wal_receiver)")
 }
 
-// failOver kills the primary, promotes the standby, and moves the address to it.
+// failOver ends the primary, promotes the standby, and moves the address to it.
 func (p *pair) failOver() {
 	p.t.Helper()
-	if err := p.primary.Close(); err != nil {
+	if err := p.primary.Halt(); err != nil {
 		p.t.Fatal(err)
 	}
-	p.now = configOf(p.t, p.standby)
+	p.primary, p.standby = p.standby, p.primary
+	p.now = configOf(p.t, p.primary)
 	if !query[bool](p.t, p.now, "select pg_promote()") {
 		p.t.Fatal("the standby was not promoted")
 	}
@@ -85,6 +86,20 @@ func (p *pair) failOver() {
 		p.promoted()
 	}
 	p.leadTo(p.now)
+}
+
+// follow has the old primary be the standby of the new one.
+func (p *pair) follow() {
+	p.t.Helper()
+	if err := p.standby.Follow(p.t.Context(), p.primary); err != nil {
+		p.t.Error(err) // it is a sender that does it: not Fatal
+	}
+	for began := time.Now(); !query[bool](p.t, p.now, "select exists (select from pg_stat_replication where state = 'streaming')"); {
+		if time.Since(began) > time.Minute {
+			p.t.Error("the old primary does not follow the new one")
+			return
+		}
+	}
 }
 
 // heardLog keeps what is logged.
@@ -214,19 +229,42 @@ func TestP12RunsLiveThroughALostTail(t *testing.T) {
 	}
 }
 
-// P12: a switchover that loses nothing is no question, under a run that lives through it.
+// P12: a switchover that loses nothing is no question, under a run that lives through it;
+// nor is the one back.
 func TestP12ASwitchoverIsNoQuestion(t *testing.T) {
 	t.Parallel()
 	const invoices = 60
 	p := newPair(t, invoices)
-	a := accepts(&at{do: map[int]func(){30: p.failOver}})
+	a := accepts(&at{do: map[int]func(){20: p.failOver, 30: p.follow, 40: p.failOver}})
 	r, lock, said := p.living(a, "advisory", func(c *engine.Config) { c.ClaimSize = 10 })
 	if s := r.Run(t.Context(), lock); s.ExitCode() != 0 {
 		t.Errorf("exit %d, stopped %q (%v)", s.ExitCode(), s.Stopped, s.Err)
 	}
 	p.wantOnce(a, fmt.Sprintf("sent/false=%d", invoices))
-	if strings.Contains(said.String(), "they are written again") || !strings.Contains(said.String(), "all that this run remembers stands") {
+	if strings.Contains(said.String(), "they are written again") || strings.Count(said.String(), "all that this run remembers stands") != 2 {
 		t.Error("what stands is taken for lost")
+	}
+}
+
+// P12: two servers that were promoted one after the other, the second one without knowing
+// of the first, are on timelines of one number: a run notices that fail-over, too.
+func TestP12AnotherTimelineOfTheSameNumber(t *testing.T) {
+	t.Parallel()
+	const invoices = 60
+	p := newPair(t, invoices)
+	a := accepts(&at{do: map[int]func(){20: p.failOver, 40: func() {
+		if err := p.standby.Follow(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		p.failOver()
+	}}})
+	r, lock, said := p.living(a, "advisory", func(c *engine.Config) { c.ClaimSize = 10 })
+	if s := r.Run(t.Context(), lock); s.ExitCode() != 0 {
+		t.Errorf("exit %d, stopped %q (%v)", s.ExitCode(), s.Stopped, s.Err)
+	}
+	p.wantOnce(a, fmt.Sprintf("sent/false=%d", invoices))
+	if !strings.Contains(said.String(), "they are written again") {
+		t.Error("what was missing is not told")
 	}
 }
 

@@ -89,7 +89,7 @@ func (p Place) rights(work Work) ([]right, error) {
 	switch work {
 	case Running:
 		all = append(all, right{"update", "table", p.book.Own("ledger"), []string{
-			"accepted_identity", "accepted_at", "accepted_by", "accepted_reason", "found_identity", "found_at", "newest_sent_at",
+			"accepted_identity", "accepted_at", "accepted_by", "accepted_reason", "accepted_before", "found_identity", "found_at", "newest_sent_at",
 			"paused_at", "paused_by", "pause_reason", "not_before", "told_at", "told", "raised_at",
 		}})
 	case Deciding:

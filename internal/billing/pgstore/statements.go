@@ -16,9 +16,9 @@ type statements struct {
 	runSettings, runAccepted, runThrottled   string
 	runSettled                               string
 	paused                                   string
-	identity, acceptIdentity, foundIdentity  string
+	acceptIdentity, foundIdentity            string
 	beginAgain, runRecorded, runsBehind      string
-	identityHere                             string
+	identity, identityHere                   []string // the next one, where the database can't say what one asks for
 	isPending, missingID, twins, markTrial   string
 	pendingAmong, unmarked                   string
 	pendingAmongGuarded                      string
@@ -40,8 +40,7 @@ type statements struct {
 	submittedNext, submittedCount            string
 }
 
-func newStatements(n sql.Names) (statements, error) {
-	var s statements
+func newStatements(n sql.Names) (s statements, err error) {
 	for _, q := range []struct {
 		into  *string
 		name  string
@@ -95,10 +94,8 @@ func newStatements(n sql.Names) (statements, error) {
 		{&s.pendingAgain, "pending_again", nil},
 		{&s.pendingAgainOver, "pending_again_over", nil},
 		{&s.paused, "paused", nil},
-		{&s.identity, "identity", nil},
 		{&s.acceptIdentity, "accept_identity", nil},
 		{&s.foundIdentity, "found_identity", nil},
-		{&s.identityHere, "identity", []string{"here"}},
 		{&s.beginAgain, "begin_again", nil},
 		{&s.runRecorded, "run_recorded", nil},
 		{&s.runsBehind, "runs_behind", nil},
@@ -142,5 +139,9 @@ func newStatements(n sql.Names) (statements, error) {
 		}
 		*q.into = text
 	}
-	return s, nil
+	if s.identity, err = sql.Identity(n); err != nil {
+		return s, err
+	}
+	s.identityHere, err = sql.Identity(n, "here")
+	return s, err
 }

@@ -40,7 +40,10 @@ func (d *Desk) History(ctx context.Context, id billing.InvoiceID) (h desk.Histor
 		if err != nil {
 			return err
 		}
-		entries, err = pgx.CollectRows(rows, scanEntry)
+		if entries, err = pgx.CollectRows(rows, scanEntry); err != nil {
+			return err
+		}
+		h.Databases, err = readAccepted(ctx, conn, d.names)
 		return err
 	})
 	if err != nil {

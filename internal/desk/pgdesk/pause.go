@@ -68,12 +68,20 @@ func (d *Desk) AcceptDatabase(ctx context.Context, by, reason string) (id billin
 // readIdentity says which database this is, and which one the ledger trusts; nil: none
 // yet. Where the database, or the role, can't say, nothing is known.
 func readIdentity(ctx context.Context, conn *pgx.Conn, names sql.Names) (now billing.Identity, accepted *billing.Identity, err error) {
-	query, err := sql.Query("identity", names)
+	queries, err := sql.Identity(names)
 	if err != nil {
 		return now, nil, err
 	}
-	err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &accepted)
-	if pgerr.Is(err, pgerrcode.UndefinedFunction, pgerrcode.InsufficientPrivilege, pgerrcode.FeatureNotSupported) {
+	cantSay := func() bool {
+		return pgerr.Is(err, pgerrcode.UndefinedFunction, pgerrcode.InsufficientPrivilege, pgerrcode.FeatureNotSupported)
+	}
+	for _, query := range queries {
+		err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &accepted)
+		if !cantSay() {
+			break
+		}
+	}
+	if cantSay() {
 		return billing.Identity{}, nil, nil
 	}
 	if err != nil {

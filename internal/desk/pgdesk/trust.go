@@ -30,6 +30,21 @@ func readTrust(ctx context.Context, conn *pgx.Conn, names sql.Names) (*desk.Trus
 	return &t, nil
 }
 
+// readAccepted reads which databases the ledger was made to trust after its first one.
+func readAccepted(ctx context.Context, conn *pgx.Conn, names sql.Names) (all []desk.Trust, err error) {
+	query, err := sql.Query("accepted", names)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.QueryRow(ctx, query).Scan(&all); err != nil {
+		return nil, fmt.Errorf("read which databases the ledger has trusted: %w", err)
+	}
+	if len(all) > 0 && all[0].By == billing.ByRun {
+		all = all[1:]
+	}
+	return all, nil
+}
+
 // Doubt reads what a person is to know before the ledger trusts the database.
 func (d *Desk) Doubt(ctx context.Context) (doubt desk.Doubt, err error) {
 	query, err := d.query("trusted", "newest")
