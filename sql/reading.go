@@ -5,8 +5,10 @@ package sql
 const BeginLooking = "begin isolation level repeatable read"
 
 // ByIndex keeps the planner to indexes, in a transaction in which the user's SQL fails on
-// some row: it is tried on no more rows than an index leads to.
-const ByIndex = "set local enable_seqscan = off"
+// some row: it is tried on no more rows than an index leads to. Where there is none, what
+// the planner is kept from costs more than jit_above_cost, and compiling takes far longer
+// than a small table does.
+const ByIndex = "select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
 
 // ValueSettings are what values.sql is read under, whatever the role, the database or
 // the environment has set: the same values make the same request. Local: through a

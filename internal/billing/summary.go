@@ -28,6 +28,7 @@ const (
 	StoppedByThrottle StopReason = "throttled"
 	StoppedByCanary   StopReason = "canary"
 	StoppedByPause    StopReason = "paused"
+	StoppedByTable    StopReason = "table_held"
 	StoppedByFailover StopReason = "failover"
 	StoppedByError    StopReason = "error"
 )

@@ -118,6 +118,6 @@ func oldestDoubt(o billing.Open) float64 {
 func stopReasons() []billing.StopReason {
 	return []billing.StopReason{
 		billing.StoppedBySignal, billing.StoppedByDeadline, billing.StoppedByBreaker,
-		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByThrottle, billing.StoppedByPause, billing.StoppedByFailover, billing.StoppedByError,
+		billing.StoppedByLockLost, billing.StoppedByLimit, billing.StoppedByCanary, billing.StoppedByThrottle, billing.StoppedByPause, billing.StoppedByTable, billing.StoppedByFailover, billing.StoppedByError,
 	}
 }

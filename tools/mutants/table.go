@@ -57,6 +57,21 @@ func mutants() []mutant {
 			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing/by_a_constraint/advisory", `want unmarked: 5`,
 		},
 		{
+			"a claim is released before what it has begun is written down",
+			[]edit{{"internal/billing/engine/deliver.go", "		c.await(stuck)\n", ""}},
+			"internal/billing/pgstore", "TestP8UnmarkedIsWrittenBeforeItsClaimIsReleased/advisory", `as its claim was released: .*sending`,
+		},
+		{
+			"a row that hangs is taken for a slow table",
+			[]edit{{"internal/billing/pgstore/bounds.go", "	return pgerr.FailsOnData(err) || errors.As(err, &slow)\n", "	return pgerr.FailsOnData(err) || errors.As(err, &slow) && slow == nil\n"}},
+			"internal/billing/pgstore", "TestP8RowThatHangsStopsNobody/predicate/advisory", `set aside; summary`,
+		},
+		{
+			"who has locked the table ends a run as an error",
+			[]edit{{"internal/billing/engine/stop.go", "	case errors.Is(err, billing.ErrTableHeld):\n", "	case errors.Is(err, billing.ErrTableHeld) && s.err != nil:\n"}},
+			"internal/billing/pgstore", "TestP8TableHeldEndsARunInTime/row", `exit 1`,
+		},
+		{
 			"what earlier runs left goes before what is new",
 			[]edit{{"internal/billing/engine/pass.go", "			case p.turn == newOnes:\n				p.later++\n", ""}},
 			"internal/billing/pgstore", "TestP8NewInvoicesComeFirst", `in the order`,

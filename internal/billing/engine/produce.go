@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -61,12 +60,7 @@ func (p *producing) start(ctx context.Context, n int, standsIn bool) {
 	p.mu.Unlock()
 	p.group.Go(func() error {
 		err := p.loop(ctx, newSizer(p.terms, n, p.shared, p.first), standsIn)
-		switch { // at once: the others would go on to the end of the pass
-		case errors.Is(err, billing.ErrPaused):
-			p.stop.stop(billing.StoppedByPause, nil)
-		case err != nil:
-			p.stop.stop(billing.StoppedByError, err)
-		}
+		p.stop.because(err) // at once: the others would go on to the end of the pass
 		return err
 	})
 }

@@ -157,12 +157,7 @@ func (r *Run) Do(ctx context.Context) billing.Summary {
 		background.Go(func() { r.proof.keep(detached, finished) })
 	}
 	left, earlier, err := r.passesBesideSubmitted(claiming)
-	switch {
-	case errors.Is(err, billing.ErrPaused):
-		r.stop.stop(billing.StoppedByPause, nil)
-	case err != nil:
-		r.stop.stop(billing.StoppedByError, err)
-	}
+	r.stop.because(err)
 	r.queue.close()
 	senders.Wait()
 	r.settler.close()

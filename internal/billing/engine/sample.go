@@ -58,7 +58,7 @@ func (s *scan) firstFrom(ctx context.Context, start *billing.InvoiceID, fits fun
 			return nil, fmt.Errorf("scan pending invoices: %w", err)
 		}
 		for i := range page {
-			if fits(page[i]) {
+			if page[i].Fault == nil && fits(page[i]) {
 				return &page[i], nil
 			}
 		}

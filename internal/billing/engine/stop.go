@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -28,6 +29,19 @@ func (s *stopper) stop(reason billing.StopReason, err error) {
 		s.reason, s.err = reason, err
 		close(s.done)
 	})
+}
+
+// because stops for an error; nil is none.
+func (s *stopper) because(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, billing.ErrPaused):
+		s.stop(billing.StoppedByPause, nil)
+	case errors.Is(err, billing.ErrTableHeld):
+		s.stop(billing.StoppedByTable, err)
+	default:
+		s.stop(billing.StoppedByError, err)
+	}
 }
 
 func (s *stopper) stopped() bool { return isClosed(s.done) }

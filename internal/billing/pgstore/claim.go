@@ -12,7 +12,6 @@ import (
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/failpoint"
-	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -26,8 +25,8 @@ type Claimer struct {
 	lock  locking
 	conn  *pgx.Conn
 	watch *advisory.Watch
-	// lockAny: INVOICES_PENDING failed on a row as rows were locked. The second look
-	// tells which.
+	// lockAny: INVOICES_PENDING failed on a row as rows were locked, or hung on one. The
+	// second look tells which.
 	lockAny bool
 	extra   bool // the run can do without it
 }
@@ -44,6 +43,9 @@ func (c *Claimer) begin(ctx context.Context) error {
 	}
 	begin := "begin isolation level read committed read write; " +
 		advisory.TransactionSettings(c.conn, c.store.cfg.LongestRequest)
+	if c.locksRows() {
+		begin += fmt.Sprintf("; set local lock_timeout = %d; %s", tableWait.Milliseconds(), within(c.store.cfg.RowsTime))
+	}
 	if c.lockAny {
 		begin += "; " + sql.ByIndex
 	}
@@ -163,7 +165,11 @@ func (c *Claimer) Claim(ctx context.Context, candidates []billing.Candidate) (cl
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	err = persistIf(ctx, c.mayPass, func() error {
+		holder := c.watchTable(ctx)
 		claim, err = c.claimOnce(ctx, candidates)
+		if who := holder(); lockTimeout(err) {
+			err = &TableHeldError{who, err}
+		}
 		return err
 	}, func(err error, try int) {
 		c.store.cfg.Log.Warn().Err(err).Int("try", try).Msg("claiming again")
@@ -176,8 +182,18 @@ func (c *Claimer) mayPass(err error) bool {
 	if _, full := limitOf(err); full && c.extra {
 		return false
 	}
-	return passing(err)
+	return mayPassSoon(err)
 }
+
+// watchTable is for the strategy that locks rows: it waits for who has locked their table.
+func (c *Claimer) watchTable(ctx context.Context) func() string {
+	if !c.locksRows() {
+		return func() string { return "" }
+	}
+	return c.store.watchTable(ctx)
+}
+
+func (c *Claimer) locksRows() bool { return c.store.cfg.Strategy == "row" }
 
 // claimOnce locks inside a new transaction and puts the watch on it.
 func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
@@ -200,7 +216,7 @@ func (c *Claimer) claimOnce(ctx context.Context, candidates []billing.Candidate)
 		}
 	}
 	c.drop(ctx)
-	if pgerr.FailsOnData(err) && !wasAny {
+	if c.lockAny && !wasAny {
 		return c.claimOnce(ctx, candidates)
 	}
 	if advisory.TableFull(err) && len(candidates) > 1 {
@@ -237,7 +253,7 @@ func (s *Store) rowsFree(ctx context.Context, sending map[billing.InvoiceID]int)
 		}
 		return tx.Rollback(ctx)
 	}
-	err := s.insist(ctx, func() error { return s.writer.use(ctx, probe) })
+	err := s.insist(ctx, readTime, func() error { return s.writer.use(ctx, probe) })
 	return free, err
 }
 

@@ -3,6 +3,8 @@ package pgstore
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
 )
@@ -16,12 +18,13 @@ func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (
 	if c.lockAny {
 		lock = c.store.sql.lockRowsAny
 	}
-	rows, err := c.conn.Query(ctx, lock, keys(ids(candidates)))
-	if err == nil {
-		err = collectIDs(rows, locked)
-	}
-	if err != nil {
-		c.lockAny = c.lockAny || pgerr.FailsOnData(err)
+	var batch pgx.Batch
+	batch.Queue(lock, keys(ids(candidates))).Query(func(rows pgx.Rows) error { return collectIDs(rows, locked) })
+	// From here on the table is waited for no longer than an invoice: what marks the
+	// invoices is prepared in this transaction.
+	batch.Queue(setMarkTimeout)
+	if err := c.conn.SendBatch(ctx, &batch).Close(); err != nil {
+		c.lockAny = c.lockAny || pgerr.FailsOnData(err) || tookTooLong(err)
 		return nil, err
 	}
 	claim := &billing.Claimed{Settle: c.settleOrElse, Release: c.end}
@@ -38,6 +41,7 @@ func (c *Claimer) lockRow(ctx context.Context, candidates []billing.Candidate) (
 		}
 	}
 	c.store.nameRowHolders(ctx, skipped)
+	var err error
 	claim.Recoverable, err = c.keysHeld(ctx, sending)
 	return claim, err
 }

@@ -26,7 +26,7 @@ func Examine(ctx context.Context, conn *pgx.Conn, b book.Book, row bool, columns
 	if e.fitted, err = fit(ctx, conn, b, request{row: row, columns: columns, mentions: mentions}); err != nil {
 		return e, err
 	}
-	if err := e.checkTwins(ctx, conn); err != nil {
+	if _, err := e.checkTwins(ctx, conn); err != nil {
 		return e, err
 	}
 	e.Version, err = sql.SchemaVersion()

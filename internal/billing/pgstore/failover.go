@@ -51,7 +51,7 @@ func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
 		return false, nil
 	}
 	var now billing.Identity
-	err = s.insist(ctx, func() error {
+	err = s.insist(ctx, readTime, func() error {
 		if now, _, err = s.identity(ctx); err != nil {
 			return err
 		}

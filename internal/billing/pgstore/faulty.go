@@ -11,7 +11,6 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
-	"github.com/billonce/billonce/sql"
 )
 
 // rangeMost is how many ids are read at once where the row is looked for on which the
@@ -26,7 +25,10 @@ type rowError struct {
 
 func (e *rowError) Error() string {
 	said := e.err.Error()
-	if pg := pgerr.From(e.err); pg != nil {
+	var slow *slowError
+	if errors.As(e.err, &slow) {
+		said = fmt.Sprintf("it takes longer than %s; look at what INVOICES_PENDING and a view in INVOICES_TABLE call", slow.after)
+	} else if pg := pgerr.From(e.err); pg != nil {
 		said = pg.Message
 	}
 	return e.what + ": " + said
@@ -34,23 +36,25 @@ func (e *rowError) Error() string {
 
 func (e *rowError) Unwrap() error { return e.err }
 
-// scanAround is Scan where INVOICES_PENDING fails on some row: it goes over all ids, a
-// range at a time, and finds the row by halving the range.
+// scanAround is Scan where INVOICES_PENDING fails or hangs on some row: it goes over all
+// ids, a range at a time, and finds the row in parts of the range.
 func (s *Store) scanAround(ctx context.Context, after, upTo *billing.InvoiceID, limit int) (page []billing.Candidate, err error) {
 	for span := limit; len(page) < limit; span = min(2*span, rangeMost) {
 		ids, err := s.idsWithin(ctx, after, upTo, span)
-		if pgerr.FailsOnData(err) {
+		if failsOnRow(err) {
 			rest, err := s.scanSpace(ctx, after, upTo, limit-len(page), err)
 			return append(page, rest...), err
 		}
 		if err != nil || len(ids) == 0 {
 			return page, err
 		}
-		found, err := s.scanRange(ctx, after, ids)
-		if err != nil {
-			return page, err
+		for _, group := range s.hangs.apart(ids) {
+			found, err := s.scanRange(ctx, after, group)
+			if err != nil {
+				return page, err
+			}
+			page, after = append(page, found...), &group[len(group)-1]
 		}
-		page, after = append(page, found...), &ids[len(ids)-1]
 		if len(ids) < span {
 			break
 		}
@@ -59,50 +63,57 @@ func (s *Store) scanAround(ctx context.Context, after, upTo *billing.InvoiceID, 
 }
 
 func (s *Store) idsWithin(ctx context.Context, after, upTo *billing.InvoiceID, limit int) (ids []billing.InvoiceID, err error) {
+	if s.hangs.ids.Load() {
+		return nil, s.hangs.error()
+	}
 	query, args := s.within(after, upTo, limit, s.sql.keys, s.sql.keysAfter, s.sql.keysUpTo, s.sql.keysAfterUpTo)
-	err = s.readCarefully(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.readCarefully(ctx, rangeMost, query, args, func(rows pgx.Rows) error {
 		ids = nil
-		rows, err := conn.Query(ctx, query, args...)
-		if err != nil {
-			return err
-		}
 		return eachID(func(id string) { ids = append(ids, billing.InvoiceID(id)) })(rows)
 	})
+	s.hangs.ids.Store(failsOnRow(err) && !pgerr.FailsOnData(err))
 	return ids, err
 }
 
 // scanRange scans the ids, which are all that lie behind after up to their last.
 func (s *Store) scanRange(ctx context.Context, after *billing.InvoiceID, ids []billing.InvoiceID) ([]billing.Candidate, error) {
-	page, err := s.scanBetween(ctx, after, ids[len(ids)-1], len(ids))
+	err := s.hangs.known(ids[0])
+	var page []billing.Candidate
+	if err == nil {
+		page, err = s.scanBetween(ctx, after, ids[len(ids)-1], len(ids), len(ids))
+	}
 	switch {
-	case !pgerr.FailsOnData(err):
+	case !failsOnRow(err):
 		return page, err
 	case len(ids) == 1:
-		c, err := s.faulty(ctx, ids[0], &rowError{"INVOICES_PENDING fails on it", err})
+		c, err := s.faulty(ctx, ids[0], "INVOICES_PENDING fails on it", err)
 		return []billing.Candidate{c}, err
 	}
-	half := len(ids) / 2
-	lower, err := s.scanRange(ctx, after, ids[:half])
-	if err != nil {
-		return nil, err
-	}
-	upper, err := s.scanRange(ctx, &ids[half-1], ids[half:])
-	return append(lower, upper...), err
+	page = nil
+	return page, inParts(err, ids, func(part []billing.InvoiceID) error {
+		found, err := s.scanRange(ctx, after, part)
+		page, after = append(page, found...), &part[len(part)-1]
+		return err
+	})
 }
 
 // scanBetween scans behind after, up to an id, with the predicate tried on nothing else.
-func (s *Store) scanBetween(ctx context.Context, after *billing.InvoiceID, upTo billing.InvoiceID, limit int) (page []billing.Candidate, err error) {
+// among is how many invoices that may be.
+func (s *Store) scanBetween(ctx context.Context, after *billing.InvoiceID, upTo billing.InvoiceID, limit, among int) (page []billing.Candidate, err error) {
 	query, args := s.within(after, &upTo, limit, "", "", s.sql.scanGuarded, s.sql.scanGuardedAfter)
-	err = s.readCarefully(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		page, err = scanOn(ctx, conn, query, args)
+	err = s.readCarefully(ctx, among, query, args, func(rows pgx.Rows) (err error) {
+		page, err = pgx.CollectRows(rows, scanCandidate)
 		return err
 	})
 	return page, err
 }
 
 // faulty is a candidate that can't be told to be pending.
-func (s *Store) faulty(ctx context.Context, id billing.InvoiceID, fault error) (billing.Candidate, error) {
-	c := billing.Candidate{ID: id, Fault: fault}
+func (s *Store) faulty(ctx context.Context, id billing.InvoiceID, what string, err error) (billing.Candidate, error) {
+	c := billing.Candidate{ID: id}
+	if c.Fault, err = s.hangs.faultOf(id, what, err); err != nil {
+		return c, err
+	}
 	seen, err := s.delivery(ctx, id)
 	if seen != nil {
 		c.State, c.DueIn, c.RunID, c.Attempt, c.RunAttempt = seen.State, seen.DueIn, seen.RunID, seen.Attempt, seen.RunAttempt
@@ -112,7 +123,7 @@ func (s *Store) faulty(ctx context.Context, id billing.InvoiceID, fault error) (
 
 // scanSpace is scanAround where not even the ids can be read, since a view's own condition
 // fails. It goes over all integers that could be one: twice as many at once as long as
-// none fails, half as many where one does.
+// none fails, fewer where one does.
 func (s *Store) scanSpace(ctx context.Context, after, upTo *billing.InvoiceID, limit int, fault error) (page []billing.Candidate, err error) {
 	if !s.integerKey() {
 		return nil, fmt.Errorf("INVOICES_TABLE: a condition of the view itself fails on a row, and which one can't be found out by a key of type %s; move the condition to INVOICES_PENDING: %w", s.place.keyType, fault)
@@ -129,19 +140,30 @@ func (s *Store) scanSpace(ctx context.Context, after, upTo *billing.InvoiceID, l
 			return nil, fmt.Errorf("read an id: %w", err)
 		}
 	}
-	if start := integerID(at); pgerr.FailsOnData(s.probe(ctx, start)) {
+	if start := integerID(at); failsOnRow(s.probe(ctx, start)) {
 		return nil, fmt.Errorf("INVOICES_TABLE: a condition of the view itself fails on a row, and no index leads to the others; move the condition to INVOICES_PENDING: %w", fault)
 	}
 	for span := uint64(limit); len(page) < limit && at < end; {
 		span = min(span, uint64(end)-uint64(at))
 		from, to := integerID(at), integerID(int64(uint64(at)+span))
-		found, err := s.scanBetween(ctx, &from, to, limit-len(page))
+		err := s.hangs.within(at, int64(uint64(at)+span))
+		var found []billing.Candidate
+		if err == nil {
+			found, err = s.scanBetween(ctx, &from, to, limit-len(page), int(min(span, 2)))
+			if failsOnRow(err) && !pgerr.FailsOnData(err) {
+				s.hangs.noteSpace(at, int64(uint64(at)+span))
+			}
+		}
 		switch {
-		case pgerr.FailsOnData(err) && span > 1:
-			span /= 2
+		case failsOnRow(err) && span > 1:
+			if pgerr.FailsOnData(err) {
+				span /= 2
+			} else {
+				span = max(1, span/spaceParts)
+			}
 			continue
-		case pgerr.FailsOnData(err):
-			c, ferr := s.faulty(ctx, to, &rowError{"its row can't be read", err})
+		case failsOnRow(err):
+			c, ferr := s.faulty(ctx, to, "its row can't be read", err)
 			if ferr != nil {
 				return nil, ferr
 			}
@@ -159,49 +181,32 @@ func (s *Store) scanSpace(ctx context.Context, after, upTo *billing.InvoiceID, l
 
 // probe reads a range in which no id can be.
 func (s *Store) probe(ctx context.Context, id billing.InvoiceID) error {
-	_, err := s.scanBetween(ctx, &id, id, 1)
+	_, err := s.scanBetween(ctx, &id, id, 1, 1)
 	return err
 }
 
 func integerID(n int64) billing.InvoiceID { return billing.InvoiceID(strconv.FormatInt(n, 10)) }
 
-// readCarefully reads where the user's SQL fails on some row: by indexes, so that a
-// condition of a view's own, which no CASE can guard, is tried on no row but those that
-// are asked for.
-func (s *Store) readCarefully(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	return s.insist(ctx, func() error {
-		return s.writer.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			begin := sql.BeginLooking + "; " + s.readSettings(conn) + "; " + sql.ByIndex
-			if err := conn.PgConn().Exec(ctx, begin).Close(); err != nil {
-				return fmt.Errorf("begin: %w", begun(err))
-			}
-			err := f(ctx, conn)
-			if conn.IsClosed() {
-				return err
-			}
-			return errors.Join(err, conn.PgConn().Exec(ctx, "rollback").Close())
-		})
-	})
-}
-
-// lookAround is Look where the user's SQL fails on one of the rows.
-func (s *Store) lookAround(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	seen, err := s.look(ctx, ids, s.sql.lookGuarded)
+// lookAround is Look where the user's SQL fails or hangs on one of the rows.
+func (s *Store) lookAround(ctx context.Context, ids []billing.InvoiceID) (seen []billing.Invoice, err error) {
+	if err = s.hangs.known(ids[0]); err == nil {
+		seen, err = s.look(ctx, ids, s.sql.lookGuarded)
+	}
 	switch {
-	case !pgerr.FailsOnData(err):
+	case !failsOnRow(err):
 		return seen, err
 	case len(ids) == 1:
-		inv := billing.Invoice{ID: ids[0], Fault: &rowError{"its row can't be read", err}}
-		inv.Delivery, err = s.delivery(ctx, ids[0])
+		inv := billing.Invoice{ID: ids[0]}
+		if inv.Fault, err = s.hangs.faultOf(ids[0], "its row can't be read", err); err == nil {
+			inv.Delivery, err = s.delivery(ctx, ids[0])
+		}
 		return []billing.Invoice{inv}, err
 	}
-	half := len(ids) / 2
-	lower, err := s.lookAround(ctx, ids[:half])
-	if err != nil {
-		return nil, err
-	}
-	upper, err := s.lookAround(ctx, ids[half:])
-	return append(lower, upper...), err
+	return seen, inParts(err, ids, func(part []billing.InvoiceID) error {
+		of, err := s.lookAround(ctx, part)
+		seen = append(seen, of...)
+		return err
+	})
 }
 
 // delivery is what the ledger says about an invoice; nil: nothing.

@@ -77,8 +77,13 @@ func (f fitted) checkIDs(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	var missing bool
-	err := conn.QueryRow(ctx, f.sql.missingID).Scan(&missing)
+	err := queryRows(ctx, conn, f.sql.missingID, nil, func(rows pgx.Rows) (err error) {
+		missing, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+		return err
+	}, within(rowsTime))
 	switch {
+	case tookTooLong(err): // the scan looks for what hangs
+		return nil
 	case err != nil:
 		return fmt.Errorf("look for pending invoices without an id: %w", err)
 	case missing:
@@ -88,20 +93,22 @@ func (f fitted) checkIDs(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // checkTwins refuses a key that several pending invoices share: the ledger has one row for
-// all of them. Those that a predicate which fails keeps from being found are met later.
-func (f fitted) checkTwins(ctx context.Context, conn *pgx.Conn) error {
+// all of them. Those that a predicate which fails or hangs keeps from being found are met later.
+func (f fitted) checkTwins(ctx context.Context, conn *pgx.Conn) (hangs bool, err error) {
 	if f.place.unique {
-		return nil
+		return false, nil
 	}
-	var id string
-	err := conn.QueryRow(ctx, f.sql.twins).Scan(&id)
+	id := ""
+	err = queryRows(ctx, conn, f.sql.twins, nil, eachID(func(twin string) { id = twin }), within(rowsTime))
 	switch {
-	case errors.Is(err, pgx.ErrNoRows), pgerr.FailsOnData(err):
-		return nil
+	case tookTooLong(err):
+		return true, nil
+	case err == nil && id == "", pgerr.FailsOnData(err):
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("look for pending invoices with one id: %w", err)
+		return false, fmt.Errorf("look for pending invoices with one id: %w", err)
 	}
-	return twins(billing.InvoiceID(id))
+	return false, twins(billing.InvoiceID(id))
 }
 
 // twins says that an id is that of several pending invoices.

@@ -157,11 +157,15 @@ func newRunner(t testing.TB, cfg *pgx.ConnConfig, a *api, strategy string, chang
 
 func newBookRunner(t testing.TB, cfg *pgx.ConnConfig, b book.Book, a *api, strategy string, change func(*engine.Config)) *runner {
 	t.Helper()
-	id := uuid.New()
+	return newStoreRunner(t, pgstore.Config{Conn: cfg, Book: b, Strategy: strategy}, a, change)
+}
+
+func newStoreRunner(t testing.TB, cfg pgstore.Config, a *api, change func(*engine.Config)) *runner {
+	t.Helper()
+	id, strategy := uuid.New(), cfg.Strategy
 	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)
-	store, err := pgstore.Open(t.Context(), pgstore.Config{
-		Conn: cfg, Book: b, RunID: id, Strategy: strategy, LongestRequest: time.Second, Row: true, Log: log,
-	})
+	cfg.RunID, cfg.LongestRequest, cfg.Row, cfg.Log = id, time.Second, true, log
+	store, err := pgstore.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // Identity says which database this is, and which one the ledger trusts; nil: none yet.
 // Where the database can't say, nothing is known.
 func (s *Store) Identity(ctx context.Context) (now billing.Identity, accepted *billing.Identity, err error) {
-	err = s.insist(ctx, func() error {
+	err = s.insist(ctx, readTime, func() error {
 		now, accepted, err = s.identity(ctx)
 		return err
 	})

@@ -213,12 +213,13 @@ func eachID(f func(id string)) func(pgx.Rows) error {
 type writing struct {
 	batch       pgx.Batch
 	begun       bool
-	guarded     bool   // mark.sql's flag
-	prompt      bool   // it waits for nobody
-	settles     bool   // it holds settlements
-	intends     bool   // it holds intents
-	transaction string // its id, as the rows that it writes have it (xmin)
-	timeline    string // that it is for; empty: any
+	guarded     bool          // mark.sql's flag
+	markTime    time.Duration // for marking, at most; 0: as long as for any group
+	prompt      bool          // it waits for nobody
+	settles     bool          // it holds settlements
+	intends     bool          // it holds intents
+	transaction string        // its id, as the rows that it writes have it (xmin)
+	timeline    string        // that it is for; empty: any
 }
 
 func (s *Store) newWriting() *writing {

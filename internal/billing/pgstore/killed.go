@@ -9,7 +9,6 @@ import (
 
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
-	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // WriteOff writes off the runs that were killed, and brings into doubt what they left
@@ -42,8 +41,12 @@ func (s *Store) FindLeftOver(ctx context.Context) { s.sweep(ctx, true, func(*wri
 func (s *Store) sweep(ctx context.Context, ended bool, first func(*writing)) (done bool) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	doubts, err := s.leftOver(ctx, first, (*writing).commit, s.sql.leftOver, s.runID(), ended)
-	if pgerr.FailsOnData(err) {
+	var doubts []string
+	err := s.hangs.error()
+	if err == nil {
+		doubts, err = s.leftOver(ctx, first, (*writing).commit, s.sql.leftOver, s.runID(), ended)
+	}
+	if failsOnRow(err) {
 		doubts, err = s.leftOverAround(ctx, ended, first)
 	}
 	switch {
@@ -90,27 +93,19 @@ func (s *Store) leftOver(ctx context.Context, first func(*writing), end func(*wr
 // fails among them.
 func (s *Store) pendingAround(ctx context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]bool, error) {
 	pending := make(map[billing.InvoiceID]bool)
-	err := s.readCarefully(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, s.sql.pendingAmongGuarded, keys(ids))
-		if err != nil {
-			return err
-		}
-		return eachID(func(id string) { pending[billing.InvoiceID(id)] = true })(rows)
-	})
+	err := s.readCarefully(ctx, len(ids), s.sql.pendingAmongGuarded, []any{keys(ids)},
+		eachID(func(id string) { pending[billing.InvoiceID(id)] = true }))
 	switch {
-	case !pgerr.FailsOnData(err):
+	case !failsOnRow(err):
 		return pending, err
 	case len(ids) == 1:
 		return map[billing.InvoiceID]bool{ids[0]: true}, nil
 	}
-	half := len(ids) / 2
-	pending, err = s.pendingAround(ctx, ids[:half])
-	if err != nil {
-		return nil, err
-	}
-	upper, err := s.pendingAround(ctx, ids[half:])
-	maps.Copy(pending, upper)
-	return pending, err
+	return pending, inParts(err, ids, func(part []billing.InvoiceID) error {
+		of, err := s.pendingAround(ctx, part)
+		maps.Copy(pending, of)
+		return err
+	})
 }
 
 // writeOff is WriteOff for a run lock that is held again. Not after a fail-over: an

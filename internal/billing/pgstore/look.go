@@ -3,13 +3,13 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/failpoint"
-	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -17,8 +17,12 @@ import (
 // INVOICES_PENDING fails has that as its Fault.
 func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit int) ([]billing.Candidate, error) {
 	query, args := s.within(after, upTo, limit, s.sql.scan, s.sql.scanAfter, s.sql.scanUpTo, s.sql.scanAfterUpTo)
-	page, err := s.scanOnce(ctx, query, args)
-	if pgerr.FailsOnData(err) {
+	err := s.hangs.error()
+	var page []billing.Candidate
+	if err == nil {
+		page, err = s.scanOnce(ctx, query, args)
+	}
+	if failsOnRow(err) {
 		return s.scanAround(ctx, after, upTo, limit)
 	}
 	return page, err
@@ -26,9 +30,13 @@ func (s *Store) Scan(ctx context.Context, after, upTo *billing.InvoiceID, limit 
 
 // countAhead counts pending invoices between two ids, up to a limit.
 func (s *Store) countAhead(ctx context.Context, after, upTo *billing.InvoiceID, limit int) (n int, err error) {
+	if err := s.hangs.error(); err != nil {
+		return 0, err
+	}
 	query, args := s.within(after, upTo, limit, s.sql.ahead, s.sql.aheadAfter, s.sql.aheadUpTo, s.sql.aheadAfterUpTo)
-	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, query, args...).Scan(&n)
+	err = s.readRows(ctx, query, args, func(rows pgx.Rows) (err error) {
+		n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+		return err
 	})
 	return n, err
 }
@@ -51,21 +59,13 @@ func (s *Store) within(after, upTo *billing.InvoiceID, limit int, all, behind, b
 }
 
 func (s *Store) scanOnce(ctx context.Context, query string, args []any) (page []billing.Candidate, err error) {
-	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		failpoint.Hit("before_scan")
-		page, err = scanOn(ctx, conn, query, args)
+	failpoint.Hit("before_scan")
+	err = s.readRows(ctx, query, args, func(rows pgx.Rows) (err error) {
+		page, err = pgx.CollectRows(rows, scanCandidate)
 		failpoint.Fail("after_scan", &err)
 		return err
 	})
 	return page, err
-}
-
-func scanOn(ctx context.Context, conn *pgx.Conn, query string, args []any) ([]billing.Candidate, error) {
-	rows, err := conn.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanCandidate)
 }
 
 func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
@@ -84,8 +84,12 @@ func scanCandidate(row pgx.CollectableRow) (billing.Candidate, error) {
 // Look reads those of the invoices that are still pending, and their deliveries. One
 // whose row can't be read has that as its Fault.
 func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
-	seen, err := s.look(ctx, ids, s.sql.look)
-	if pgerr.FailsOnData(err) {
+	err := s.hangs.error()
+	var seen []billing.Invoice
+	if err == nil {
+		seen, err = s.look(ctx, ids, s.sql.look)
+	}
+	if failsOnRow(err) {
 		seen, err = s.lookAround(ctx, ids)
 	}
 	if err == nil {
@@ -95,7 +99,7 @@ func (s *Store) Look(ctx context.Context, ids []billing.InvoiceID) ([]billing.In
 }
 
 func (s *Store) look(ctx context.Context, ids []billing.InvoiceID, query string) (seen []billing.Invoice, err error) {
-	err = s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+	err = s.looking(ctx, s.lookTime(query, ids), func(ctx context.Context, conn *pgx.Conn) (err error) {
 		failpoint.Hit("before_second_look")
 		seen, err = s.lookOnce(ctx, conn, query, ids)
 		failpoint.Fail("after_second_look", &err)
@@ -106,8 +110,15 @@ func (s *Store) look(ctx context.Context, ids []billing.InvoiceID, query string)
 
 // looking runs a look, which has a transaction of its own, again where the connection
 // breaks.
-func (s *Store) looking(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	return s.insist(ctx, func() error { return s.writer.use(ctx, f) })
+func (s *Store) looking(ctx context.Context, limit time.Duration, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	return s.insist(ctx, limit, func() error { return s.writer.use(ctx, f) })
+}
+
+func (s *Store) lookTime(look string, ids []billing.InvoiceID) time.Duration {
+	if look == s.sql.lookGuarded {
+		return s.timeFor(len(ids))
+	}
+	return s.cfg.RowsTime
 }
 
 func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids []billing.InvoiceID) ([]billing.Invoice, error) {
@@ -125,6 +136,7 @@ func (s *Store) lookOnce(ctx context.Context, conn *pgx.Conn, look string, ids [
 	} else {
 		batch.Queue(sql.BeginLooking)
 	}
+	batch.Queue(within(s.lookTime(look, ids)))
 	if look == s.sql.lookGuarded {
 		batch.Queue(sql.ByIndex)
 	}

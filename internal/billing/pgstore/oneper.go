@@ -10,7 +10,6 @@ import (
 
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
-	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // roomFor is how many of the candidates one claim may lock: a value's lock counts, too.
@@ -57,8 +56,14 @@ func (c *Claimer) lockValues(ctx context.Context, candidates []billing.Candidate
 // Lower implements the engine's Values. Where INVOICES_PENDING fails on a lower one that
 // is not set aside, it can't be told, and the invoice is left out.
 func (s *Store) Lower(ctx context.Context, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error) {
-	all, err := s.lower(ctx, s.read, s.sql.lower, ids, aside)
-	if pgerr.FailsOnData(err) {
+	err := s.hangs.error()
+	var all map[billing.InvoiceID]billing.Lower
+	if err == nil {
+		all, err = lowerOf(ids, aside, func(args []any, collect func(pgx.Rows) error) error {
+			return s.readRows(ctx, s.sql.lower, args, collect)
+		})
+	}
+	if failsOnRow(err) {
 		all, err = s.lowerAround(ctx, ids, aside)
 	}
 	if err != nil {
@@ -68,36 +73,30 @@ func (s *Store) Lower(ctx context.Context, ids, aside []billing.InvoiceID) (map[
 }
 
 func (s *Store) lowerAround(ctx context.Context, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error) {
-	all, err := s.lower(ctx, s.readCarefully, s.sql.lowerGuarded, ids, aside)
+	all, err := lowerOf(ids, aside, func(args []any, collect func(pgx.Rows) error) error {
+		return s.readCarefully(ctx, len(ids), s.sql.lowerGuarded, args, collect)
+	})
 	switch {
-	case !pgerr.FailsOnData(err):
+	case !failsOnRow(err):
 		return all, err
 	case len(ids) == 1:
 		return nil, nil
 	}
-	half := len(ids) / 2
-	lower, err := s.lowerAround(ctx, ids[:half], aside)
-	if err != nil {
-		return nil, err
-	}
-	upper, err := s.lowerAround(ctx, ids[half:], aside)
 	all = make(map[billing.InvoiceID]billing.Lower, len(ids))
-	maps.Copy(all, lower)
-	maps.Copy(all, upper)
-	return all, err
+	return all, inParts(err, ids, func(part []billing.InvoiceID) error {
+		of, err := s.lowerAround(ctx, part, aside)
+		maps.Copy(all, of)
+		return err
+	})
 }
 
-func (s *Store) lower(ctx context.Context, read func(context.Context, func(context.Context, *pgx.Conn) error) error, query string, ids, aside []billing.InvoiceID) (map[billing.InvoiceID]billing.Lower, error) {
+func lowerOf(ids, aside []billing.InvoiceID, read func(args []any, collect func(pgx.Rows) error) error) (map[billing.InvoiceID]billing.Lower, error) {
 	all := make(map[billing.InvoiceID]billing.Lower, len(ids))
-	err := read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := read([]any{keys(ids), keys(aside)}, func(rows pgx.Rows) error {
 		clear(all)
-		rows, err := conn.Query(ctx, query, keys(ids), keys(aside))
-		if err != nil {
-			return err
-		}
 		var id billing.InvoiceID
 		var l billing.Lower
-		_, err = pgx.ForEachRow(rows, []any{&id, &l.Value, (*zeronull.Text)(&l.ID), (*zeronull.Text)(&l.State)}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&id, &l.Value, (*zeronull.Text)(&l.ID), (*zeronull.Text)(&l.State)}, func() error {
 			all[id] = l
 			return nil
 		})

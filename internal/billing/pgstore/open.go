@@ -24,7 +24,7 @@ func (s *Store) CountOpen(ctx context.Context, found billing.PendingAgain) (o bi
 		return o, fmt.Errorf("keep in mind what is pending again: %w", err)
 	}
 	o, err = s.readOpen(ctx, s.sql.openGroups)
-	if pgerr.FailsOnData(err) {
+	if failsOnRow(err) {
 		o, err = s.readOpen(ctx, s.sql.openGroupsFailing)
 	}
 	if err != nil {
@@ -36,10 +36,11 @@ func (s *Store) CountOpen(ctx context.Context, found billing.PendingAgain) (o bi
 func (s *Store) keepPendingAgain(ctx context.Context, ids []billing.InvoiceID) error {
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := s.newWriting()
+		w.batch.Queue(within(s.cfg.RowsTime))
 		w.batch.Queue(s.sql.pendingAgainOver)
 		return w.commit(ctx, conn)
 	})
-	if err != nil && !pgerr.FailsOnData(err) { // a row on which the predicate fails counts as pending
+	if err != nil && !pgerr.FailsOnData(err) && !tookTooLong(err) { // a row on which the predicate fails counts as pending
 		return err
 	}
 	if len(ids) == 0 {

@@ -26,7 +26,7 @@ func (s *Store) LookAny(ctx context.Context, ids []billing.InvoiceID) (seen []bi
 }
 
 func (s *Store) lookAny(ctx context.Context, ids []billing.InvoiceID) (seen []billing.Invoice, err error) {
-	err = s.looking(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+	err = s.looking(ctx, s.cfg.RowsTime, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		seen, err = s.lookOnce(ctx, conn, s.sql.lookAny, ids)
 		return err
 	})

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"unicode"
@@ -67,7 +68,7 @@ func (s *Store) queueSettlements(w *writing, group []billing.Settlement) (*queue
 		}
 		if !w.prompt {
 			w.batch.Queue(setMarkTimeout)
-			w.batch.Queue(setMarkTime)
+			w.batch.Queue(within(cmp.Or(w.markTime, s.cfg.RowsTime)))
 		}
 		w.query(eachID(func(id string) { q.marked = append(q.marked, billing.InvoiceID(id)) }), mark, s.markArgs(q.sent)...)
 		w.query(staysPending, stays, keys(invoiceIDs(q.sent)))

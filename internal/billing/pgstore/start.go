@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/billing"
-	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // Start is the id to begin a shared run's pass after. Integers are taken to lie evenly
@@ -25,10 +24,14 @@ func (s *Store) Start(ctx context.Context, place float64) (*billing.InvoiceID, e
 		return &id, nil
 	}
 	var low, high *string
-	err := s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.bounds).Scan(&low, &high)
-	})
-	if pgerr.FailsOnData(err) { // on one row: any place is as good
+	err := s.hangs.error()
+	if err == nil {
+		err = s.readRows(ctx, s.sql.bounds, nil, func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&low, &high}, func() error { return nil })
+			return err
+		})
+	}
+	if failsOnRow(err) { // any place is as good
 		return nil, nil
 	}
 	if err != nil || low == nil || high == nil {

@@ -7,6 +7,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type Config struct {
 	Row            bool                // requests need the row as JSON
 	Columns        []string            // columns that requests need as text
 	Mentions       []billing.Mention   // the names in the requests' templates
+	RowsTime       time.Duration       // for one statement that reads or marks some invoices; 0: ten seconds
 	Only           []billing.InvoiceID // the run is of these alone; none: of all that are pending
 	Log            zerolog.Logger
 }
@@ -55,6 +57,7 @@ type Store struct {
 	settler link
 	room    room
 	foreign foreign
+	hangs   hangs
 
 	mu       sync.Mutex
 	spare    []*pgx.Conn // for claims
@@ -75,6 +78,7 @@ type Store struct {
 // not SQL (*UserSQLError).
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg}
+	s.cfg.RowsTime = cmp.Or(cfg.RowsTime, rowsTime)
 	if cfg.Pooled {
 		s.cfg.Conn = Unprepared(cfg.Conn)
 	}
@@ -85,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.settler.settings = func(conn *pgx.Conn) string { return settings(conn) + "; set lock_timeout = '100ms'" }
 		s.writer.settings = func(conn *pgx.Conn) string { return settings(conn) + readLimits("set") }
 	}
-	err := s.bounded(ctx, func() error { return s.ask(ctx, s.fit) })
+	err := s.bounded(ctx, readTime, func() error { return s.ask(ctx, s.fit) })
 	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
@@ -98,11 +102,14 @@ func (s *Store) fit(ctx context.Context, conn *pgx.Conn) (err error) {
 	if s.fitted, err = fit(ctx, conn, c.Book, request{row: c.Row, columns: c.Columns, only: len(c.Only) > 0, mentions: c.Mentions}); err != nil {
 		return err
 	}
-	if err := s.checkTwins(ctx, conn); err != nil {
+	table, err := advisory.ReadTable(ctx, conn)
+	if err != nil {
 		return err
 	}
-	table, err := advisory.ReadTable(ctx, conn)
 	s.room.set(table.Share() / Claims)
+	// Last: it ends the transaction that is open through a pooler.
+	hangs, err := s.checkTwins(ctx, conn)
+	s.hangs.met.Store(hangs)
 	return err
 }
 
@@ -175,14 +182,15 @@ func (s *Store) newLink() link {
 
 // read runs statements that change nothing, again where the connection breaks.
 func (s *Store) read(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	return s.insist(ctx, func() error { return s.ask(ctx, f) })
+	return s.insist(ctx, readTime, func() error { return s.ask(ctx, f) })
 }
 
-// insist tries again where the connection breaks, for as long as is reasonable.
-func (s *Store) insist(ctx context.Context, f func() error) error {
+// insist tries again where the connection breaks, for as long as is reasonable. limit is
+// how long the server works on each statement.
+func (s *Store) insist(ctx context.Context, limit time.Duration, f func() error) error {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	return persistIf(ctx, mayPassSoon, func() error { return s.bounded(ctx, f) }, func(err error, try int) {
+	return persistIf(ctx, mayPassSoon, func() error { return s.bounded(ctx, limit, f) }, func(err error, try int) {
 		s.cfg.Log.Warn().Err(err).Int("try", try).Msg("the database did not answer: asking again")
 	})
 }
@@ -204,8 +212,12 @@ func (s *Store) ask(ctx context.Context, f func(ctx context.Context, conn *pgx.C
 	})
 }
 
-// CountPending counts the pending invoices.
+// CountPending counts the pending invoices, for people. It is not waited for where one is
+// known to make it hang.
 func (s *Store) CountPending(ctx context.Context) (n int64, err error) {
+	if err := s.hangs.error(); err != nil {
+		return 0, err
+	}
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, s.sql.pendingCount).Scan(&n)
 	})

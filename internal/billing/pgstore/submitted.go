@@ -6,7 +6,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/billing"
-	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // NextSubmitted reads the up to limit submitted deliveries that are due soonest to be
@@ -63,18 +62,17 @@ func (s *Store) LookSubmitted(ctx context.Context, ids []billing.InvoiceID) ([]b
 func (s *Store) lookAnyAround(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error) {
 	seen, err := s.lookAny(ctx, ids)
 	switch {
-	case !pgerr.FailsOnData(err):
+	case !failsOnRow(err):
 		return seen, err
 	case len(ids) == 1:
 		return nil, nil
 	}
-	half := len(ids) / 2
-	lower, err := s.lookAnyAround(ctx, ids[:half])
-	if err != nil {
-		return nil, err
-	}
-	upper, err := s.lookAnyAround(ctx, ids[half:])
-	return append(lower, upper...), err
+	seen = nil
+	return seen, inParts(err, ids, func(part []billing.InvoiceID) error {
+		of, err := s.lookAnyAround(ctx, part)
+		seen = append(seen, of...)
+		return err
+	})
 }
 
 // lookUpAlone reads deliveries alone: their invoices have no column but the id.

@@ -22,8 +22,6 @@ const (
 	// setMarkTimeout bounds the wait for an invoice that somebody holds: others' replies
 	// wait behind it, and one that can't be marked yet loses nothing.
 	setMarkTimeout = "set local lock_timeout = '100ms'"
-	// setMarkTime bounds marking itself, as the trial does: a trigger may wait for ever.
-	setMarkTime = "set local statement_timeout = '10s'"
 	// askWhoAfter is when a wait is long enough to ask whom it is for. It is over
 	// before the wait is.
 	askWhoAfter = 40 * time.Millisecond
@@ -41,6 +39,16 @@ type settling struct {
 	holder    string // in whose way they were; empty: it was not found out
 	tableHeld bool   // as a whole
 	guarded   bool   // INVOICES_PENDING has failed: it is tried on no other row than these
+	hangs     bool   // marking one of them may take for ever
+}
+
+// markTime bounds marking a group, as the trial does one invoice: a trigger may wait for
+// ever. The invoice on which it does is found in the less time the fewer there are.
+func (s *settling) markTime(group []billing.Settlement) time.Duration {
+	if s.hangs && len(group) > 1 {
+		return s.timeFor(len(group))
+	}
+	return s.cfg.RowsTime
 }
 
 // all settles a group. Where somebody holds one of its invoices, that one is told apart
@@ -66,16 +74,16 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 	case err == nil:
 		return nil
 	case tookTooLong(err) && marks(group) && (len(group) == 1 || !group[0].OnlyMarks):
-		// Not halved: each try is that long, and others wait. It is marked as the run ends.
+		// Not in parts: each try is that long, and others wait. It is marked as the run ends.
 		return s.unmarked(ctx, group, came, slowReason)
 	case pgerr.FailsOnData(err) && !s.guarded:
 		s.guarded = true
 		return s.all(ctx, group, came)
+	case tookTooLong(err) && len(group) > 1:
+		s.hangs = true
+		return s.inParts(ctx, hangParts, group, came)
 	case len(group) > 1:
-		half := len(group) / 2
-		return errors.Join(
-			s.all(ctx, group[:half], came[:half]),
-			s.all(ctx, group[half:], came[half:]))
+		return s.inParts(ctx, 2, group, came)
 	case group[0].Kept != nil:
 		s.cfg.Log.Warn().Err(err).Str("invoice_id", string(group[0].InvoiceID)).
 			Msg("the database does not take what a repeat would be made from: settling without it")
@@ -88,6 +96,16 @@ func (s *settling) all(ctx context.Context, group []billing.Settlement, came []b
 	}
 	came[0] = billing.NotSettled
 	return fmt.Errorf("settle invoice %s: %w", group[0].InvoiceID, err)
+}
+
+// inParts settles a group in so many parts, one after the other.
+func (s *settling) inParts(ctx context.Context, parts int, group []billing.Settlement, came []billing.Settled) (err error) {
+	size := (len(group) + parts - 1) / parts
+	for from := 0; from < len(group); from += size {
+		to := min(from+size, len(group))
+		err = errors.Join(err, s.all(ctx, group[from:to], came[from:to]))
+	}
+	return err
 }
 
 // once settles a group in one transaction, again where what is in the way is passing.
@@ -109,7 +127,7 @@ func (s *settling) once(ctx context.Context, group []billing.Settlement, came []
 		return s.settler.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 			who := s.watchWait(ctx, conn)
 			w := s.newWriting()
-			w.guarded = s.guarded
+			w.guarded, w.markTime = s.guarded, s.markTime(group)
 			err := by(ctx, conn, w, group, came)
 			if err != nil && conn.PgConn().TxStatus() == 'E' {
 				// A connection that is made anew prepares all statements anew.
@@ -155,7 +173,7 @@ func (s *settling) settleAround(ctx context.Context, conn *pgx.Conn, w *writing,
 			around[i].State, around[i].Reason = billing.Unmarked, s.heldReason()
 		}
 	}
-	rest := &writing{begun: true, transaction: w.transaction, guarded: w.guarded}
+	rest := &writing{begun: true, transaction: w.transaction, guarded: w.guarded, markTime: w.markTime}
 	if err := s.settleOn(ctx, conn, rest, around, came); err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 		"held":              {hold: "update invoices set customer = 'x' where id = 5", unmarked: "5", says: "stock-sync (user "},
 		"held twice":        {hold: "select from invoices where id in (2, 5) for update", unmarked: "2 5", says: "stock-sync (user "},
 		"held as a table":   {hold: "lock table invoices in exclusive mode", unmarked: "1 2 3 4 5 6", says: "stock-sync (user "},
+		"held for changes":  {hold: "lock table invoices in share mode", unmarked: "1 2 3 4 5 6", row: true, says: "stock-sync (user "},
 		"kept from changes": {hold: "lock table invoices in share mode", unmarked: "1 2 3 4 5 6", says: "stock-sync (user "},
 		"ends the session": {prepare: `create function fatal() returns trigger language plpgsql as $$ begin
 				if new.id = 5 then perform pg_terminate_backend(pg_backend_pid()); end if; return new; end $$;
@@ -132,6 +133,52 @@ func TestP8UnmarkedHoldsUpNothing(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// watched tells as each of its claims is released.
+type watched struct {
+	engine.Claimer
+	released func(*billing.Claimed)
+}
+
+func (w watched) Claim(ctx context.Context, candidates []billing.Candidate) (*billing.Claimed, error) {
+	claim, err := w.Claimer.Claim(ctx, candidates)
+	if err == nil {
+		release := claim.Release
+		claim.Release = func(ctx context.Context) error {
+			w.released(claim)
+			return release(ctx)
+		}
+	}
+	return claim, err
+}
+
+// What can't be marked is written down before its claim is released: another runner would
+// take what is `sending` and free for a dead one's.
+func TestP8UnmarkedIsWrittenBeforeItsClaimIsReleased(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"advisory", "row"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 6)
+			execute(t, cfg, "alter table invoices add constraint five check (id <> 5 or pending)")
+			r := newRunner(t, cfg, &api{}, strategy, func(c *engine.Config) { c.Linger = 0 })
+			made := r.NewClaimer
+			r.NewClaimer = func() engine.Claimer {
+				return watched{made(), func(claim *billing.Claimed) {
+					got := states(t, cfg)
+					for _, id := range claim.IDs {
+						if strings.Contains(got, string(id)+":sending") {
+							t.Errorf("as its claim was released: %s", got)
+						}
+					}
+				}}
+			}
+			if r.Run(t.Context(), nil); !strings.Contains(states(t, cfg), "5:unmarked") {
+				t.Error(states(t, cfg))
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@
 package pgdesk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/book"
+	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -92,6 +95,31 @@ func (d *Desk) use(ctx context.Context, f func(ctx context.Context, conn *pgx.Co
 		fmt.Errorf("no answer from the database within %s", statementTimeout))
 	defer cancel()
 	return f(ctx, d.conn)
+}
+
+// within bounds statements that only read and hold the user's SQL, which may take for
+// ever. In a transaction of somebody else's they have that one's time.
+func within(ctx context.Context, conn *pgx.Conn, limit time.Duration, f func() error) error {
+	if conn.PgConn().TxStatus() != 'I' {
+		return f()
+	}
+	if _, err := conn.Exec(ctx, "begin read only"); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, fmt.Sprintf("set local statement_timeout = %d", limit.Milliseconds()))
+	if err == nil {
+		err = f()
+	}
+	if conn.IsClosed() {
+		return err
+	}
+	_, rerr := conn.Exec(ctx, "rollback")
+	return cmp.Or(err, rerr)
+}
+
+// failsOnRow says that the user's SQL fails on some row, or has taken too long.
+func failsOnRow(err error) bool {
+	return pgerr.FailsOnData(err) || pgerr.Is(err, pgerrcode.QueryCanceled)
 }
 
 // query is the text of one of sql's statements for this book.

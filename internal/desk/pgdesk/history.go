@@ -12,7 +12,6 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/desk"
-	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // History reads one invoice's.
@@ -59,11 +58,11 @@ func (d *Desk) readInvoice(ctx context.Context, conn *pgx.Conn, id billing.Invoi
 		return "", err
 	}
 	var pending bool
-	err = conn.QueryRow(ctx, query, string(id)).Scan(&pending)
+	err = within(ctx, conn, rowsTime, func() error { return conn.QueryRow(ctx, query, string(id)).Scan(&pending) })
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return desk.InvoiceMissing, nil
-	case pgerr.FailsOnData(err): // it counts as pending
+	case failsOnRow(err): // it counts as pending
 		return desk.InvoicePending, nil
 	case err != nil || pending:
 		return desk.InvoicePending, err

@@ -9,14 +9,13 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/desk"
-	"github.com/billonce/billonce/internal/pgerr"
 )
 
 // OpenItems lists all that waits for a person.
 func (d *Desk) OpenItems(ctx context.Context) ([]desk.OpenItem, error) {
 	items, err := d.openItems(ctx)
-	if pgerr.FailsOnData(err) {
-		// INVOICES_PENDING fails on a row: what failed is listed, pending or not.
+	if failsOnRow(err) {
+		// INVOICES_PENDING fails or hangs on a row: what failed is listed, pending or not.
 		items, err = d.openItems(ctx, "failing")
 	}
 	if err != nil {
@@ -51,13 +50,16 @@ func (d *Desk) openItems(ctx context.Context, flags ...string) ([]desk.OpenItem,
 	}
 	items := []desk.OpenItem{}
 	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query)
-		if err != nil {
+		err := within(ctx, conn, countTime, func() error {
+			rows, err := conn.Query(ctx, query)
+			if err != nil {
+				return err
+			}
+			items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i desk.OpenItem, err error) {
+				err = row.Scan(&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &i.Key, &i.ReplyID)
+				return i, err
+			})
 			return err
-		}
-		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i desk.OpenItem, err error) {
-			err = row.Scan(&i.InvoiceID, &i.Kind, &i.State, &i.Attempt, &i.Reason, &i.Since, &i.Amount, &i.Currency, &i.Key, &i.ReplyID)
-			return i, err
 		})
 		if err != nil {
 			return err

@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/desk"
-	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -47,7 +46,7 @@ func (d *Desk) readRows(ctx context.Context, conn *pgx.Conn, invoices []beside) 
 	for _, column := range s.all {
 		names.Columns = append(names.Columns, book.Name{column}.SQL())
 	}
-	read, err := d.readValues(ctx, conn, names, invoices)
+	read, err := d.readValues(ctx, conn, names, invoices, rowsTime)
 	if err != nil {
 		return fmt.Errorf("read the invoices' rows: %w", err)
 	}
@@ -94,9 +93,17 @@ func first(n book.Name) string {
 	return n[0]
 }
 
-// readValues reads the rows. Where one of them makes the statement fail, as a view's may,
-// that one is left out.
-func (d *Desk) readValues(ctx context.Context, conn *pgx.Conn, names sql.Names, invoices []beside) (values, error) {
+const (
+	// rowsTime bounds a read of invoices' rows, partTime one of those among which the row
+	// is looked for that makes it hang; rowParts is in how many parts.
+	rowsTime = 5 * time.Second
+	partTime = time.Second
+	rowParts = 16
+)
+
+// readValues reads the rows. Where one of them makes the statement fail or hang, as a
+// view's may, that one is left out.
+func (d *Desk) readValues(ctx context.Context, conn *pgx.Conn, names sql.Names, invoices []beside, limit time.Duration) (values, error) {
 	query, err := sql.Query("shown", names)
 	if err != nil {
 		return nil, err
@@ -110,38 +117,42 @@ func (d *Desk) readValues(ctx context.Context, conn *pgx.Conn, names sql.Names, 
 		return nil, err
 	}
 	read := make(values, len(ids))
-	rows, err := conn.Query(ctx, query, wanted)
-	if err != nil {
-		return nil, err
-	}
-	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (none struct{}, err error) {
-		all, err := row.Values()
+	err = within(ctx, conn, limit, func() error {
+		rows, err := conn.Query(ctx, query, wanted)
 		if err != nil {
-			return none, err
+			return err
 		}
-		texts := make(map[string]string, len(all))
-		for i, value := range all[1:] {
-			if text, is := value.(string); is {
-				texts[names.Columns[i]] = text
+		_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (none struct{}, err error) {
+			all, err := row.Values()
+			if err != nil {
+				return none, err
 			}
-		}
-		read[billing.InvoiceID(fmt.Sprint(all[0]))] = texts
-		return none, nil
+			texts := make(map[string]string, len(all))
+			for i, value := range all[1:] {
+				if text, is := value.(string); is {
+					texts[names.Columns[i]] = text
+				}
+			}
+			read[billing.InvoiceID(fmt.Sprint(all[0]))] = texts
+			return none, nil
+		})
+		return err
 	})
-	if !pgerr.InClass(err, pgerrcode.DataException) && !pgerr.Is(err, pgerrcode.RaiseException) {
+	switch {
+	case !failsOnRow(err):
 		return read, err
-	}
-	if len(invoices) == 1 {
+	case len(invoices) == 1:
 		return values{}, nil
 	}
-	half := len(invoices) / 2
-	read, err = d.readValues(ctx, conn, names, invoices[:half])
-	if err != nil {
-		return nil, err
+	clear(read)
+	for part := range slices.Chunk(invoices, (len(invoices)+rowParts-1)/rowParts) {
+		of, err := d.readValues(ctx, conn, names, part, partTime)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(read, of)
 	}
-	others, err := d.readValues(ctx, conn, names, invoices[half:])
-	maps.Copy(read, others)
-	return read, err
+	return read, nil
 }
 
 // fill puts what was read where it is shown.

@@ -7,13 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/desk"
-	"github.com/billonce/billonce/internal/pgerr"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -147,23 +145,17 @@ func (r *statusReader) readIdentity(ctx context.Context) (err error) {
 	return err
 }
 
-// setCountTime bounds what counts pending invoices: the user's SQL may take for ever.
-const setCountTime = "set local statement_timeout = '20s'"
+// countTime bounds what counts pending invoices: the user's SQL may take for ever.
+const countTime = 20 * time.Second
 
 // eachPending is each for a statement that holds the user's SQL. It fails within a time;
 // uncounted: on what a row holds, or then.
 func (r *statusReader) eachPending(ctx context.Context, name string, dest []any, f func() error, args ...any) (uncounted bool, err error) {
-	if _, err := r.conn.Exec(ctx, "begin read only"); err != nil {
-		return false, fmt.Errorf("read the status (%s): %w", name, err)
+	err = within(ctx, r.conn, countTime, func() error { return r.each(ctx, name, dest, f, args...) })
+	if failsOnRow(err) {
+		return true, nil
 	}
-	if _, err = r.conn.Exec(ctx, setCountTime); err == nil {
-		err = r.each(ctx, name, dest, f, args...)
-	}
-	_, rerr := r.conn.Exec(ctx, "rollback")
-	if err != nil && (pgerr.FailsOnData(err) || pgerr.Is(err, pgerrcode.QueryCanceled)) {
-		return true, rerr
-	}
-	return false, errors.Join(err, rerr)
+	return false, err
 }
 
 // readPending is the first that meets the user's SQL, which may be wrong by now.
