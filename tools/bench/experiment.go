@@ -18,11 +18,11 @@ import (
 // experiment answers a question that a ratio to the bare loop does not.
 func (b bencher) experiment(ctx context.Context, out io.Writer, o options) error {
 	all := map[string]func(context.Context, io.Writer, options) error{
-		"runners": b.runners, "table": b.table, "kill": b.kill, "idle": b.idle, "pace": b.pace, "features": b.features,
+		"runners": b.runners, "table": b.table, "kill": b.kill, "idle": b.idle, "pace": b.pace, "features": b.features, "submitted": b.submitted,
 	}
 	e, ok := all[o.experiment]
 	if !ok {
-		return fmt.Errorf("-experiment %s: there are runners, table, kill, idle, pace and features", o.experiment)
+		return fmt.Errorf("-experiment %s: there are runners, table, kill, idle, pace, features and submitted", o.experiment)
 	}
 	return e(ctx, out, o)
 }

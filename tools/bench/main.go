@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.invoices, "invoices", 20_000, "invoices in each run (a tenth with a latency of 1 s)")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
 	flags.IntVar(&o.only, "scenario", 0, "only this one, from 1")
-	flags.StringVar(&o.experiment, "experiment", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do), pace (an API that takes so much and no more), features (what they cost who uses them)")
+	flags.StringVar(&o.experiment, "experiment", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do), pace (an API that takes so much and no more), features (what they cost who uses them), submitted (100,000 of them beside new invoices)")
 	flags.IntVar(&o.rows, "rows", 10_000_000, "rows of the large table")
 	flags.BoolVar(&o.river, "river", false, "beside each run: the same invoices as jobs of River")
 	flags.StringVar(&o.against, "against", "", "beside each run: the same by this other build of batch, whose ledger has the same schema")

@@ -21,7 +21,7 @@ type limited struct {
 }
 
 // paceFor is how long a run takes at best.
-const paceFor = 20 * time.Second
+const paceFor = time.Minute
 
 // pace shows how near runs come to what an API with a limit takes, and how many requests
 // that costs.

@@ -20,6 +20,8 @@ const (
 	holdMost = time.Second
 	// pacedLife is how long what is claimed takes to be begun, where the pace holds it back.
 	pacedLife = 500 * time.Millisecond
+	// claimTakes is what a claim takes on a database that has other work to do, too.
+	claimTakes = 100 * time.Millisecond
 	// queuedMost is how old an intent may grow in the queue of a run that is held back.
 	queuedMost = 2 * time.Second
 	// slack is how far a run that was kept from sending may catch up with BILLING_RATE, and
@@ -103,7 +105,7 @@ func (p *pace) untilNext(now time.Time) (d time.Duration, room bool) {
 
 func (p *pace) begin(now time.Time) {
 	p.inFlight++
-	p.throttle.begin(now)
+	p.throttle.begin(now, p.inFlight)
 	p.part.used = now
 	p.shown.Began(now, p.inFlight)
 	p.next = later(p.next, now.Add(-p.slack())).Add(p.interval())
@@ -261,21 +263,28 @@ func (p *pace) size(n int) int {
 	if !p.limits() {
 		return n
 	}
-	n = min(n, max(p.throttle.most()-p.inFlight, p.throttle.ends(pacedLife)))
-	if every := p.interval(); every > 0 {
-		n = min(n, int(pacedLife/every))
-	}
-	return max(1, n)
+	return max(1, min(n, p.soon(pacedLife)))
 }
 
-// queueLow is how many attempts may be left as the next ones are queued: most, or none
-// where they would grow old there.
+// soon is how many more requests may begin within d. The caller holds mu.
+func (p *pace) soon(d time.Duration) int {
+	n := max(p.throttle.most()-p.inFlight, p.throttle.ends(d))
+	if every := p.interval(); every > 0 {
+		n = min(n, int(d/every))
+	}
+	return n
+}
+
+// queueLow is how many attempts may be left as the next ones are queued: most, or, where
+// they would grow old there, what is begun while the next claim is made.
 func (p *pace) queueLow(most int) func() int {
 	return func() int {
-		if p.limited() {
-			return 0
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.limits() {
+			return most
 		}
-		return most
+		return min(most, p.soon(claimTakes))
 	}
 }
 

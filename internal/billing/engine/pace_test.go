@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,5 +123,55 @@ func TestP8PaceIsWhatTheAPITakes(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// P8: a run that knows of no limit opens with few requests, and with all of them once one
+// of so many was answered, or is slow to be.
+func TestP8ARunOpensWithFew(t *testing.T) {
+	t.Parallel()
+	accepted := func(p *pace, began time.Time) {
+		p.heed(billing.Request{}, billing.Reply{Outcome: billing.Accepted}, began)
+	}
+	for name, c := range map[string]struct {
+		then func(p *pace, began time.Time)
+		want int64
+	}{
+		"none is answered":     {func(*pace, time.Time) {}, openWith},
+		"one is answered":      {accepted, 64 + 1},
+		"they take their time": {func(*pace, time.Time) { time.Sleep(openFor) }, 64},
+		"one is throttled": {func(p *pace, began time.Time) {
+			p.heed(billing.Request{}, billing.Reply{Outcome: billing.Throttled}, began)
+		}, openWith},
+		"a canary was answered": {func(p *pace, began time.Time) {
+			for range openWith {
+				accepted(p, began.Add(-time.Second))
+			}
+		}, 2 * openWith},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPace(Config{Concurrency: 64, Linger: time.Minute}, newStopper(zerolog.Nop()), zerolog.Nop())
+				var begun atomic.Int64
+				ctx, end := context.WithCancel(t.Context())
+				for range 128 {
+					go func() {
+						if p.await(ctx) {
+							begun.Add(1)
+						}
+					}()
+				}
+				synctest.Wait()
+				if got := begun.Load(); got != openWith {
+					t.Fatalf("%d requests open the run, want %d", got, openWith)
+				}
+				c.then(p, time.Now())
+				synctest.Wait()
+				if got := begun.Load(); got != c.want {
+					t.Errorf("%d requests were begun, want %d", got, c.want)
+				}
+				end()
+			})
+		})
 	}
 }

@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// So many requests open a run, until it has a reply or has waited so long: a limit that
-	// nobody has said is met by few too many.
+	// So many requests open a run, until one of so many is answered or has taken so long: a
+	// limit that nobody has said is met by few too many.
 	openWith = 6
-	openFor  = 50 * time.Millisecond
+	openFor  = 100 * time.Millisecond
 	// A number of requests in flight that was too much is tried again after so many times
 	// what it made the run wait.
 	tooManyWaits = 20
@@ -33,8 +33,8 @@ type throttle struct {
 	ceiling int           // CONCURRENCY
 	longest time.Duration // LINGER: no wait of the run is longer
 
-	opened  bool      // there was a reply, or the first request is openFor ago
-	opening time.Time // the first request began; zero: none has
+	opened  bool      // for more than openWith
+	opening time.Time // so many were in flight for the first time; zero: they were not
 
 	window     float64 // requests in flight, at most
 	tooMany    float64 // in flight, as the API was asked too often; 0: not known
@@ -76,9 +76,9 @@ func (t *throttle) ends(d time.Duration) int {
 	return int(time.Duration(t.most()) * d / t.took)
 }
 
-// begin takes in that a request begins.
-func (t *throttle) begin(now time.Time) {
-	if t.opening.IsZero() {
+// begin takes in that a request begins, of so many in flight.
+func (t *throttle) begin(now time.Time, inFlight int) {
+	if t.opening.IsZero() && inFlight >= openWith {
 		t.opening = now
 	}
 }
@@ -105,14 +105,16 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 		t.until = later(t.until, now.Add(min(backoff(t.row), t.longest)))
 	}
 	t.measure(now)
-	t.waited += t.until.Sub(now)
+	if asked > 0 {
+		t.waited += max(0, t.until.Sub(now))
+	}
 	t.limitInFlight(now, min(t.window, float64(inFlight)))
 }
 
 // measure sets the gap by what was accepted since an earlier time at which the API took no
 // more. What it has saved up for bursts was used up then, and is now. Some APIs save up
-// while the run waits, and others, those that take so many at once, don't: half of the
-// waits counts.
+// while they have the run wait, and others, those that take so many at once, don't: half
+// of that counts.
 func (t *throttle) measure(now time.Time) {
 	if !t.measured.IsZero() {
 		d := now.Sub(t.measured) - t.waited/2
@@ -154,7 +156,7 @@ func (t *throttle) limitInFlight(now time.Time, were float64) {
 
 // raise takes in any other reply.
 func (t *throttle) raise(now, began time.Time, outcome billing.Outcome) {
-	t.opened = true
+	t.opened = t.opened || !t.opening.IsZero() && !began.Before(t.opening)
 	if !outcome.IsGood() {
 		return
 	}

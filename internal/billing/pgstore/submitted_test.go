@@ -1,12 +1,17 @@
 package pgstore_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/engine"
+	"github.com/billonce/billonce/sql"
 )
 
 // later is an API that takes each request with a 202, and says what became of it later.
@@ -190,5 +195,45 @@ func TestP1SubmittedInDoubtIsNotSentAgain(t *testing.T) {
 	got := query[string](t, cfg, "select string_agg(state, ' ') from billonce.deliveries where invoice_id < 1000")
 	if want := "in_doubt in_doubt"; got != want || fmt.Sprint(a.requests) != "map[1:1 2:1]" {
 		t.Errorf("%s after %v, want %s after one request each", got, a.requests, want)
+	}
+}
+
+// P8: what is submitted stays pending, a hundred thousand perhaps, and keeps nobody: a scan
+// passes over it, and the next look-up is the first of an index.
+func TestP8ScansPassOverWhatIsSubmitted(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 2000)
+	execute(t, cfg, `insert into billonce.deliveries (invoice_id, state, open_state, attempt, run_attempt, idempotency_key, run_id,
+			first_sent_at, updated_at, deadline_at, due_at, submitted_at)
+		select n, 'submitted', 'submitted', 1, 1, gen_random_uuid(), gen_random_uuid(), now(), now(), now(), now(), now()
+		from generate_series(1, 1990) n;
+		analyze billonce.deliveries; analyze invoices`)
+	s, _ := openStore(t, cfg, "advisory")
+	page, err := s.Scan(t.Context(), nil, nil, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(page) != 10 || page[0].ID != "1991" {
+		t.Errorf("the scan found %v, want the ten from 1991 on", page)
+	}
+	text, err := sql.Query("submitted", sql.Names{Schema: "billonce", KeyType: "bigint"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(t.Context(), "explain "+text, pgx.QueryExecModeCacheDescribe, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan := strings.Join(lines, "\n"); !strings.Contains(plan, "deliveries_submitted_idx") || strings.Contains(plan, "Sort") {
+		t.Errorf("all of them are sorted:\n%s", plan)
 	}
 }
