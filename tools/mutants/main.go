@@ -22,8 +22,10 @@ import (
 	"time"
 )
 
-// testTimeout bounds one test: a mutant may make it hang.
-const testTimeout = "3m"
+const (
+	testTimeout = "3m"  // of one test: a mutant may make it hang
+	allTimeout  = "30m" // of all tests of a package
+)
 
 func main() {
 	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -77,7 +79,7 @@ func unchanged(ctx context.Context, all []mutant, out io.Writer) error {
 		tests[m.where] = append(tests[m.where], m.test)
 	}
 	for where, names := range tests {
-		if text, err := test(ctx, where, strings.Join(names, "|"), os.Environ()); err != nil {
+		if text, err := test(ctx, where, strings.Join(names, "|"), allTimeout, os.Environ()); err != nil {
 			return fmt.Errorf("without any mutant: %w\n%s", err, text)
 		}
 	}
@@ -96,7 +98,7 @@ func (m mutant) try(ctx context.Context, root string) (caught bool, said string,
 	if err != nil {
 		return false, "", err
 	}
-	text, err := test(ctx, m.where, m.test, environment(overlay))
+	text, err := test(ctx, m.where, m.test, testTimeout, environment(overlay))
 	switch {
 	case ctx.Err() != nil:
 		return false, "", context.Cause(ctx)
@@ -127,8 +129,8 @@ func lineWith(pattern, text string) string {
 	return ""
 }
 
-func test(ctx context.Context, where, name string, env []string) (string, error) {
-	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout="+testTimeout, "-run", name, "./"+where)
+func test(ctx context.Context, where, name, timeout string, env []string) (string, error) {
+	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout="+timeout, "-run", name, "./"+where)
 	c.Env = env
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // go test passes it on
 	c.WaitDelay = 10 * time.Second

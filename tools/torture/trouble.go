@@ -65,7 +65,8 @@ func holdRows(ctx context.Context, r *round, _ int, rng *rand.Rand) (bool, error
 }
 
 func hold(ctx context.Context, conn *pgx.Conn, ids []int64) error {
-	_, err := conn.Exec(ctx, "begin")
+	// What some rounds set for the database would end the holder before any run meets it.
+	_, err := conn.Exec(ctx, "set idle_in_transaction_session_timeout = 0; begin")
 	if err == nil {
 		_, err = conn.Exec(ctx, "select from invoices where id = any ($1) for update", ids)
 	}

@@ -205,7 +205,7 @@ func TestP12RunsLiveThroughALostTail(t *testing.T) {
 			var said [2]*heardLog
 			var runs sync.WaitGroup
 			for n := range said {
-				r, lock, log := p.living(a, strategy, func(c *engine.Config) { c.ClaimSize, c.Spread = 20, true })
+				r, lock, log := p.living(a, strategy, func(c *engine.Config) { c.ClaimSize, c.Spread, c.Linger = 20, true, time.Minute })
 				said[n] = log
 				runs.Go(func() {
 					if s := r.Run(t.Context(), lock); s.ExitCode() != 0 {
