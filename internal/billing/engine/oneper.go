@@ -141,8 +141,8 @@ func (q *queueing) offer(value string, waits bool) {
 
 // nextOfValues is next for a run that keeps values apart: no two candidates that are on
 // their way are of one value. A value is free again only as its claim ends: a claim takes
-// an even share of those that are ready, so that where they are few, one slow request
-// keeps few others waiting. The caller holds mu.
+// an even share of all values, so that where they are few, one slow request keeps few
+// others waiting. The caller holds mu.
 func (p *pass) nextOfValues(ctx context.Context, size int) ([]billing.Candidate, error) {
 	q, claims := &p.queueing, p.onePer.claims
 	size = min(size, p.onePer.most)
@@ -158,7 +158,7 @@ func (p *pass) nextOfValues(ctx context.Context, size int) ([]billing.Candidate,
 			p.advance(page, onePerPage)
 			q.put(p.sift(page))
 		case ready > 0:
-			n := p.budget.take(min(size, (ready+claims-1)/claims))
+			n := p.budget.take(min(size, ready, (ready+len(q.busy)+claims-1)/claims))
 			if n == 0 {
 				return nil, nil
 			}
