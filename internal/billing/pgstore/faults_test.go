@@ -136,8 +136,9 @@ func TestBreakerCountsUniformRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := seeded(t, 1000)
-			a := api{reply: func(m billing.Request, _ int) billing.Reply {
-				if m.InvoiceID == "1" {
+			var asked atomic.Bool
+			a := api{reply: func(billing.Request, int) billing.Reply {
+				if !asked.Swap(true) {
 					return billing.Reply{Outcome: c.first, Status: 422}
 				}
 				return billing.Reply{Outcome: billing.Refused, Status: 422}
