@@ -239,6 +239,11 @@ func mutants() []mutant {
 		{
 			"a key's age begins anew with each attempt that was answered",
 			[]edit{{"sql/queries/intend_again.sql", "or d.key_use < 2 and d.first_sent_at", "or false and d.first_sent_at"}},
+			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `the keys of 4 are old`,
+		},
+		{
+			"a key that was answered for counts as new",
+			[]edit{{"internal/billing/engine/plan.go", "seen.KeyUse < billing.KeyUnused && seen.KeyAge < life", "seen.KeyUse < billing.KeyUnused && seen.KeyAge < min(life, 0)"}},
 			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `1:sent`,
 		},
 		{
