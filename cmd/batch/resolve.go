@@ -175,7 +175,7 @@ func (a app) decide(ctx context.Context, d *pgdesk.Desk, deliveries []desk.Deliv
 		return err
 	}
 	if refused > 0 {
-		return &exitError{billing.ExitPerson, fmt.Errorf("%d of %d deliveries were left as they were", refused, len(deliveries))}
+		return &exitError{billing.ExitPerson, fmt.Errorf("left as they were: %s of %s", words.Count(refused), words.Plural(len(deliveries), "invoice"))}
 	}
 	return nil
 }
@@ -208,6 +208,6 @@ func (a app) toResolve(ctx context.Context, d *pgdesk.Desk, args []string, f res
 	if err := desk.PrintGroups(a.people(a.stderr), deliveries); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(a.stderr, "Make all %d of them %s? Type yes: ", len(deliveries), r.To)
+	fmt.Fprintf(a.stderr, "Make all %s of them %s? Type yes: ", words.Count(len(deliveries)), r.To)
 	return deliveries, confirm(ctx, os.Stdin)
 }

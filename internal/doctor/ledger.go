@@ -217,10 +217,10 @@ func examineBacklog(ctx context.Context, e *exam) (Finding, error) {
 	}
 	pending := "an unknown number"
 	if !st.PendingUnknown {
-		pending = fmt.Sprint(st.Pending)
+		pending = words.Count(st.Pending)
 	}
-	seen := fmt.Sprintf("%s pending, %d to be tried again, %d failed, %d in doubt", pending,
-		st.Deliveries[billing.Retry], st.Deliveries[billing.Failed], st.Deliveries[billing.InDoubt])
+	seen := fmt.Sprintf("%s pending, %s to be tried again, %s failed, %s in doubt", pending,
+		words.Count(st.Deliveries[billing.Retry]), words.Count(st.Deliveries[billing.Failed]), words.Count(st.Deliveries[billing.InDoubt]))
 	if st.PendingUnknown {
 		return warning("A run sends the others, and names the row: mend it, or take it out of INVOICES_PENDING", "%s: INVOICES_PENDING fails on a row, or takes too long", seen), nil
 	}
@@ -244,12 +244,12 @@ func examineUnderWay(ctx context.Context, e *exam) (Finding, error) {
 			oldest = a.Since
 		}
 	}
-	seen := fmt.Sprintf("%d by runners that are at work", alive)
+	seen := words.Count(alive) + " by runners that are at work"
 	if alive > 0 {
 		seen += fmt.Sprintf(", the oldest for %s", st.At.Sub(oldest).Round(time.Second))
 	}
 	if n := st.Sending.Orphaned; n > 0 {
-		return warning("Start a run: it takes them over", "%s; %d by runners that are gone", seen, n), nil
+		return warning("Start a run: it takes them over", "%s; %s by runners that are gone", seen, words.Count(n)), nil
 	}
 	return ok("%s", seen), nil
 }
