@@ -36,22 +36,29 @@ func (a app) resolveCommand() *cobra.Command {
 		Long: `resolve writes a person's decision about deliveries into the ledger, with who made
 it, when and why. Look into the billing API's own books first:
 
-  --sent    the API has acted: the invoice is marked as any that was sent
+  --sent    the API has acted: the invoice is marked sent
   --retry   the API has not acted: the next batch run sends it again, as the
             invoice is now. What failed gets another idempotency key if each of
             its attempts was answered: an API that remembers its refusals lets it
             through. What was in doubt keeps its key.
-  --cancel  nobody is to send it: it is left as it is, and each run's summary
-            counts it while it is pending
-  --again   it was sent, and its invoice is rightly pending once more: the next
-            batch run sends it under another idempotency key
+  --cancel  no run sends it: it is left as it is, and each run's summary counts
+            it while it is pending
+  --again   it was sent, and has to be sent once more: the next batch run sends
+            it under another idempotency key
   --reopen  it was cancelled: it is again what it was before
 
-It decides about what is in_doubt or in retry for two days (--sent, --cancel, and out
-of doubt --retry), once its request can no longer arrive; about what is failed
-(--retry, --sent, --cancel); about what is pending again (--again, or --sent, which
-marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt`" + ` and
-` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,
+What can be decided, and how:
+
+  in doubt            --sent, --retry or --cancel, once its request can no longer
+                      arrive
+  in retry for two    --sent or --cancel, once its request can no longer arrive
+  days
+  failed              --retry, --sent or --cancel
+  pending again       --again, or --sent, which marks it
+  cancelled           --reopen
+
+` + "`batch status --open`" + ` lists what there is to decide. Exit code 3: some were left as
+they were.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.from != "" {
 				return a.resolveFrom(cmd, args, f)

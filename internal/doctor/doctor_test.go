@@ -82,7 +82,7 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "mark", verdict: doctor.Warning, sql: trigger("trigger t before", "", "raise query_canceled"), seen: "took longer than 10s", remedy: "trigger"},
 		{check: "mark", verdict: doctor.Warning, change: with(func(s *book.Settings) { s.MarkSent = "sent_at = now()" }), seen: "still pending", remedy: "INVOICES_PENDING"},
 		{check: "mark", verdict: doctor.OK, change: with(func(s *book.Settings) { s.MarkSent = "pending = false, customer = {reply.id}" }), seen: "depends on what the API replies"},
-		{check: "mark", verdict: doctor.OK, change: with(func(s *book.Settings) { s.MarkSent = "pending = false, customer = coalesce({reply.id}, '')" }), seen: "was pending no more"},
+		{check: "mark", verdict: doctor.OK, change: with(func(s *book.Settings) { s.MarkSent = "pending = false, customer = coalesce({reply.id}, '')" }), seen: "was no longer pending"},
 		{check: "mark", verdict: doctor.OK, session: "begin; select from invoices for update", seen: "somebody else is at work"},
 		{check: "mark", verdict: doctor.OK, sql: "delete from invoices", seen: "no invoice is pending"},
 		{check: "index", verdict: doctor.Warning, sql: largeAndBare, seen: "no index", remedy: "create index concurrently"},
