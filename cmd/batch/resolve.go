@@ -81,8 +81,8 @@ they were.`,
 	}
 	cmd.Flags().BoolVar(&f.sent, "sent", false, "the API has acted")
 	cmd.Flags().BoolVar(&f.retry, "retry", false, "the API has not acted: send it again")
-	cmd.Flags().BoolVar(&f.cancel, "cancel", false, "nobody is to send it")
-	cmd.Flags().BoolVar(&f.again, "again", false, "it was sent, and is owed once more")
+	cmd.Flags().BoolVar(&f.cancel, "cancel", false, "no run sends it")
+	cmd.Flags().BoolVar(&f.again, "again", false, "it was sent, and has to be sent once more")
 	cmd.Flags().BoolVar(&f.reopen, "reopen", false, "it was cancelled: it is again what it was")
 	cmd.Flags().BoolVar(&f.allInDoubt, "all-in-doubt", false, "all deliveries that are in doubt")
 	cmd.Flags().BoolVar(&f.allFailed, "all-failed", false, "all deliveries that failed")

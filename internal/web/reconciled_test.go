@@ -9,7 +9,7 @@ import (
 func TestReconciled(t *testing.T) {
 	t.Parallel()
 	s := serve(t, 1)
-	if _, page := s.get("bob", "/reconciled"); !strings.Contains(page, "was not held against") {
+	if _, page := s.get("bob", "/reconciled"); !strings.Contains(page, "was not compared with") {
 		t.Errorf("none yet:\n%s", page)
 	}
 	const id = "10000000-0000-4000-8000-000000000001"
