@@ -25,7 +25,7 @@ func TestReconciled(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"1 made sent (<code>--resolve</code>)", "9 agreed: 1,234.50 EUR", "21 only in the ledger", "invoice?id=a%2fb%0a%221%22", "a/b &#34;1&#34;",
+		"1 made sent (<code class=\"flag\">--resolve</code>)", "9 agreed: 1,234.50 EUR", "21 only in the ledger", "invoice?id=a%2fb%0a%221%22", "a/b &#34;1&#34;",
 		"=1+1: line 7", "The first 2 are shown",
 	} {
 		if !strings.Contains(strings.ReplaceAll(one, "&#43;", "+"), want) {
