@@ -57,7 +57,6 @@ func kill(_ context.Context, r *round, slot int, _ *rand.Rand) (bool, error) {
 		return false, nil
 	}
 	target.kill()
-	r.watchRecovery(target.application())
 	return true, nil
 }
 

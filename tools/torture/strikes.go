@@ -8,7 +8,7 @@ import (
 )
 
 // strikes follows the seed's schedule of faults until the faults are over.
-func (r *round) strikes(rng *rand.Rand, progress func(string, ...any)) {
+func (r *round) strikes(rng *rand.Rand) {
 	all := faults()
 	if r.Ordinary {
 		all = append(all, ordinaryFaults()...)
@@ -20,7 +20,7 @@ func (r *round) strikes(rng *rand.Rand, progress func(string, ...any)) {
 		if sleep(r.faulty, wait) != nil {
 			return
 		}
-		progress("seed %d (%s): %.1f s, %d requests, %s", r.Seed, r.setting, time.Since(began).Seconds(), r.judge.api.Requests(), f.name)
+		r.progress("seed %d (%s): %.1f s, %d requests, %s", r.Seed, r.setting, time.Since(began).Seconds(), r.judge.api.Requests(), f.name)
 		struck, err := f.strike(r.faulty, r, slot, own)
 		if err != nil {
 			r.mu.Lock()

@@ -145,8 +145,8 @@ func (r *round) troubledRun(ctx context.Context, rng *rand.Rand) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := waitFor(p.ended, settleWithin); err != nil {
-		r.hangs(p)
+	if err := r.awaitEnds(ctx, p); err != nil {
+		return err
 	}
 	r.noteExit(ctx, p)
 	var others []string
