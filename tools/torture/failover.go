@@ -190,11 +190,7 @@ func (p *pair) killServer(ctx context.Context) error {
 				return err
 			}
 		}
-		rows, err := conn.Query(ctx, "select pid from pg_stat_activity")
-		if err != nil {
-			return err
-		}
-		all, err := pgx.CollectRows(rows, pgx.RowTo[int])
+		all, err := collect[int](ctx, conn, "select pid from pg_stat_activity")
 		pids = append(pids, all...)
 		return err
 	})

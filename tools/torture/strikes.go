@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -23,9 +22,7 @@ func (r *round) strikes(rng *rand.Rand) {
 		r.progress("seed %d (%s): %.1f s, %d requests, %s", r.Seed, r.setting, time.Since(began).Seconds(), r.judge.api.Requests(), f.name)
 		struck, err := f.strike(r.faulty, r, slot, own)
 		if err != nil {
-			r.mu.Lock()
-			r.fault = errors.Join(r.fault, err)
-			r.mu.Unlock()
+			r.background(func() error { return err })
 			return
 		}
 		if struck {

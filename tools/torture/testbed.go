@@ -112,6 +112,15 @@ func (s *testbed) ask(ctx context.Context, database string, f func(context.Conte
 	}
 }
 
+// collect reads a column.
+func collect[T any](ctx context.Context, conn *pgx.Conn, query string, args ...any) ([]T, error) {
+	rows, err := conn.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[T])
+}
+
 func (s *testbed) askOnce(ctx context.Context, database string, f func(context.Context, *pgx.Conn) error) error {
 	conn, err := pgx.Connect(ctx, s.server.URL(database)+"&application_name="+application)
 	if err != nil {
