@@ -63,7 +63,7 @@ func measure(ctx context.Context, out io.Writer, cfg *pgx.ConnConfig, lines int)
 	}
 	defer func() { err = errors.Join(err, r.Close(ctx)) }()
 	read, write := io.Pipe()
-	defer read.Close() // else the writer would wait for ever where reading fails
+	defer func() { _ = read.Close() }() // else the writer would wait for ever where reading fails
 	go func() { write.CloseWithError(writeList(write, lines)) }()
 	if err := timed(out, "read the list", func() error { return r.Read(ctx, read) }); err != nil {
 		return err

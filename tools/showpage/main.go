@@ -87,7 +87,7 @@ func show(ctx context.Context, o options, out io.Writer) (err error) {
 		err = nil // it was told to end
 	}
 	stop()
-	<-ended
+	_ = <-ended // it was told to end
 	return err
 }
 
