@@ -242,11 +242,6 @@ func mutants() []mutant {
 			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `the keys of 4 are old`,
 		},
 		{
-			"a key that was answered for counts as new",
-			[]edit{{"internal/billing/engine/plan.go", "seen.KeyUse < billing.KeyUnused && seen.KeyAge < life", "seen.KeyUse < billing.KeyUnused && seen.KeyAge < min(life, 0)"}},
-			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `1:sent`,
-		},
-		{
 			"a role's settings write the values of a request",
 			[]edit{{"internal/billing/pgstore/look.go", "		if !s.place.view {\n", "		if s.place.view {\n"}},
 			"internal/billing/pgstore", "TestP9SettingsAreNoChange", `[+]09:00`,
