@@ -218,8 +218,13 @@ func mutants() []mutant {
 		},
 		{
 			"a new key for each attempt",
-			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
+			[]edit{{"internal/billing/key.go", "	if inv.Delivery != nil {\n		return Key{Text: inv.Delivery.Key}\n	}\n	return NewKey(ledger, inv.ID)\n", "	return Key{Text: uuid.NewString()}\n"}},
 			"internal/billing/pgstore", "TestRetriesWithinTheRunUnderOneKey", `30 keys for 10 invoices`,
+		},
+		{
+			"a key that can't be made again once the ledger has lost it",
+			[]edit{{"internal/billing/key.go", "uuid.NewSHA1(ledger, name).String()", "uuid.NewString()"}},
+			"cmd/batch", "TestFailoverWithALostTail/advisory", `300 requests with 300 effects`,
 		},
 		{
 			"another key though an attempt was in doubt before it was refused",
@@ -244,7 +249,7 @@ func mutants() []mutant {
 		{
 			"a role's settings write the values of a request",
 			[]edit{{"internal/billing/pgstore/look.go", "		if !s.place.view {\n", "		if s.place.view {\n"}},
-			"internal/billing/pgstore", "TestP9SettingsAreNoChange", `[+]09:00`,
+			"internal/billing/pgstore", "TestP9SettingsAreNoChange", `columns "02.03.2026 .* JST`,
 		},
 		{
 			"nothing is kept for a repeat",
