@@ -78,6 +78,11 @@ func Printable(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
+// Storable makes a text fit for PostgreSQL's: valid UTF-8 without zero bytes.
+func Storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "")
+}
+
 // Squeeze is a text on one line, with one space wherever it had several or a new line.
 func Squeeze(text string) string { return OneLine(strings.Join(strings.Fields(text), " ")) }
 
