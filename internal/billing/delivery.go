@@ -47,6 +47,12 @@ type Delivery struct {
 // DeadlinePassed says that no request of the last attempt can still be on its way.
 func (d *Delivery) DeadlinePassed() bool { return d.DeadlineIn <= 0 }
 
+// WasThrottled says that the API has answered its last attempt, and that this counted for
+// none of its run's.
+func (d *Delivery) WasThrottled() bool {
+	return d != nil && d.State == Retry && d.RunAttempt == 0 && d.KeyUse == KeyAnswered
+}
+
 // MayHaveActed says that a request of this delivery may have had its effect, so that
 // it is not left as it is only because no further one can be made.
 func (d *Delivery) MayHaveActed() bool {
