@@ -13,8 +13,9 @@ const (
 	openWith = 6
 	openFor  = 100 * time.Millisecond
 	// A number of requests in flight that was too much is tried again after so many times
-	// what it made the run wait.
-	tooManyWaits = 20
+	// what it made the run wait: where several runners share what the API takes, it is most
+	// often another one that then has to wait.
+	tooManyWaits = 60
 	tooManyMost  = 5 * time.Minute
 	// measureFor is how long what is accepted is counted, at least, before it says at what
 	// rate the API accepts.
@@ -101,8 +102,14 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 	}
 	t.row++
 	t.lowered, t.quickened = now, now
-	if asked == 0 {
-		t.until = later(t.until, now.Add(min(backoff(t.row), t.longest)))
+	wait := backoff(t.row)
+	if asked > 0 {
+		// Who is asked to wait again, with nothing accepted in between, finds no place
+		// beside other runners, and would only take one of theirs.
+		wait = max(asked, min(asked<<min(t.row-1, 4), backoffCap))
+	}
+	if asked <= t.longest {
+		t.until = later(t.until, now.Add(min(wait, t.longest)))
 	}
 	t.measure(now)
 	if asked > 0 {
