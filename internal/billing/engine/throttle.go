@@ -100,20 +100,20 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 		t.fit(now, inFlight-1)
 		return
 	}
-	t.row++
 	t.lowered, t.quickened = now, now
-	wait := backoff(t.row)
-	if asked > 0 {
-		// Who is asked to wait again, with nothing accepted in between, finds no place
-		// beside other runners, and would only take one of theirs.
-		wait = max(asked, min(asked<<min(t.row-1, 4), backoffCap))
-	}
 	if asked <= t.longest {
+		t.row++
+		wait := backoff(t.row)
+		if asked > 0 {
+			// Who is asked to wait again, with nothing accepted in between, finds no place
+			// beside other runners, and would only take one of theirs.
+			wait = max(asked, min(asked<<min(t.row-1, 4), backoffCap))
+		}
 		t.until = later(t.until, now.Add(min(wait, t.longest)))
-	}
-	t.measure(now)
-	if asked > 0 {
-		t.waited += max(0, t.until.Sub(now))
+		t.measure(now)
+		if asked > 0 {
+			t.waited += max(0, t.until.Sub(now))
+		}
 	}
 	t.limitInFlight(now, min(t.window, float64(inFlight)))
 }

@@ -42,7 +42,9 @@ func newWall(c Config) wall {
 // is about its own invoice alone, and whether the run is to end.
 func (w *wall) throttled(now time.Time, of asking, asked time.Duration) (own, ends bool) {
 	if asked > w.longest {
-		own = w.heldBack(now, of, asked)
+		if own = w.heldBack(now, of, asked); own && !w.strict {
+			return true, false
+		}
 	}
 	again := !w.asked.IsZero() && of.began.After(w.asked)
 	if w.asked.IsZero() {
@@ -53,7 +55,7 @@ func (w *wall) throttled(now time.Time, of asking, asked time.Duration) (own, en
 			asked = w.longest
 		}
 		w.over = later(w.over, now.Add(asked))
-		return false, true
+		return own, true
 	}
 	return own, false
 }
