@@ -17,6 +17,35 @@ import (
 // shownAtMost is how many invoices a dry run names.
 const shownAtMost = 10
 
+// rehearse is what --dry-run has of a run.
+func (e *execution) rehearse(ctx context.Context) (int, error) {
+	cfg, err := e.engineConfig(ctx)
+	if err != nil {
+		return billing.ExitError, err
+	}
+	ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
+	code, err := dryRun(ctx, e.stdout, e.amounts(), e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
+		return engine.Rehearse(ctx, cfg, ports, e.log, see)
+	})
+	if err != nil || !cfg.HasLookup {
+		return code, err
+	}
+	proven, err := proveLookUp(ctx, e.config, e.client, e.store)
+	if err != nil {
+		return exitCodeOf(err), err
+	}
+	return code, proven.print(e.stdout)
+}
+
+// amounts adds up what the book's invoices bill.
+func (e *execution) amounts() (a desk.Amounts) {
+	if b := e.config.book; len(b.Amount) > 0 {
+		a.Column = b.Amount[0]
+	}
+	a.Currency = e.config.api.Currency
+	return a
+}
+
 // dryRun shows what a run would do now. It goes the same way as far as the request.
 func dryRun(ctx context.Context, out io.Writer, sum desk.Amounts, client *billinghttp.Client, rehearse func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error)) (int, error) {
 	var first *billing.Request

@@ -16,7 +16,6 @@ import (
 	"github.com/billonce/billonce/internal/billing/engine"
 	"github.com/billonce/billonce/internal/billing/pgstore"
 	"github.com/billonce/billonce/internal/config"
-	"github.com/billonce/billonce/internal/desk"
 	"github.com/billonce/billonce/internal/metrics"
 	"github.com/billonce/billonce/internal/notify"
 	"github.com/billonce/billonce/internal/tracing"
@@ -131,33 +130,9 @@ func (e *execution) execute(ctx context.Context) (code int, err error) {
 		return exitCodeOf(err), err
 	}
 	if e.flags.dryRun {
-		cfg, err := e.engineConfig(ctx)
-		if err != nil {
-			return billing.ExitError, err
-		}
-		ports := engine.Ports{Scanner: e.store, Ledger: e.store, Renderer: e.client}
-		code, err := dryRun(ctx, e.stdout, e.amounts(), e.client, func(see func(billing.Invoice, billing.Request)) (engine.Rehearsal, error) {
-			return engine.Rehearse(ctx, cfg, ports, e.log, see)
-		})
-		if err != nil || !cfg.HasLookup {
-			return code, err
-		}
-		proven, err := proveLookUp(ctx, c, e.client, e.store)
-		if err != nil {
-			return exitCodeOf(err), err
-		}
-		return code, proven.print(e.stdout)
+		return e.rehearse(ctx)
 	}
 	return e.underLock(ctx)
-}
-
-// amounts adds up what the book's invoices bill.
-func (e *execution) amounts() (a desk.Amounts) {
-	if b := e.config.book; len(b.Amount) > 0 {
-		a.Column = b.Amount[0]
-	}
-	a.Currency = e.config.api.Currency
-	return a
 }
 
 // underLock is the part of a run that happens under the run lock.

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/billonce/billonce/tools/lab"
 )
 
 // experiment answers a question that a ratio to the bare loop does not.
@@ -29,36 +29,30 @@ func (b bencher) experiment(ctx context.Context, out io.Writer, o options) error
 
 // runners shows how runners that share the invoices add up.
 func (b bencher) runners(ctx context.Context, out io.Writer, o options) error {
-	s := scenario{Invoices: o.invoices, Latency: 100 * time.Millisecond, Concurrency: 64, Runners: 1, Environment: []string{"BILLING_IDEMPOTENT=true", "RUN_LOCK=shared"}}
+	s := scenario{invoices: o.invoices, latency: 100 * time.Millisecond, concurrency: 64, environment: []string{keys, "RUN_LOCK=shared"}}
 	fmt.Fprintf(out, "%d invoices, 100 ms latency, CONCURRENCY=64 each\n\n%8s %10s %12s %14s %10s %14s %14s\n",
-		s.Invoices, "runners", "seconds", "invoices/s", "per doubling", "wasted", "least's share", "tail, ms")
+		s.invoices, "runners", "seconds", "invoices/s", "per doubling", "wasted", "least's share", "tail, ms")
 	last := 0.0
-	for n := 1; n <= 16; n *= 2 {
-		if _, err := b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
-			return err
-		}
-		sums := make([]summary, n)
-		u, err := b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
-			return nil, b.together(ctx, s, url, sums)
-		})
+	for s.runners = 1; s.runners <= 16; s.runners *= 2 {
+		var all summary
+		c, err := b.measure(ctx, contestant{scenario: s, prepare: b.seeds(s), call: func(ctx context.Context, a lab.API) (u used, err error) {
+			all, err = b.together(ctx, s, a)
+			return u, err
+		}})
 		if err != nil {
 			return err
 		}
-		candidates, wasted := 0, 0
-		for _, sum := range sums {
-			candidates, wasted = candidates+sum.Candidates, wasted+sum.Wasted
-		}
-		rate, doubling := float64(s.Invoices)/u.Seconds, ""
+		rate, doubling := float64(s.invoices)/c.seconds, ""
 		if last > 0 {
 			doubling = fmt.Sprintf("%.2f", rate/last/2)
 		}
 		last = rate
-		least, tail, err := b.shares(ctx, n)
+		least, tail, err := b.shares(ctx, s.runners)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%8d %10.2f %12.0f %14s %9.1f%% %13.0f%% %14.0f\n",
-			n, u.Seconds, rate, doubling, 100*float64(wasted)/float64(max(1, candidates)), 100*least, tail)
+		fmt.Fprintf(out, "%8d %10.2f %12.0f %14s %9.1f%% %13.0f%% %14.0f\n", s.runners, c.seconds, rate, doubling,
+			100*float64(all.Wasted)/float64(max(1, all.Candidates)), 100*least, tail)
 	}
 	return nil
 }
@@ -67,7 +61,7 @@ func (b bencher) runners(ctx context.Context, out io.Writer, o options) error {
 // settled, as a part of an even share, and for how many milliseconds the last one was still
 // at it when the first had nothing more.
 func (b bencher) shares(ctx context.Context, n int) (least, tail float64, err error) {
-	err = b.meter.Conn.QueryRow(ctx, `
+	err = b.Conn.QueryRow(ctx, `
 		select min(settled) * $1::float8 / sum(settled), extract(epoch from max(ended) - min(ended)) * 1000
 		from (
 		    select count(d.run_id) as settled, max(d.updated_at) as ended
@@ -81,146 +75,104 @@ func (b bencher) shares(ctx context.Context, n int) (least, tail float64, err er
 	return least, tail, nil
 }
 
-// together starts as many runners as there are sums, as the pods of an Indexed Job.
-func (b bencher) together(ctx context.Context, s scenario, url string, sums []summary) error {
-	var group sync.WaitGroup
-	faults := make([]error, len(sums))
-	for n := range sums {
-		group.Go(func() {
-			c := b.command(ctx, append(slices.Clone(s.Environment), "BILLING_URL="+url, "CONCURRENCY="+strconv.Itoa(s.Concurrency),
-				"JOB_COMPLETION_INDEX="+strconv.Itoa(n), "LOG_LEVEL=info", "LOG_FORMAT=json"), "run")
-			text, err := c.CombinedOutput()
-			if err == nil {
-				sums[n], err = lastSummary(text)
-			}
-			if err != nil {
-				faults[n] = fmt.Errorf("runner %d: %w\n%s", n, err, text)
-			}
-		})
-	}
-	group.Wait()
-	return errors.Join(faults...)
-}
-
-// summary is what is read of a run's last line.
+// summary is what is read of runs' last lines.
 type summary struct {
 	Candidates int `json:"candidates"`
 	Wasted     int `json:"wasted"`
 }
 
-func lastSummary(log []byte) (summary, error) {
-	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-	var line struct {
-		Summary summary `json:"summary"`
+// together has a scenario's runners send side by side, as the pods of an Indexed Job.
+func (b bencher) together(ctx context.Context, s scenario, a lab.API) (all summary, err error) {
+	var group sync.WaitGroup
+	said, faults := make([][]byte, s.runners), make([]error, s.runners)
+	for n := range s.runners {
+		group.Go(func() {
+			settings := append(s.settings(a), "JOB_COMPLETION_INDEX="+strconv.Itoa(n), "LOG_LEVEL=info", "LOG_FORMAT=json")
+			said[n], faults[n] = b.Command(ctx, settings, "run").CombinedOutput()
+		})
 	}
-	err := json.Unmarshal([]byte(lines[len(lines)-1]), &line)
-	return line.Summary, err
+	group.Wait()
+	for n, text := range said {
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		var last struct{ Summary summary }
+		if err := errors.Join(faults[n], json.Unmarshal([]byte(lines[len(lines)-1]), &last)); err != nil {
+			return all, fmt.Errorf("runner %d: %w\n%s", n, err, text)
+		}
+		all.Candidates, all.Wasted = all.Candidates+last.Summary.Candidates, all.Wasted+last.Summary.Wasted
+	}
+	return all, nil
+}
+
+// kill ends a run by SIGKILL half-way and starts the next one at once.
+func (b bencher) kill(ctx context.Context, out io.Writer, o options) error {
+	s := scenario{invoices: o.invoices, latency: 20 * time.Millisecond, concurrency: 256, runners: 1, environment: []string{keys}}
+	fmt.Fprintf(out, "%d invoices, 20 ms latency, CONCURRENCY=256; killed half-way, started again at once; nobody is billed twice\n\n%11s %10s %10s %14s\n",
+		s.invoices, "undisturbed", "killed", "more", "asked again")
+	for range o.rounds {
+		whole, err := b.measure(ctx, contestant{scenario: s, prepare: b.seeds(s), call: b.run(s)})
+		if err != nil {
+			return err
+		}
+		half := time.Duration(whole.seconds / 2 * float64(time.Second))
+		killed, err := b.measure(ctx, contestant{scenario: s, prepare: b.seeds(s), repeats: true, call: func(ctx context.Context, a lab.API) (used, error) {
+			dying, cancel := context.WithTimeout(ctx, half)
+			defer cancel()
+			first := b.Command(dying, s.settings(a), "run")
+			first.Cancel = first.Process.Kill
+			if err := first.Run(); dying.Err() == nil {
+				return used{}, fmt.Errorf("the run was over before it was killed: %w", err)
+			}
+			// The dead run's lock is freed as its backend notices; a CronJob's pod waits too.
+			return b.run(s, "RUN_LOCK_WAIT=10s")(ctx, a)
+		}})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%11.2f %10.2f %10.2f %14d\n", whole.seconds, killed.seconds, killed.seconds-whole.seconds, killed.account.Requests-s.invoices)
+	}
+	return nil
+}
+
+// idle shows what a run costs that finds nothing to do.
+func (b bencher) idle(ctx context.Context, out io.Writer, o options) error {
+	var took []float64
+	for range max(o.rounds, 20) {
+		began := time.Now()
+		if _, err := b.Run(ctx, []string{"BILLING_URL=http://127.0.0.1:9/{id}"}, "run"); err != nil {
+			return err
+		}
+		took = append(took, time.Since(began).Seconds()*1000)
+	}
+	fmt.Fprintf(out, "a run with nothing to do: %s ms\n", spread(took))
+	return nil
 }
 
 // table shows that the cost of an invoice does not depend on how many there are
 // that are not pending.
 func (b bencher) table(ctx context.Context, out io.Writer, o options) error {
 	const pending = 100_000
-	s := scenario{Invoices: pending, Concurrency: 64, Runners: 1, Environment: []string{"BILLING_IDEMPOTENT=true"}}
+	s := scenario{invoices: pending, concurrency: 64, runners: 1, environment: []string{keys}}
 	fmt.Fprintf(out, "%d pending invoices, no latency\n\n%12s %-20s %s\n", pending, "rows", "seconds", "peak RSS MiB")
 	var medians []float64
 	for _, rows := range []int{pending, o.rows} {
 		fill := fmt.Sprintf(`insert into invoices (customer, amount_cents, currency, due_date, pending, sent_at)
 			select 'Customer ' || n, n, 'EUR', date '2026-01-01', false, now()
 			from generate_series(1, %d - (select count(*) from invoices)) as n`, rows)
-		if _, err := b.meter.Conn.Exec(ctx, fill); err != nil {
-			return fmt.Errorf("fill the table: %w", err)
+		if err := b.Execute(ctx, fill); err != nil {
+			return err
 		}
-		var seconds, rss []float64
-		for range o.rounds {
+		costs, err := b.inTurn(ctx, o.rounds, []contestant{{scenario: s, call: b.run(s), prepare: func(ctx context.Context) error {
 			// The ledger is emptied, so that each round finds the same.
-			if _, err := b.meter.Conn.Exec(ctx, `truncate billonce.deliveries, billonce.history;
-				update invoices set pending = true, sent_at = null where id in (select id from invoices order by id desc limit `+strconv.Itoa(pending)+`)`); err != nil {
-				return err
-			}
-			for _, statement := range []string{"vacuum analyze invoices", "checkpoint"} {
-				if _, err := b.meter.Conn.Exec(ctx, statement); err != nil {
-					return err
-				}
-			}
-			u, err := b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
-				return b.runBatch(ctx, append(s.Environment, "BILLING_URL="+url), "run")
-			})
-			if err != nil {
-				return err
-			}
-			seconds, rss = append(seconds, u.Seconds), append(rss, u.ClientRSSMiB)
+			return b.Execute(ctx, "truncate billonce.deliveries, billonce.history",
+				fmt.Sprintf("update invoices set pending = true, sent_at = null where id in (select id from invoices order by id desc limit %d)", pending),
+				"vacuum analyze invoices")
+		}}})
+		if err != nil {
+			return err
 		}
-		medians = append(medians, median(seconds))
-		fmt.Fprintf(out, "%12d %-20s %.0f\n", rows, spread(seconds), slices.Max(rss))
+		medians = append(medians, median(each(costs[0], seconds)))
+		fmt.Fprintf(out, "%12d %-20s %.0f\n", rows, spread(each(costs[0], seconds)), slices.Max(each(costs[0], func(c cost) float64 { return c.rss })))
 	}
 	fmt.Fprintf(out, "\nratio %.2f\n", medians[1]/medians[0])
-	return nil
-}
-
-// kill ends a run by SIGKILL half-way and starts the next one at once.
-func (b bencher) kill(ctx context.Context, out io.Writer, o options) error {
-	s := scenario{Name: "kill", Invoices: o.invoices, Latency: 20 * time.Millisecond, Concurrency: 256, Runners: 1, Environment: []string{"BILLING_IDEMPOTENT=true"}}
-	fmt.Fprintf(out, "%d invoices, 20 ms latency, CONCURRENCY=256; killed half-way, started again at once\n\n%10s %10s %10s %14s %14s\n",
-		s.Invoices, "undisturbed", "killed", "more", "asked again", "billed twice")
-	for range o.rounds {
-		if _, err := b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
-			return err
-		}
-		whole, err := b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) { return b.runAt(ctx, s, url) })
-		if err != nil {
-			return err
-		}
-		if _, err = b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
-			return err
-		}
-		api, err := startAPI(ctx, b.self, s.Latency, "")
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		err = b.killed(ctx, s, api.url, time.Duration(whole.Seconds/2*float64(time.Second)))
-		took := time.Since(began).Seconds()
-		sum, _, cerr := api.close()
-		if err = errors.Join(err, cerr); err != nil {
-			return err
-		}
-		if sum.Billed != s.Invoices {
-			return fmt.Errorf("%d of %d invoices were billed", sum.Billed, s.Invoices)
-		}
-		fmt.Fprintf(out, "%10.2f %10.2f %10.2f %14d %14d\n", whole.Seconds, took, took-whole.Seconds, sum.Requests-s.Invoices, len(sum.Duplicates))
-	}
-	return nil
-}
-
-func (b bencher) killed(ctx context.Context, s scenario, url string, after time.Duration) error {
-	first := b.command(ctx, append(slices.Clone(s.Environment), "BILLING_URL="+url, "CONCURRENCY="+strconv.Itoa(s.Concurrency)), "run")
-	if err := first.Start(); err != nil {
-		return err
-	}
-	time.Sleep(after)
-	if err := first.Process.Kill(); err != nil {
-		return err
-	}
-	var exit *exec.ExitError
-	if err := first.Wait(); !errors.As(err, &exit) {
-		return fmt.Errorf("the run was over before it was killed: %w", err)
-	}
-	// The dead run's lock is freed as its backend notices; a CronJob's pod waits too.
-	_, err := b.runAt(ctx, s, url, "RUN_LOCK_WAIT=10s")
-	return err
-}
-
-// idle shows what a run costs that finds nothing to do.
-func (b bencher) idle(ctx context.Context, out io.Writer, o options) error {
-	var seconds []float64
-	for range max(o.rounds, 20) {
-		began := time.Now()
-		if _, err := b.runBatch(ctx, []string{"BILLING_URL=http://127.0.0.1:9/{id}"}, "run"); err != nil {
-			return err
-		}
-		seconds = append(seconds, time.Since(began).Seconds()*1000)
-	}
-	fmt.Fprintf(out, "a run with nothing to do: %s ms\n", spread(seconds))
 	return nil
 }

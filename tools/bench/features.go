@@ -2,80 +2,59 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
-	"strings"
+	"slices"
+
+	"github.com/billonce/billonce/tools/lab"
 )
 
-// feature is settings that not everybody has.
-type feature struct {
-	name        string
-	environment []string
-	index       string // which it needs, on the invoices
-}
-
-func features() []feature {
-	return []feature{
-		{"none of them", nil, ""},
-		{"a rule on a status", []string{"BILLING_OUTCOMES=409 -> accepted"}, ""},
-		{"two on the body", []string{"BILLING_OUTCOMES=2xx if has(body.errors) -> refused\n2xx if has(body.id) -> accepted"}, ""},
-		{"a look-up", []string{"BILLING_LOOKUP_URL={lookup}"}, ""},
-		{"a rate", []string{"BILLING_RATE=1000000"}, ""},
-		{"one per customer", []string{"INVOICES_ONE_PER=customer"}, "(customer, id) where pending"},
-		{"amounts", []string{"INVOICES_AMOUNT=amount_cents", "INVOICES_CURRENCY=currency"}, ""},
-	}
-}
-
-// features shows what each feature costs who uses it: the same run with it and without
-// any, in turn.
+// features shows what each setting that not everybody has costs who uses it: the same run
+// with it and without any, in turn.
 func (b bencher) features(ctx context.Context, out io.Writer, o options) error {
-	all := features()
-	seconds, cpu, ratio := make([][]float64, len(all)), make([][]float64, len(all)), make([][]float64, len(all))
-	for n := range o.rounds + 1 {
-		var plain float64
-		for i, f := range all {
-			s := scenario{Invoices: o.invoices, Concurrency: 64, Environment: append([]string{"BILLING_IDEMPOTENT=true"}, f.environment...)}
-			if _, err := b.runBatch(ctx, nil, "seed", strconv.Itoa(s.Invoices)); err != nil {
-				return err
-			}
-			if err := b.index(ctx, f.index); err != nil {
-				return err
-			}
-			u, err := b.withAPI(ctx, s, func(url string) (*os.ProcessState, error) {
-				for n, setting := range s.Environment {
-					s.Environment[n] = strings.ReplaceAll(setting, "{lookup}", strings.TrimSuffix(url, "/send"))
+	const lookup = "a look-up"
+	var all []contestant
+	for _, f := range []struct {
+		name, index string // the index that it needs, on the invoices
+		environment []string
+	}{
+		{name: "none of them"},
+		{name: "a rule on a status", environment: []string{"BILLING_OUTCOMES=409 -> accepted"}},
+		{name: "two on the body", environment: []string{"BILLING_OUTCOMES=2xx if has(body.errors) -> refused\n2xx if has(body.id) -> accepted"}},
+		{name: lookup},
+		{name: "a rate", environment: []string{"BILLING_RATE=1000000"}},
+		{name: "one per customer", environment: []string{"INVOICES_ONE_PER=customer"}, index: "create index bench_idx on invoices (customer, id) where pending"},
+		{name: "amounts", environment: []string{"INVOICES_AMOUNT=amount_cents", "INVOICES_CURRENCY=currency"}},
+	} {
+		s := scenario{invoices: o.invoices, concurrency: 64, runners: 1, environment: append([]string{keys}, f.environment...)}
+		all = append(all, contestant{
+			name: f.name, scenario: s,
+			prepare: func(ctx context.Context) error {
+				return errors.Join(b.Seed(ctx, s.invoices), b.Execute(ctx, "drop index if exists bench_idx", f.index))
+			},
+			call: func(ctx context.Context, a lab.API) (used, error) {
+				if f.name == lookup {
+					return b.run(s, "BILLING_LOOKUP_URL="+a.Lookup())(ctx, a)
 				}
-				return b.runAt(ctx, s, url)
-			})
-			if err != nil {
-				return fmt.Errorf("%s: %w", f.name, err)
-			}
-			if i == 0 {
-				plain = u.Seconds
-			}
-			if n > 0 { // the first one warms up
-				seconds[i], ratio[i] = append(seconds[i], u.Seconds), append(ratio[i], u.Seconds/plain)
-				cpu[i] = append(cpu[i], u.ClientCPU*1e6/float64(s.Invoices))
-			}
-		}
+				return b.run(s)(ctx, a)
+			},
+		})
+	}
+	costs, err := b.inTurn(ctx, o.rounds, all)
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "%d invoices, no latency, with keys\n\n%-20s %-20s %-20s %s\n", o.invoices, "", "seconds", "ratio", "the runner's CPU µs an invoice")
-	for i, f := range all {
-		fmt.Fprintf(out, "%-20s %-20s %-20s %s\n", f.name, spread(seconds[i]), spread(ratio[i]), spread(cpu[i]))
-	}
-	return nil
-}
-
-// index makes the index that a feature needs, instead of the one before.
-func (b bencher) index(ctx context.Context, on string) error {
-	statement := "drop index if exists bench_idx"
-	if on != "" {
-		statement = "create index bench_idx on invoices " + on
-	}
-	if _, err := b.meter.Conn.Exec(ctx, statement); err != nil {
-		return fmt.Errorf("%s: %w", statement, err)
+	plain := each(costs[0], seconds)
+	for i, c := range all {
+		took := each(costs[i], seconds)
+		ratios := slices.Clone(took)
+		for n := range ratios {
+			ratios[n] /= plain[n]
+		}
+		fmt.Fprintf(out, "%-20s %-20s %-20s %s\n", c.name, spread(took), spread(ratios),
+			spread(each(costs[i], func(c cost) float64 { return c.cpu * 1e6 / float64(o.invoices) })))
 	}
 	return nil
 }

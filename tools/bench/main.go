@@ -11,24 +11,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
-	"time"
 
-	"github.com/billonce/billonce/internal/billing/pgstore"
-	"github.com/billonce/billonce/internal/pgtemp"
+	"github.com/billonce/billonce/tools/lab"
 )
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
 
 // options of a benchmark.
 type options struct {
@@ -39,110 +25,72 @@ type options struct {
 	rows       int
 	river      bool
 	against    string
-	json       string
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
-	// The parts that are processes of their own are this program again.
-	if len(args) > 0 && args[0] == "api" {
-		return serveAPI(ctx, args[1:], out)
-	}
-	if len(args) > 0 && args[0] == "loop" {
-		return bareLoop(ctx, args[1:])
-	}
+func main() {
 	var o options
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&o.invoices, "invoices", 20_000, "invoices in each run (a tenth with a latency of 1 s)")
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
-	flags.IntVar(&o.only, "scenario", 0, "only this one, from 1")
-	flags.StringVar(&o.experiment, "experiment", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do), pace (an API that takes so much and no more), features (what they cost who uses them), submitted (100,000 of them beside new invoices)")
-	flags.IntVar(&o.rows, "rows", 10_000_000, "rows of the large table")
-	flags.BoolVar(&o.river, "river", false, "beside each run: the same invoices as jobs of River")
-	flags.StringVar(&o.against, "against", "", "beside each run: the same by this other build of batch, whose ledger has the same schema")
-	flags.StringVar(&o.json, "json", "", "write all figures to this file, too")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	return bench(ctx, out, o)
+	flag.IntVar(&o.invoices, "invoices", 20_000, "invoices in each run (a tenth with a latency of 1 s)")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
+	flag.IntVar(&o.only, "scenario", 0, "only this one, from 1")
+	flag.StringVar(&o.experiment, "experiment", "", "instead: runners (1 to 16 of them), table (a large one), kill (and restart), idle (nothing to do), pace (an API that takes so much and no more), features (what they cost who uses them), submitted (100,000 of them beside new invoices)")
+	flag.IntVar(&o.rows, "rows", 10_000_000, "rows of the large table")
+	flag.BoolVar(&o.river, "river", false, "beside each run: the same invoices as jobs of River")
+	flag.StringVar(&o.against, "against", "", "beside each run: the same by this other build of batch, whose ledger has the same schema")
+	lab.Main("bench", func(ctx context.Context, out io.Writer) error {
+		// The loop is a process of its own: this program again.
+		if flag.Arg(0) == "loop" {
+			return bareLoop(ctx, flag.Args()[1:])
+		}
+		return bench(ctx, out, o)
+	})
 }
 
 func bench(ctx context.Context, out io.Writer, o options) (err error) {
-	dir, err := os.MkdirTemp("", "billonce-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := bencher{batch: filepath.Join(dir, "batch"), against: o.against}
+	b := bencher{against: o.against}
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
-	if text, err := exec.CommandContext(ctx, "go", "build", "-o", b.batch, "github.com/billonce/billonce/cmd/batch").CombinedOutput(); err != nil {
-		return fmt.Errorf("build batch: %w\n%s", err, text)
+	// Room for the connections of 16 runners; else default settings.
+	if b.Book, err = lab.Open(ctx, "", map[string]string{"max_connections": "200"}); err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, b.Close()) }()
 	if o.river {
-		b.river = filepath.Join(dir, "river")
-		build := exec.CommandContext(ctx, "go", "build", "-C", "tools/bench/river", "-o", b.river, ".")
-		if text, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build River's part (in the project's folder?): %w\n%s", err, text)
+		b.river = filepath.Join(b.Dir, "river")
+		if err := lab.Build(ctx, "tools/bench/river", ".", b.river); err != nil {
+			return err
+		}
+		if _, err := lab.RunOther(ctx, b.river, "migrate", b.URL()); err != nil {
+			return err
 		}
 	}
-	// Room for the connections of 16 runners; else default settings.
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: map[string]string{"max_connections": "200"}})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	b.url = server.URL("postgres")
-	if err := b.prepare(ctx); err != nil {
-		return err
-	}
-	if b.meter, err = newMeter(ctx, b.url); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.meter.Conn.Close(context.WithoutCancel(ctx))) }()
-
 	if o.experiment != "" {
 		return b.experiment(ctx, out, o)
 	}
-	r := report{Version: reportVersion, Began: time.Now().UTC(), Rounds: o.rounds}
 	writeHead(out, o)
+	noisy := false
 	for n, s := range scenarios(o.invoices) {
 		if o.only != 0 && o.only != n+1 {
 			continue
 		}
-		measured, err := b.scenario(ctx, s, o.rounds)
+		all := b.contestants(s)
+		costs, err := b.inTurn(ctx, o.rounds, all)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		measured.writeText(out)
-		r.Scenarios = append(r.Scenarios, measured)
+		for i := range all[1:] {
+			writeRow(out, all[i+1].name, s.invoices, costs[0], costs[i+1])
+		}
+		noisy = noisy || isNoisy(costs[0])
 	}
-	writeFoot(out, r)
-	if o.json == "" {
-		return nil
-	}
-	return r.writeJSON(o.json)
+	writeFoot(out, noisy)
+	return nil
 }
 
-// bencher runs scenarios, one after the other, on one server.
+// bencher measures one thing after the other, on one server.
 type bencher struct {
-	batch, self, url string
-	against          string // empty: none
-	river            string // empty: none
-	meter            *serverMeter
-}
-
-func (b bencher) prepare(ctx context.Context) error {
-	cfg, err := pgstore.ParseURL(b.url, "bench")
-	if err != nil {
-		return err
-	}
-	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
-		return err
-	}
-	if _, err = b.runBatch(ctx, nil, "migrate"); err != nil || b.river == "" {
-		return err
-	}
-	_, err = b.runRiver(ctx, "migrate", b.url)
-	return err
+	*lab.Book
+	self    string
+	against string // empty: none
+	river   string // empty: none
 }

@@ -20,61 +20,39 @@ const clockTick = 100
 
 // spent is what a run has cost the database.
 type spent struct {
-	CPU         float64 `json:"cpu_seconds"` // 0 where there is no /proc
-	Commits     int64   `json:"commits"`     // transactions that wrote
-	WALBytes    int64   `json:"wal_bytes"`
-	Connections int     `json:"connections"` // most at the same time
+	meter.Cost
+	cpu         float64 // in seconds; 0 where there is no /proc
+	connections int     // most at the same time
 }
 
 // serverMeter reads it: the meter of the comparison, and the server's CPU.
 type serverMeter struct {
-	*meter.Meter
-	url        string
+	meter.Meter
+	observer   *meter.Observer
 	postmaster int
 	before     float64
-	observer   *meter.Observer
 }
 
-func newMeter(ctx context.Context, url string) (*serverMeter, error) {
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
+func (b bencher) startMeter(ctx context.Context) (*serverMeter, error) {
+	m := &serverMeter{Meter: meter.Meter{Conn: b.Conn, Sessions: "billonce", Checkpoints: true}, postmaster: b.Server.PID()}
+	if err := errors.Join(m.Start(ctx), m.Signal(ctx)); err != nil {
 		return nil, err
 	}
-	m := &serverMeter{Meter: &meter.Meter{Conn: conn, Sessions: "billonce", Checkpoints: true}, url: url}
-	var dir string
-	if err := conn.QueryRow(ctx, "show data_directory").Scan(&dir); err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
+	conn, err := pgx.ConnectConfig(ctx, b.Conn.Config())
 	if err != nil {
 		return nil, err
-	}
-	first, _, _ := strings.Cut(string(text), "\n")
-	m.postmaster, err = strconv.Atoi(first)
-	return m, err
-}
-
-func (m *serverMeter) start(ctx context.Context) error {
-	if err := m.Start(ctx); err != nil {
-		return err
-	}
-	if err := m.Signal(ctx); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, m.url)
-	if err != nil {
-		return err
 	}
 	m.observer = meter.Observe(ctx, conn, m.Sessions, false)
 	m.before = m.cpu()
-	return nil
+	return m, nil
 }
 
 func (m *serverMeter) stop(ctx context.Context) (s spent, err error) {
-	s.CPU = m.cpu() - m.before
+	s.cpu = m.cpu() - m.before
 	seen, err := m.observer.Close(ctx)
-	cost, rerr := m.Read(ctx, seen.Looks)
-	s.Connections, s.Commits, s.WALBytes = seen.Connections, cost.Commits, cost.WALBytes
+	s.connections = seen.Connections
+	var rerr error
+	s.Cost, rerr = m.Read(ctx, seen.Looks)
 	return s, errors.Join(err, rerr)
 }
 

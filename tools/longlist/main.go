@@ -4,82 +4,52 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"runtime"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/billing/pgstore"
-	"github.com/billonce/billonce/internal/pgtemp"
 	"github.com/billonce/billonce/internal/reconcile"
+	"github.com/billonce/billonce/tools/lab"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "longlist:", err)
-		os.Exit(1)
-	}
+	lines := flag.Int("lines", 1_000_000, "lines of the list, and deliveries")
+	lab.Main("longlist", func(ctx context.Context, out io.Writer) error { return run(ctx, out, *lines) })
 }
 
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
-	flags := flag.NewFlagSet("longlist", flag.ContinueOnError)
-	lines := flags.Int("lines", 1_000_000, "lines of the list, and deliveries")
-	by := flags.String("by", "id", "what the list names: id, key or reply_id")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	server, err := pgtemp.Start(ctx, pgtemp.Options{Temporary: true})
-	if err != nil {
-		return fmt.Errorf("start PostgreSQL: %w", err)
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	cfg, err := pgstore.ParseURL(server.URL("postgres"), "longlist")
+// deliveries were sent, and one in a thousand is in doubt.
+const deliveries = `insert into billonce.deliveries
+	(invoice_id, idempotency_key, run_id, attempt, run_attempt, first_sent_at, deadline_at, updated_at, state, open_state, amount, currency, reply_id)
+	select n, lpad(to_hex(n), 32, '0')::uuid, '00000000-0000-0000-0000-000000000001', 1, 1, now(), now(), now(),
+	       case when n %% 1000 = 0 then 'in_doubt' else 'sent' end, case when n %% 1000 = 0 then 'in_doubt' end, 10.50, 'EUR', 'in_' || n
+	from generate_series(1, %d) n`
+
+func run(ctx context.Context, out io.Writer, lines int) (err error) {
+	// `batch reconcile` is not run, but what is below it: no program is built.
+	b, err := lab.Open(ctx, "batch", nil)
 	if err != nil {
 		return err
 	}
-	if err := pgstore.Seed(ctx, cfg, 0); err != nil {
-		return err
-	}
-	if _, err := pgstore.Migrate(ctx, cfg, book.Demo()); err != nil {
-		return err
-	}
-	if err := timed(out, "made the deliveries", func() error { return deliver(ctx, cfg, *lines) }); err != nil {
-		return err
-	}
-	return measure(ctx, out, cfg, *lines, *by)
-}
-
-// deliver makes deliveries that were sent, and one in a thousand that is in doubt.
-func deliver(ctx context.Context, cfg *pgx.ConnConfig, lines int) (err error) {
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	defer func() { err = errors.Join(err, b.Close()) }()
+	err = timed(out, "made the deliveries", func() error {
+		return b.Execute(ctx, fmt.Sprintf(deliveries, lines), "vacuum analyze billonce.deliveries")
+	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	_, err = conn.Exec(ctx, fmt.Sprintf(`insert into billonce.deliveries
-		(invoice_id, idempotency_key, run_id, attempt, run_attempt, first_sent_at, deadline_at, updated_at, state, open_state, amount, currency, reply_id)
-		select n, lpad(to_hex(n), 32, '0')::uuid, '00000000-0000-0000-0000-000000000001', 1, 1, now(), now(), now(),
-		       case when n %% 1000 = 0 then 'in_doubt' else 'sent' end, case when n %% 1000 = 0 then 'in_doubt' end, 10.50, 'EUR', 'in_' || n
-		from generate_series(1, %d) n`, lines))
-	if err == nil {
-		_, err = conn.Exec(ctx, "vacuum analyze billonce.deliveries")
-	}
-	return err
+	return measure(ctx, out, b.Conn.Config(), lines)
 }
 
-func measure(ctx context.Context, out io.Writer, cfg *pgx.ConnConfig, lines int, by string) (err error) {
+func measure(ctx context.Context, out io.Writer, cfg *pgx.ConnConfig, lines int) (err error) {
 	r, err := reconcile.Open(ctx, reconcile.Config{
 		Conn: pgstore.Unprepared(cfg), Book: pgstore.DeskBook{Book: book.Demo()}, File: "longlist", By: "longlist",
 		Progress: func(n int64) {
@@ -92,7 +62,10 @@ func measure(ctx context.Context, out io.Writer, cfg *pgx.ConnConfig, lines int,
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close(ctx)) }()
-	if err := timed(out, "read the list", func() error { return r.Read(ctx, &list{by: by, last: lines}) }); err != nil {
+	read, write := io.Pipe()
+	defer func() { _ = read.Close() }() // else the writer would wait for ever where reading fails
+	go func() { write.CloseWithError(writeList(write, lines)) }()
+	if err := timed(out, "read the list", func() error { return r.Read(ctx, read) }); err != nil {
 		return err
 	}
 	var report reconcile.Report
@@ -112,54 +85,28 @@ func timed(out io.Writer, what string, f func() error) error {
 	return err
 }
 
-// list is CSV with a line for each delivery, in another order than theirs; some are
-// missing, some are there twice, and some have another amount.
-type list struct {
-	by      string
-	at      int
-	last    int
-	pending []byte
-}
-
-// Read implements io.Reader.
-func (l *list) Read(into []byte) (int, error) {
-	for len(l.pending) < len(into) && l.at <= l.last {
-		l.pending = l.appendLine(l.pending)
-		l.at++
-	}
-	if len(l.pending) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(into, l.pending)
-	l.pending = l.pending[:copy(l.pending, l.pending[n:])]
-	return n, nil
-}
-
-func (l *list) appendLine(b []byte) []byte {
-	if l.at == 0 {
-		return append(b, l.by+",amount,currency,note\n"...)
-	}
+// writeList writes CSV with a line for each delivery, in another order than theirs; some
+// are missing, some are there twice, and some have another amount.
+func writeList(to io.Writer, lines int) error {
 	const stride = 7_368_787 // a prime: every id comes once, if the last one is no multiple of it
-	n := int(uint64(l.at)*stride%uint64(l.last)) + 1
-	switch {
-	case n%10_007 == 0:
-		return b
-	case n%20_011 == 0:
-		b = l.appendOne(b, n, "10.50")
-	case n%30_011 == 0:
-		return l.appendOne(b, n, "11.00")
+	w := bufio.NewWriter(to)
+	fmt.Fprintln(w, "id,amount,currency,note")
+	for at := 1; at <= lines; at++ {
+		n := int(uint64(at)*stride%uint64(lines)) + 1
+		times, amount := 1, "10.50"
+		switch {
+		case n%10_007 == 0:
+			times = 0
+		case n%20_011 == 0:
+			times = 2
+		case n%30_011 == 0:
+			amount = "11.00"
+		}
+		for range times {
+			if _, err := fmt.Fprintf(w, "%d,\"%s\",EUR,paid by card\n", n, amount); err != nil {
+				return err
+			}
+		}
 	}
-	return l.appendOne(b, n, "10.50")
-}
-
-func (l *list) appendOne(b []byte, n int, amount string) []byte {
-	switch l.by {
-	case "key":
-		b = fmt.Appendf(b, "%032x", n)
-	case "reply_id":
-		b = fmt.Appendf(b, "in_%d", n)
-	default:
-		b = strconv.AppendInt(b, int64(n), 10)
-	}
-	return append(append(append(b, ',', '"'), amount...), "\",EUR,paid by card\n"...)
+	return w.Flush()
 }

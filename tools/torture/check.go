@@ -27,7 +27,7 @@ type fate struct {
 
 // check compares the database with what the API has seen.
 func (r *round) check(ctx context.Context, last *runner) (report, error) {
-	rep := report{setting: r.setting, Logs: r.dir, Again: fmt.Sprintf("go run ./tools/torture -rounds 1 -seed %d", r.Seed)}
+	rep := report{setting: r.setting, Logs: r.dir, Again: r.again()}
 	fates, err := r.fates(ctx)
 	if err != nil {
 		return rep, err
@@ -55,7 +55,7 @@ func (r *round) check(ctx context.Context, last *runner) (report, error) {
 		r.violate("no progress: nothing was requested")
 	}
 	rep.Requests, rep.Effects, rep.APIFaults, rep.Faults, rep.Exits = sum.Requests, sum.Effects, sum.Faults, r.struck, r.exits
-	rep.Unwitnessed, rep.Recoveries, rep.Early = r.judge.unwitnessed, r.recoveries, r.early
+	rep.Unwitnessed, rep.Lost, rep.Early = r.judge.unwitnessed, r.lost, r.early
 	rep.Violations = append(r.violations, r.judge.violations...)
 	return rep, nil
 }
@@ -107,8 +107,11 @@ func (r *round) checkInvoice(f fate) {
 			wrong("P3: failed, though the API did not refuse it")
 		}
 	case billing.InDoubt:
-		if r.Idempotent && !r.Ordinary && r.judge.refused[f.id] == 0 {
+		switch {
+		case r.Idempotent && !r.Ordinary && r.judge.refused[f.id] == 0:
 			wrong("in doubt, though a repeat would have cleared it")
+		case r.Survivors == allLive:
+			wrong("P2: in doubt, though both runs lived through the fail-over")
 		}
 	case billing.Retry, "":
 		if !f.held {

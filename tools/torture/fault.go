@@ -57,7 +57,6 @@ func kill(_ context.Context, r *round, slot int, _ *rand.Rand) (bool, error) {
 		return false, nil
 	}
 	target.kill()
-	r.watchRecovery(target.application())
 	return true, nil
 }
 
@@ -104,11 +103,7 @@ func terminateBackend(kind string) func(context.Context, *round, int, *rand.Rand
 			return false, nil
 		}
 		err = r.testbed.askOnce(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
-			rows, err := conn.Query(ctx, backendsQuery, target.application(), kind)
-			if err != nil {
-				return err
-			}
-			pids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+			pids, err := collect[int32](ctx, conn, backendsQuery, target.application(), kind)
 			if err != nil || len(pids) == 0 {
 				return err
 			}

@@ -62,8 +62,12 @@ func (s *testbed) newJudge(database string, c setting) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := j.before
+	if c.Failover != "" {
+		before = nil // what a fail-over loses is no longer in the ledger as a request arrives
+	}
 	j.api = billingfake.New(billingfake.Config{
-		Idempotent: c.Idempotent, Latency: c.Latency, Before: j.before, Lookup: j.lookUps(c),
+		Idempotent: c.Idempotent, Latency: c.Latency, Before: before, Lookup: j.lookUps(c),
 		Fault: func(r billingfake.Received) billingfake.Fault {
 			if j.headFails(r.Invoice) {
 				return failing

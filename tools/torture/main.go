@@ -12,49 +12,40 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/billonce/billonce/tools/lab"
 )
 
 type options struct {
-	seed     uint64
-	duration time.Duration
-	rounds   int
-	recovery int
-	failover bool
-	batch    string
-	keep     bool
+	seed      uint64
+	duration  time.Duration
+	rounds    int
+	recovery  int
+	failovers int
+	batch     string
+	keep      bool
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var o options
-	var failovers int
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "of the first round; the next one has the next seed")
 	flag.DurationVar(&o.duration, "duration", 2*time.Minute, "begin rounds for so long")
 	flag.IntVar(&o.rounds, "rounds", 0, "so many rounds instead")
 	flag.IntVar(&o.recovery, "recovery", 0, "kill one of three runners so many times, and time the recovery, instead of torture")
-	flag.IntVar(&failovers, "failovers", 0, "so many rounds with a fail-over instead: each kind in turn, with and without keys, under runs that live and that die")
+	flag.IntVar(&o.failovers, "failovers", 0, "so many rounds with a fail-over instead: each kind in turn, with and without keys, under runs that live and that die")
 	flag.StringVar(&o.batch, "batch", "", "a batch that is built already")
 	flag.BoolVar(&o.keep, "keep", false, "keep the logs of rounds without a violation, too")
-	flag.Parse()
-	if o.failover = failovers > 0; o.failover {
-		o.rounds = failovers
-	}
-	out := newPrinter(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
-	violations, err := run(ctx, o, out)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "torture:", err)
-		os.Exit(1)
-	}
-	if violations > 0 {
-		os.Exit(1)
-	}
+	lab.Main("torture", func(ctx context.Context, _ io.Writer) error {
+		violations, err := run(ctx, o, &printer{os.Stdout, term.IsTerminal(int(os.Stdout.Fd()))})
+		if violations > 0 {
+			err = errors.Join(err, fmt.Errorf("%d violations", violations))
+		}
+		return err
+	})
 }
 
 func run(ctx context.Context, o options, out *printer) (violations int, err error) {
@@ -64,17 +55,18 @@ func run(ctx context.Context, o options, out *printer) (violations int, err erro
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if o.recovery > 0 {
-		return 0, s.recoveries(ctx, o.recovery, out)
+		return s.recoveries(ctx, o.recovery, out)
 	}
 	var t total
+	rounds := max(o.rounds, o.failovers)
 	began := time.Now()
 	for n := 0; ctx.Err() == nil; n++ {
-		if o.rounds > 0 && n == o.rounds || o.rounds == 0 && time.Since(began) > o.duration {
+		if rounds > 0 && n == rounds || rounds == 0 && time.Since(began) > o.duration {
 			break
 		}
-		seed, round := o.seed+uint64(n), s.round
+		seed, round := o.seed+uint64(n), s.storm
 		switch {
-		case o.failover:
+		case o.failovers > 0:
 			round = s.failover
 		case seed%failoverEvery == 0: // so that those go through all kinds, too
 			seed, round = seed/failoverEvery, s.failover
@@ -91,7 +83,7 @@ func run(ctx context.Context, o options, out *printer) (violations int, err erro
 	}
 	t.Seconds = time.Since(began).Seconds()
 	out.total(t)
-	return t.Violations, nil
+	return len(t.Violations), nil
 }
 
 // printer writes words on a terminal, and JSON lines anywhere else.
@@ -99,8 +91,6 @@ type printer struct {
 	out   io.Writer
 	words bool
 }
-
-func newPrinter(out io.Writer, words bool) *printer { return &printer{out, words} }
 
 // progress replaces the terminal's last line.
 func (p *printer) progress(format string, args ...any) {

@@ -16,17 +16,19 @@ type network struct {
 	url   string
 }
 
-func (s *testbed) newNetwork(database string, slot int) (*network, error) {
-	u, err := url.Parse(s.server.URL(database))
+// newNetwork makes the next slot's.
+func (r *round) newNetwork(slot int) (*network, error) {
+	u, err := url.Parse(r.testbed.server.URL(r.database))
 	if err != nil {
 		return nil, err
 	}
-	n := &network{proxy: toxiproxy.NewProxy(s.toxic, fmt.Sprintf("slot %d", slot), "127.0.0.1:0", u.Host)}
+	n := &network{proxy: toxiproxy.NewProxy(r.testbed.toxic, fmt.Sprintf("slot %d", slot), "127.0.0.1:0", u.Host)}
 	if err := n.proxy.Start(); err != nil {
 		return nil, fmt.Errorf("start a proxy: %w", err)
 	}
 	u.Host = n.proxy.Listen
 	n.url = u.String()
+	r.networks = append(r.networks, n)
 	return n, nil
 }
 

@@ -2,96 +2,88 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	recoveryRunners  = 3
-	recoveryInvoices = 2000
-	recoveryLatency  = 20 * time.Millisecond
-)
+const recoverPoll = 5 * time.Millisecond
 
 // recovered is what kills of one of three runners came to under one strategy.
 type recovered struct {
-	Strategy string    `json:"lock_strategy"`
+	setting
 	Times    int       `json:"kills"`
 	InFlight int       `json:"in_flight"` // deliveries of the killed, over all kills
 	Settled  durations `json:"until_its_deliveries_are_settled"`
 	AllSent  durations `json:"until_all_is_sent"`
 }
 
-// recoveries kills one of three runners in mid-flight, again and again.
-func (s *testbed) recoveries(ctx context.Context, times int, out *printer) error {
+// recoveries kills one of three runners in mid-flight, again and again, under an API without
+// faults.
+func (s *testbed) recoveries(ctx context.Context, times int, out *printer) (violations int, err error) {
 	for _, strategy := range []string{"advisory", "row"} {
-		r := recovered{Strategy: strategy, Times: times}
-		for n := 0; n < times; {
-			out.progress("%s: kill %d of %d", strategy, n+1, times)
-			had, err := s.recoverOnce(ctx, strategy, &r)
+		r := recovered{Times: times, setting: setting{
+			Idempotent: true, Strategy: strategy, RunLock: "shared", Runners: 3, Invoices: 2000, Concurrency: 64, ClaimSize: 500,
+			Latency: 20 * time.Millisecond,
+		}}
+		for len(r.Settled) < times {
+			r.Seed++
+			out.progress("%s: kill %d of %d", strategy, len(r.Settled)+1, times)
+			rep, err := s.round(ctx, r.setting, fmt.Sprintf("%s-%d", strategy, r.Seed), out.progress, func(round *round) (*runner, error) { return round.recover(ctx, &r) })
 			if err != nil {
-				return fmt.Errorf("recover under %s: %w", strategy, err)
+				return violations, fmt.Errorf("recover under %s: %w; its logs are in %s", strategy, err, rep.Logs)
 			}
-			if had {
-				n++
+			if len(rep.Violations) > 0 {
+				violations += len(rep.Violations)
+				out.round(rep)
 			}
 		}
 		out.recovered(r)
 	}
+	return violations, nil
+}
+
+// recover notes nothing if the one that was killed had nothing in flight.
+func (r *round) recover(ctx context.Context, into *recovered) (last *runner, err error) {
+	r.judge.faultless.Store(true)
+	for n := range r.Runners {
+		_, err := r.start(fmt.Sprintf("runner-%d", n), n, "DATABASE_URL="+r.testbed.server.URL(r.database), fmt.Sprintf("JOB_COMPLETION_INDEX=%d", n))
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := r.awaitRequests(ctx, r.Invoices/r.Runners); err != nil {
+		return nil, err
+	}
+	if err := r.killAndWatch(ctx, r.all[0], into); err != nil {
+		return nil, err
+	}
+	return r.all[1], r.awaitEnds(ctx, r.all...)
+}
+
+// awaitRequests waits for so many to have come to the API.
+func (r *round) awaitRequests(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not yet %d requests", n))
+	defer cancel()
+	for r.judge.api.Requests() < n {
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// recoverOnce is false if the one that was killed had nothing in flight.
-func (s *testbed) recoverOnce(ctx context.Context, strategy string, r *recovered) (had bool, err error) {
-	database, err := s.newDatabase(ctx, recoveryInvoices, nil)
-	if err != nil {
-		return false, err
-	}
-	judge, err := s.newJudge(database, setting{Idempotent: true, Latency: recoveryLatency})
-	if err != nil {
-		return false, err
-	}
-	judge.faultless.Store(true)
-	defer func() { err = errors.Join(err, judge.close(ctx), s.dropDatabase(ctx, database)) }()
-	dir := filepath.Join(s.dir, database)
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return false, err
-	}
-	var runners []*runner
-	defer func() {
-		for _, p := range runners {
-			p.kill()
-		}
-		err = errors.Join(err, os.RemoveAll(dir))
-	}()
-	for n := range recoveryRunners {
-		p, err := startRunner(s.batch, dir, fmt.Sprintf("runner-%d", n), []string{
-			"DATABASE_URL=" + s.server.URL(database), "BILLING_URL=" + judge.server.URL() + "/v1/invoices/{id}/send",
-			"BILLING_IDEMPOTENT=true", "RUN_LOCK=shared", "LOCK_STRATEGY=" + strategy, fmt.Sprintf("JOB_COMPLETION_INDEX=%d", n),
-		})
-		if err != nil {
-			return false, err
-		}
-		runners = append(runners, p)
-	}
-	for judge.api.Requests() < recoveryInvoices/recoveryRunners {
-		if err := sleep(ctx, time.Millisecond); err != nil {
-			return false, err
-		}
-	}
-	return s.killAndWatch(ctx, database, runners[0], r)
-}
+// sendingOf counts what an application has begun and not settled.
+const sendingOf = `select count(*) from billonce.deliveries where state = 'sending' and run_id in (
+	select run_id from billonce.runs where application = $1)`
 
-// killAndWatch times from the kill on. The ledger is asked on connections that
-// are there already.
-func (s *testbed) killAndWatch(ctx context.Context, database string, target *runner, r *recovered) (had bool, err error) {
+// killAndWatch times from the kill on. The ledger is asked on a connection that is there
+// already.
+func (r *round) killAndWatch(ctx context.Context, target *runner, into *recovered) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, settleWithin, fmt.Errorf("not all is sent after %s", settleWithin))
 	defer cancel()
-	err = s.askOnce(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
+	return r.testbed.askOnce(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
 		began := time.Now()
 		target.kill()
 		var inFlight int
@@ -113,12 +105,11 @@ func (s *testbed) killAndWatch(ctx context.Context, database string, target *run
 		if err != nil || inFlight == 0 {
 			return err
 		}
-		had, r.InFlight = true, r.InFlight+inFlight
+		into.InFlight += inFlight
 		all, err := until(unsettled)
-		r.Settled, r.AllSent = append(r.Settled, settled), append(r.AllSent, all)
+		into.Settled, into.AllSent = append(into.Settled, settled), append(into.AllSent, all)
 		return err
 	})
-	return had, err
 }
 
 func (p *printer) recovered(r recovered) {
@@ -128,44 +119,5 @@ func (p *printer) recovered(r recovered) {
 	}
 	p.progress("%s: one of %d runners killed, %d times, with %d deliveries in flight in all (%d invoices, %s latency, API with keys)\n"+
 		"  until its deliveries are settled: %s\n  until all is sent: %s\n",
-		r.Strategy, recoveryRunners, r.Times, r.InFlight, recoveryInvoices, recoveryLatency, r.Settled, r.AllSent)
-}
-
-// watchRecovery times how long a dead runner's deliveries stay `sending`.
-func (r *round) watchRecovery(application string) {
-	began := time.Now()
-	r.watchers.Go(func() {
-		had, err := r.testbed.awaitRecovered(r.watching, r.database, application)
-		if err != nil || !had {
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.recoveries = append(r.recoveries, time.Since(began))
-	})
-}
-
-// sendingOf counts what an application has begun and not settled.
-const sendingOf = `select count(*) from billonce.deliveries where state = 'sending' and run_id in (
-	select run_id from billonce.runs where application = $1)`
-
-const recoverPoll = 5 * time.Millisecond
-
-// awaitRecovered returns once nothing of the application's is `sending`, and
-// whether anything was.
-func (s *testbed) awaitRecovered(ctx context.Context, database, application string) (had bool, err error) {
-	err = s.ask(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
-		for {
-			var n int
-			err := conn.QueryRow(ctx, sendingOf, application).Scan(&n)
-			if err != nil || n == 0 {
-				return err
-			}
-			had = true
-			if err := sleep(ctx, recoverPoll); err != nil {
-				return err
-			}
-		}
-	})
-	return had, err
+		r.Strategy, r.Runners, r.Times, r.InFlight, r.Invoices, r.Latency, r.Settled, r.AllSent)
 }

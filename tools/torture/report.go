@@ -11,9 +11,8 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 )
 
-// report is what one round came to.
-type report struct {
-	setting
+// counts are what a round came to, or all of them.
+type counts struct {
 	States         map[billing.State]int `json:"states"`
 	Requests       int                   `json:"requests"`
 	Effects        int                   `json:"effects"`
@@ -24,12 +23,17 @@ type report struct {
 	FalseDoubts    int                   `json:"false_doubts"`            // in doubt, and no request ever arrived
 	Unwitnessed    int                   `json:"unwitnessed"`             // requests about which the ledger could not be asked in time
 	Lost           int                   `json:"lost_requests,omitempty"` // by a fail-over
-	Recoveries     durations             `json:"recovery_seconds"`
 	Early          []string              `json:"unexpected_ends,omitempty"`
 	Violations     []string              `json:"violations"`
 	Seconds        float64               `json:"seconds"`
-	Logs           string                `json:"logs,omitempty"`
-	Again          string                `json:"again,omitempty"`
+}
+
+// report is what one round came to.
+type report struct {
+	setting
+	counts
+	Logs  string `json:"logs,omitempty"`
+	Again string `json:"again,omitempty"`
 }
 
 func (r report) line() string {
@@ -39,32 +43,18 @@ func (r report) line() string {
 
 // total adds up rounds.
 type total struct {
-	Rounds         int                   `json:"rounds"`
-	Seed           uint64                `json:"seed"` // of the first round
-	Invoices       int                   `json:"invoices"`
-	States         map[billing.State]int `json:"states"`
-	Requests       int                   `json:"requests"`
-	Effects        int                   `json:"effects"`
-	Processes      int                   `json:"processes"`
-	Faults         map[string]int        `json:"faults"`
-	APIFaults      map[string]int        `json:"api_faults"`
-	Exits          map[string]int        `json:"exits"`
-	NeedlessDoubts int                   `json:"in_doubt_without_effect"`
-	FalseDoubts    int                   `json:"false_doubts"`
-	Unwitnessed    int                   `json:"unwitnessed"`
-	Recoveries     map[string]durations  `json:"recovery_seconds"` // by API
-	Early          int                   `json:"unexpected_ends"`
-	Violations     int                   `json:"violations"`
-	FailedSeeds    []uint64              `json:"failed_seeds"`
-	Seconds        float64               `json:"seconds"`
+	counts
+	Rounds      int      `json:"rounds"`
+	Seed        uint64   `json:"seed"` // of the first round
+	Invoices    int      `json:"invoices"`
+	Processes   int      `json:"processes"`
+	FailedSeeds []uint64 `json:"failed_seeds"`
 }
 
 func (t *total) add(r report) {
 	if t.Rounds == 0 {
-		*t = total{
-			Seed: r.Seed, States: map[billing.State]int{}, Faults: map[string]int{}, APIFaults: map[string]int{},
-			Exits: map[string]int{}, Recoveries: map[string]durations{}, FailedSeeds: []uint64{},
-		}
+		t.Seed, t.FailedSeeds = r.Seed, []uint64{}
+		t.States, t.Faults, t.APIFaults, t.Exits = map[billing.State]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	}
 	t.Rounds++
 	t.Invoices += r.Invoices
@@ -73,8 +63,9 @@ func (t *total) add(r report) {
 	t.NeedlessDoubts += r.NeedlessDoubts
 	t.FalseDoubts += r.FalseDoubts
 	t.Unwitnessed += r.Unwitnessed
-	t.Early += len(r.Early)
-	t.Violations += len(r.Violations)
+	t.Lost += r.Lost
+	t.Early = append(t.Early, r.Early...)
+	t.Violations = append(t.Violations, r.Violations...)
 	addCounts(t.States, r.States)
 	addCounts(t.Faults, r.Faults)
 	addCounts(t.APIFaults, r.APIFaults)
@@ -82,28 +73,20 @@ func (t *total) add(r report) {
 	for _, n := range r.Exits {
 		t.Processes += n
 	}
-	api := "without keys"
-	if r.Idempotent {
-		api = "with keys"
-	}
-	t.Recoveries[api] = append(t.Recoveries[api], r.Recoveries...)
 	if len(r.Violations) > 0 {
 		t.FailedSeeds = append(t.FailedSeeds, r.Seed)
 	}
 }
 
 func (t total) lines() []string {
-	lines := []string{
+	return []string{
 		fmt.Sprintf("%d rounds from seed %d in %.0f s: %d invoices (%s), %d requests, %d effects", t.Rounds, t.Seed, t.Seconds, t.Invoices, words(t.States), t.Requests, t.Effects),
 		"faults: " + words(t.Faults),
 		"faults of the API: " + words(t.APIFaults),
 		fmt.Sprintf("%d processes ended: %s", t.Processes, words(t.Exits)),
 		fmt.Sprintf("in doubt without an effect: %d, of them without a request: %d", t.NeedlessDoubts, t.FalseDoubts),
+		fmt.Sprintf("violations: %d %v", len(t.Violations), t.FailedSeeds),
 	}
-	for _, api := range slices.Sorted(maps.Keys(t.Recoveries)) {
-		lines = append(lines, fmt.Sprintf("from a kill -9 until its deliveries are settled, API %s: %s", api, t.Recoveries[api]))
-	}
-	return append(lines, fmt.Sprintf("violations: %d %v", t.Violations, t.FailedSeeds))
 }
 
 func addCounts[K comparable](into, from map[K]int) {

@@ -29,12 +29,10 @@ type round struct {
 	networks []*network
 	dir      string
 	faultLog *os.File
+	progress func(string, ...any)
 
-	faulty       context.Context // ends as the faults do
-	group        sync.WaitGroup
-	watching     context.Context
-	stopWatching context.CancelFunc
-	watchers     sync.WaitGroup
+	faulty context.Context // ends as the faults do
+	group  sync.WaitGroup
 
 	mu         sync.Mutex
 	release    atomic.Int32 // of the settings
@@ -43,19 +41,34 @@ type round struct {
 	all        []*runner
 	struck     map[string]int
 	exits      map[string]int
-	recoveries []time.Duration
+	lost       int // requests, by a fail-over
 	violations []string
 	early      []string // last words of runs that stopped early by themselves
 	fault      error
 }
 
-// round runs one round. Its error says that torture itself is broken.
-func (s *testbed) round(ctx context.Context, seed uint64, progress func(string, ...any)) (rep report, err error) {
-	began := time.Now()
+// storm is a round of faults.
+func (s *testbed) storm(ctx context.Context, seed uint64, progress func(string, ...any)) (report, error) {
 	c, rng := newSetting(seed)
+	return s.round(ctx, c, fmt.Sprintf("seed-%d", seed), progress, func(r *round) (*runner, error) {
+		if err := r.runFaults(ctx, rng); err != nil {
+			return nil, err
+		}
+		if err := r.troubledRun(ctx, rng); err != nil {
+			return nil, err
+		}
+		return r.lastRun(ctx)
+	})
+}
+
+// round has runners bill the invoices of a database, as play has it, whose last runner is to
+// leave nothing unsettled, and checks what came of it. An error says that torture itself is
+// broken.
+func (s *testbed) round(ctx context.Context, c setting, name string, progress func(string, ...any), play func(*round) (last *runner, err error)) (rep report, err error) {
+	began := time.Now()
 	r := &round{
-		setting: c, testbed: s, slots: make([]*runner, c.Runners), silent: make([]bool, c.Runners),
-		struck: map[string]int{}, exits: map[string]int{}, dir: filepath.Join(s.dir, fmt.Sprintf("seed-%d", seed)),
+		setting: c, testbed: s, slots: make([]*runner, c.Runners), silent: make([]bool, c.Runners), progress: progress,
+		struck: map[string]int{}, exits: map[string]int{}, dir: filepath.Join(s.dir, name),
 	}
 	rep.Logs = r.dir
 	if err := os.Mkdir(r.dir, 0o755); err != nil {
@@ -76,19 +89,13 @@ func (s *testbed) round(ctx context.Context, seed uint64, progress func(string, 
 	if r.judge, err = s.newJudge(r.database, c); err != nil {
 		return rep, err
 	}
-	if err := r.runFaults(ctx, rng, progress); err != nil {
-		return rep, errors.Join(err, r.abort(ctx))
+	last, err := play(r)
+	for _, p := range r.all {
+		p.kill() // what a round that went wrong has left
 	}
-	if err := r.troubledRun(ctx, rng); err != nil {
-		return rep, errors.Join(err, r.abort(ctx))
-	}
-	last, err := r.lastRun(ctx)
-	if err != nil {
-		return rep, errors.Join(err, r.abort(ctx))
-	}
-	closing, cancel := context.WithTimeout(ctx, patience)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	if err := r.judge.close(closing); err != nil {
+	if err = errors.Join(err, r.judge.close(closing)); err != nil {
 		return rep, err
 	}
 	if rep, err = r.check(ctx, last); err != nil {
@@ -98,49 +105,37 @@ func (s *testbed) round(ctx context.Context, seed uint64, progress func(string, 
 	if len(rep.Violations) > 0 {
 		return rep, r.keepEvidence(ctx)
 	}
-	err = s.dropDatabase(ctx, r.database)
+	err = s.execute(ctx, "postgres", "drop database "+r.database+" with (force)")
 	if s.keep {
 		return rep, err
 	}
 	return rep, errors.Join(err, os.RemoveAll(r.dir))
 }
 
-// abort ends what a round that went wrong has started.
-func (r *round) abort(ctx context.Context) error {
-	for _, p := range r.all {
-		p.kill()
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	return r.judge.close(closing)
-}
-
 // runFaults runs the slots while faults strike, and until they are over: when it returns, no runner is left.
-func (r *round) runFaults(ctx context.Context, rng *rand.Rand, progress func(string, ...any)) error {
+func (r *round) runFaults(ctx context.Context, rng *rand.Rand) error {
 	for slot := range r.slots {
-		n, err := r.testbed.newNetwork(r.database, slot)
+		n, err := r.newNetwork(slot)
 		if err != nil {
 			return err
 		}
-		r.networks = append(r.networks, n)
 		defer n.close()
 	}
 	faulty, stop := context.WithTimeout(ctx, r.FaultsFor)
 	defer stop()
 	r.faulty = faulty
-	r.watching, r.stopWatching = context.WithCancel(ctx)
-	defer r.stopWatching()
 	for slot := range r.slots {
 		r.background(func() error { return r.keepRunning(slot) })
 	}
-	r.strikes(rng, progress)
+	r.strikes(rng)
 	stop()
 	r.judge.faultless.Store(true)
-	progress("seed %d: the faults are over, waiting for the runners", r.Seed)
-	err := r.awaitEnds(ctx)
+	r.progress("seed %d: the faults are over, waiting for the runners", r.Seed)
+	r.mu.Lock()
+	all := append([]*runner{}, r.all...)
+	r.mu.Unlock()
+	err := r.awaitEnds(ctx, all...)
 	r.group.Wait()
-	r.stopWatching() // what nobody is there to recover is the last run's
-	r.watchers.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return errors.Join(err, r.fault)
@@ -160,15 +155,12 @@ func (r *round) background(f func() error) {
 // lastRun is the one more run that must leave nothing unsettled.
 func (r *round) lastRun(ctx context.Context) (*runner, error) {
 	r.judge.mended.Store(true)
-	p, err := r.start("last", 0, "RUN_LOCK=shared", "DATABASE_URL="+r.testbed.server.URL(r.database))
+	p, err := r.start("last", 0, "DATABASE_URL="+r.testbed.server.URL(r.database), "RUN_LOCK=shared")
 	if err != nil {
 		return nil, err
 	}
-	if err := waitFor(p.ended, settleWithin); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		r.hangs(p)
+	if err := r.awaitEnds(ctx, p); err != nil {
+		return nil, err
 	}
 	r.noteExit(ctx, p)
 	return p, nil

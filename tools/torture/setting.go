@@ -79,6 +79,15 @@ func (s setting) apiFaults() string {
 	}, ",")
 }
 
+// again is how to run the round again.
+func (s setting) again() string {
+	rounds := "-rounds"
+	if s.Failover != "" {
+		rounds = "-failovers"
+	}
+	return fmt.Sprintf("go run ./tools/torture %s 1 -seed %d", rounds, s.Seed)
+}
+
 func (s setting) String() string {
 	api := "keys"
 	switch {

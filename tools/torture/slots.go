@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -11,8 +10,7 @@ import (
 // keepRunning starts a runner in its slot whenever there is none, as a CronJob would.
 func (r *round) keepRunning(slot int) error {
 	for n := 1; r.faulty.Err() == nil; n++ {
-		p, err := r.start(fmt.Sprintf("slot-%d-%d", slot, n), slot, "RUN_LOCK="+r.RunLock,
-			"DATABASE_URL="+r.networks[slot].url)
+		p, err := r.start(fmt.Sprintf("slot-%d-%d", slot, n), slot, "DATABASE_URL="+r.networks[slot].url)
 		if err != nil {
 			return err
 		}
@@ -30,7 +28,7 @@ func (r *round) start(name string, slot int, environment ...string) (*runner, er
 	env := append([]string{
 		"BILLING_URL=" + r.judge.server.URL() + "/v1/invoices/{id}/send",
 		fmt.Sprintf("BILLING_IDEMPOTENT=%t", r.Idempotent), "BILLING_TIMEOUT=" + billingTimeout.String(),
-		"LOCK_STRATEGY=" + r.strategyOf(slot), fmt.Sprintf("CONCURRENCY=%d", r.Concurrency),
+		"RUN_LOCK=" + r.RunLock, "LOCK_STRATEGY=" + r.strategyOf(slot), fmt.Sprintf("CONCURRENCY=%d", r.Concurrency),
 		fmt.Sprintf("CLAIM_SIZE=%d", r.ClaimSize), "LINGER=" + lingerFor, "RUN_LOCK_WAIT=" + runLockWait,
 		"GOTRACEBACK=all",
 	}, environment...)
@@ -59,41 +57,27 @@ func (r *round) runner(slot int) *runner {
 	return nil
 }
 
-// awaitEnds waits for the runners to end by themselves. One that doesn't has
-// hung: it is told to say where.
-func (r *round) awaitEnds(ctx context.Context) error {
-	late := time.NewTimer(settleWithin)
-	defer late.Stop()
-	r.mu.Lock()
-	all := append([]*runner{}, r.all...)
-	r.mu.Unlock()
+// awaitEnds waits for runners to end by themselves. One that doesn't has hung: it is told
+// to say where.
+func (r *round) awaitEnds(ctx context.Context, all ...*runner) error {
+	late, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
 	for _, p := range all {
 		select {
 		case <-p.ended:
 			continue
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-late.C:
+		case <-late.Done():
 		}
-		r.hangs(p)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.violate("%s has not ended %s after the last fault (its goroutines are in its log)", p.name, settleWithin)
+		p.signal(syscall.SIGQUIT)
+		select {
+		case <-p.ended:
+		case <-time.After(5 * time.Second):
+		}
+		p.kill()
 	}
 	return nil
-}
-
-func (r *round) hangs(p *runner) {
-	r.violate("%s has not ended %s after the last fault (its goroutines are in its log)", p.name, settleWithin)
-	p.signal(syscall.SIGQUIT)
-	_ = waitFor(p.ended, 5*time.Second)
-	p.kill()
-}
-
-func waitFor(ended <-chan struct{}, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ended:
-		return nil
-	case <-t.C:
-		return errors.New("too late")
-	}
 }

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 )
 
 // strikes follows the seed's schedule of faults until the faults are over.
-func (r *round) strikes(rng *rand.Rand, progress func(string, ...any)) {
+func (r *round) strikes(rng *rand.Rand) {
 	all := faults()
 	if r.Ordinary {
 		all = append(all, ordinaryFaults()...)
@@ -20,12 +19,10 @@ func (r *round) strikes(rng *rand.Rand, progress func(string, ...any)) {
 		if sleep(r.faulty, wait) != nil {
 			return
 		}
-		progress("seed %d (%s): %.1f s, %d requests, %s", r.Seed, r.setting, time.Since(began).Seconds(), r.judge.api.Requests(), f.name)
+		r.progress("seed %d (%s): %.1f s, %d requests, %s", r.Seed, r.setting, time.Since(began).Seconds(), r.judge.api.Requests(), f.name)
 		struck, err := f.strike(r.faulty, r, slot, own)
 		if err != nil {
-			r.mu.Lock()
-			r.fault = errors.Join(r.fault, err)
-			r.mu.Unlock()
+			r.background(func() error { return err })
 			return
 		}
 		if struck {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -15,9 +14,8 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 
-	"github.com/billonce/billonce/internal/billing/book"
-	"github.com/billonce/billonce/internal/billing/pgstore"
 	"github.com/billonce/billonce/internal/pgtemp"
+	"github.com/billonce/billonce/tools/lab"
 )
 
 const (
@@ -45,8 +43,8 @@ func newTestbed(ctx context.Context, o options) (_ *testbed, err error) {
 	}
 	if s.batch == "" {
 		s.batch = filepath.Join(s.dir, "batch")
-		if text, err := exec.CommandContext(ctx, "go", "build", "-o", s.batch, "github.com/billonce/billonce/cmd/batch").CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build batch: %w\n%s", err, text)
+		if err := lab.Build(ctx, "", lab.Batch, s.batch); err != nil {
+			return nil, err
 		}
 	}
 	// By its default this server loses what was committed in the ten seconds
@@ -78,14 +76,7 @@ func (s *testbed) newDatabase(ctx context.Context, invoices int, settings []stri
 	if err := s.execute(ctx, "postgres", "create database "+name); err != nil {
 		return "", err
 	}
-	cfg, err := pgstore.ParseURL(s.server.URL(name), application)
-	if err != nil {
-		return "", err
-	}
-	if err := pgstore.Seed(ctx, cfg, invoices); err != nil {
-		return "", err
-	}
-	if _, err := pgstore.Migrate(ctx, cfg, book.Demo()); err != nil {
+	if err := lab.Demo(ctx, s.server.URL(name), invoices); err != nil {
 		return "", err
 	}
 	if err := s.execute(ctx, name, refusals); err != nil {
@@ -97,10 +88,6 @@ func (s *testbed) newDatabase(ctx context.Context, invoices int, settings []stri
 		}
 	}
 	return name, s.execute(ctx, "postgres", "checkpoint") // the seed is to survive a crash
-}
-
-func (s *testbed) dropDatabase(ctx context.Context, name string) error {
-	return s.execute(ctx, "postgres", "drop database "+name+" with (force)")
 }
 
 func (s *testbed) execute(ctx context.Context, database, statement string) error {
@@ -123,6 +110,15 @@ func (s *testbed) ask(ctx context.Context, database string, f func(context.Conte
 			return errors.Join(serr, err)
 		}
 	}
+}
+
+// collect reads a column.
+func collect[T any](ctx context.Context, conn *pgx.Conn, query string, args ...any) ([]T, error) {
+	rows, err := conn.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[T])
 }
 
 func (s *testbed) askOnce(ctx context.Context, database string, f func(context.Context, *pgx.Conn) error) error {

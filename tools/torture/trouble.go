@@ -118,12 +118,8 @@ func takeConnections(ctx context.Context, r *round, _ int, rng *rand.Rand) (bool
 // must send all others.
 func (r *round) troubledRun(ctx context.Context, rng *rand.Rand) (err error) {
 	var anew []int64
-	err = r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, moreInvoices)
-		if err != nil {
-			return err
-		}
-		anew, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+	err = r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		anew, err = collect[int64](ctx, conn, moreInvoices)
 		return err
 	})
 	if err != nil {
@@ -145,17 +141,13 @@ func (r *round) troubledRun(ctx context.Context, rng *rand.Rand) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := waitFor(p.ended, settleWithin); err != nil {
-		r.hangs(p)
+	if err := r.awaitEnds(ctx, p); err != nil {
+		return err
 	}
 	r.noteExit(ctx, p)
 	var others []string
-	err = r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, unsettledOf+" and i.id <> all ($1) and not "+heldByTrouble, slices.Concat(held, refused, head))
-		if err != nil {
-			return err
-		}
-		others, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	err = r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		others, err = collect[string](ctx, conn, unsettledOf+" and i.id <> all ($1) and not "+heldByTrouble, slices.Concat(held, refused, head))
 		return err
 	})
 	if len(others) > 0 {

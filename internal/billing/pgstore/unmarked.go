@@ -1,12 +1,10 @@
 package pgstore
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgerrcode"
@@ -15,16 +13,12 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
-	"github.com/billonce/billonce/sql"
 )
 
 const (
 	// setMarkTimeout bounds the wait for an invoice that somebody holds: others' replies
 	// wait behind it, and one that can't be marked yet loses nothing.
 	setMarkTimeout = "set local lock_timeout = '100ms'"
-	// askWhoAfter is when a wait is long enough to ask whom it is for. It is over
-	// before the wait is.
-	askWhoAfter = 40 * time.Millisecond
 	// lossesMost is how often the connection may be lost in the midst of marking, in a
 	// row, before it is taken for the work of one of the rows.
 	lossesMost = 4
@@ -247,57 +241,6 @@ func refusedReason(err error) string {
 		said = pg.Message
 	}
 	return "the API accepted it, and the database refuses to mark it: " + said + "; mend the row, or take it out of INVOICES_PENDING"
-}
-
-// watchWait asks who is in the way of conn, if what it does takes so long that it may be
-// waiting for a lock. What it returns ends the watch, and tells.
-func (s *Store) watchWait(ctx context.Context, conn *pgx.Conn) func() string {
-	done, told := make(chan struct{}), make(chan string, 1)
-	pid := conn.PgConn().PID()
-	if s.cfg.Pooled {
-		pid = 0 // the pooler's own, if any
-	}
-	go func() {
-		timer := time.NewTimer(askWhoAfter)
-		defer timer.Stop()
-		select {
-		case <-done:
-			told <- ""
-		case <-timer.C:
-			var names []string
-			_ = s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-				names, err = blocking(ctx, conn, pid)
-				return err
-			})
-			told <- strings.Join(names, ", ")
-		}
-	}()
-	return func() string {
-		close(done)
-		return <-told
-	}
-}
-
-// blocking names who is in the way of a backend, of whichever of our application's name
-// waits where its id is 0; none: nobody is, or it can't be told.
-func blocking(ctx context.Context, conn *pgx.Conn, waiting uint32) (names []string, err error) {
-	query, err := sql.Query("blocking", sql.Names{})
-	if err != nil {
-		return nil, err
-	}
-	rows, err := conn.Query(ctx, query, int32(waiting))
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
-		var application, user string
-		var pid int
-		err := row.Scan(&application, &user, &pid)
-		if pid == 0 {
-			return "a prepared transaction (see pg_prepared_xacts)", err
-		}
-		return fmt.Sprintf("%s (user %s, pid %d)", cmp.Or(application, "an application without a name"), user, pid), err
-	})
 }
 
 // keptReply is what an unmarked invoice is marked with later, by the path that asks for

@@ -15,11 +15,9 @@ const material = 0.10
 // conclude says in words what decides, and no more than the numbers show; what to do
 // comes first.
 func (r Report) conclude() []string {
-	conclusions := []string{}
-	for _, say := range []func() string{r.sayChoice, r.saySpeed, r.sayCrash, r.sayDoubt} {
-		if text := say(); text != "" {
-			conclusions = append(conclusions, text)
-		}
+	conclusions := []string{r.sayChoice()}
+	if speed := r.saySpeed(); speed != "" {
+		conclusions = append(conclusions, speed)
 	}
 	return conclusions
 }
@@ -116,37 +114,4 @@ func (r Report) mostMedian(strategy, measure string) (most float64) {
 		}
 	}
 	return most
-}
-
-// sayCrash says what became of a killed runner's invoices.
-func (r Report) sayCrash() string {
-	var parts []string
-	for _, d := range r.Drills {
-		if isBillonce(d.Strategy) && !d.Keys {
-			continue
-		}
-		text := fmt.Sprintf("%s: %d billed twice, done after %s s", d.Strategy, d.BilledTwice, hundredths(d.DoneSeconds))
-		if d.MoreRuns > 0 {
-			text += fmt.Sprintf(" and %s", words.Plural(d.MoreRuns, "more run"))
-		}
-		parts = append(parts, text)
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "Crash, one of two runners killed (kill -9) in mid-flight: " + strings.Join(parts, "; ") + "."
-}
-
-// sayDoubt: without keys nobody knows whether a killed runner's requests had an effect.
-func (r Report) sayDoubt() string {
-	var parts []string
-	for _, d := range r.Drills {
-		if isBillonce(d.Strategy) && !d.Keys {
-			parts = append(parts, fmt.Sprintf("%s: %d billed twice, %d in doubt for a person", d.Strategy, d.BilledTwice, d.InDoubt))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "Doubt, the same crash where the API has no idempotency keys: " + strings.Join(parts, "; ") + "."
 }

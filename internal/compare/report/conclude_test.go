@@ -75,18 +75,6 @@ func TestConclusions(t *testing.T) {
 			drills: []report.Drill{{Strategy: report.Row, Keys: true, BilledTwice: 1}},
 			want:   []string{"Billonce billed 1 invoice more than once"}, never: "prefer",
 		},
-		{
-			name: "drills alone", rounds: 3,
-			drills: []report.Drill{
-				{Strategy: report.NoWait, BilledTwice: 4, DoneSeconds: 1.5, MoreRuns: 1},
-				{Strategy: report.Advisory, Keys: true, DoneSeconds: 0.5},
-				{Strategy: report.Advisory, InDoubt: 3, DoneSeconds: 8},
-			},
-			want: []string{
-				"nowait: 4 billed twice, done after 1.50 s and 1 more run; advisory: 0 billed twice, done after 0.50 s.",
-				"no idempotency keys: advisory: 0 billed twice, 3 in doubt for a person.",
-			},
-		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

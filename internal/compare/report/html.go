@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"strings"
 )
 
 //go:embed page.gohtml figures.gohtml style.css
@@ -18,12 +17,10 @@ type page struct {
 	Report
 	CSS       template.CSS
 	CSP       string
-	Lead      string
-	Others    []topical
 	Timelines []timeline
 	Legend    []legendEntry
-	Lines     []lineChart
-	Bars      []barChart
+	Speed     []barChart
+	Cost      []barChart
 	Table     table
 	Where     string
 }
@@ -43,25 +40,8 @@ func (r Report) WriteHTML(out io.Writer) error {
 	p := page{
 		Report: r, CSS: template.CSS(css),
 		CSP:       fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:])),
-		Timelines: r.timelines(), Legend: legend(r.Results), Lines: r.lineCharts(), Bars: r.barCharts(),
+		Timelines: r.timelines(), Legend: legend(r.Results), Speed: r.speedCharts(), Cost: r.costCharts(),
 		Table: r.table(), Where: r.Conditions.sentence(),
 	}
-	if len(r.Conclusions) > 0 {
-		p.Lead = r.Conclusions[0]
-		for _, f := range r.Conclusions[1:] {
-			p.Others = append(p.Others, newTopical(f))
-		}
-	}
 	return t.Execute(out, p)
-}
-
-// topical is a conclusion whose first word stands out.
-type topical struct{ Topic, Text string }
-
-func newTopical(conclusion string) topical {
-	end := strings.IndexAny(conclusion, ",: ")
-	if end < 0 || conclusion[end] == ' ' {
-		return topical{Text: conclusion}
-	}
-	return topical{conclusion[:end], conclusion[end:]}
 }

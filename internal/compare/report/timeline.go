@@ -9,6 +9,8 @@ import (
 	"github.com/billonce/billonce/internal/words"
 )
 
+// Figures are drawn in percent of their width and in pixels of their height, so
+// that they fill any screen and their words keep their size.
 const (
 	laneTop   = 26 // room for the kill's words
 	laneTitle = 18
@@ -38,6 +40,8 @@ type lane struct {
 	Marks    []mark
 	Requests int
 }
+
+type tick struct{ X, Label string }
 
 // mark is a bar for a request that billed, hollow where that is in doubt; one that
 // billed again is a line that ends in a diamond; one under a known key is a ring.
@@ -102,6 +106,22 @@ func newTimeline(d Drill, last float64) timeline {
 	t.Desc += " " + t.Summary + "."
 	return t
 }
+
+// niceStep makes three to six steps of round numbers.
+func niceStep(most float64) float64 {
+	if most <= 0 {
+		return 1
+	}
+	step := math.Pow(10, math.Floor(math.Log10(most)))
+	for _, part := range []float64{0.2, 0.25, 0.5, 1} {
+		if most/(step*part) <= 6 {
+			return step * part
+		}
+	}
+	return 2 * step
+}
+
+func percents(x float64) string { return strconv.FormatFloat(x, 'f', 2, 64) + "%" }
 
 // slots are a lane's rows: requests in flight at the same time lie below each other.
 type slots struct {
