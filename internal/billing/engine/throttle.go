@@ -93,10 +93,11 @@ func (t *throttle) slowed() bool {
 // in flight, and that asks for a wait.
 func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration) {
 	t.opened = true
+	same := began.Before(later(t.lowered, t.until)) // a burst: what its first one says holds for all
 	if asked <= t.longest {
 		t.until = later(t.until, now.Add(asked))
 	}
-	if began.Before(t.lowered) {
+	if same {
 		t.fit(now, inFlight-1)
 		return
 	}
