@@ -463,7 +463,7 @@ func mutants() []mutant {
 		},
 		{
 			"a 401 for a token of the row that stands in the URL is taken for ours",
-			[]edit{{"internal/billing/billinghttp/config.go", "		if isTokenName(name) {\n", "		if name == \"\" {\n"}},
+			[]edit{{"internal/billing/billinghttp/config.go", "		if templates.IsTokenName(name) {\n", "		if name == \"\" {\n"}},
 			"internal/billing/billinghttp", "TestTokensOfTheRow/query", `want refused`,
 		},
 		{
