@@ -6,10 +6,10 @@ BIN := bin
 TOOLS := .bin
 
 .DEFAULT_GOAL := help
-.PHONY: help postgres run run-serve install test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size long-list page-time vuln
+.PHONY: help postgres run run-serve install test lint build bench docs model clean image test-image test-cluster release matrix mutants torture recovery test-versions report ledger-size long-list page-time page-pictures vuln
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # An embedded PostgreSQL in .billonce/, a demo table, a billing API on loopback,
 # and one run with the default configuration.
@@ -124,6 +124,9 @@ vuln: ## known weaknesses of what the program is linked from (needs a network)
 report: postgres build ## compare the locks (two minutes) into bin/report.html, and take the README's pictures of it (needs chromium)
 	$(BIN)/batch compare --html $(BIN)/report.html
 	go test -count=1 -run TestPicture ./internal/compare/report -page $(CURDIR)/$(BIN)/report.html -pictures $(CURDIR)/docs/images
+
+page-pictures: postgres ## take the manual's pictures of batch serve (two minutes; needs chromium)
+	go test -count=1 -run TestPicture ./tools/showpage -pictures $(CURDIR)/docs/images
 
 clean: ## remove what was built, and the demo's database
 	rm -rf $(BIN) $(TOOLS) dist .billonce

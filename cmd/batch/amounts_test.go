@@ -59,7 +59,7 @@ func TestAmountsAreKept(t *testing.T) {
 			strategy, "BILLING_URL="+api.URL+"/{id}", "BILLING_BODY=none", "BILLING_MAX_ATTEMPTS=1", `INVOICES_AMOUNT="Due_cents"`, "INVOICES_CURRENCY=cur")
 		s.batch(0, "migrate")
 		out, _ := s.batch(0, "run", "--dry-run")
-		if want := "Their Due_cents adds up to 0.001 KWD, 12.30 EUR, 500 JPY."; !strings.Contains(out, want) {
+		if want := "Together 0.001 KWD, 12.30 EUR, 500 JPY (the column Due_cents)."; !strings.Contains(out, want) {
 			t.Errorf("%s\nlacks %s", out, want)
 		}
 		s.batch(anyCode, "run")
@@ -71,7 +71,7 @@ func TestAmountsAreKept(t *testing.T) {
 
 		s.set("INVOICES_AMOUNT=cur", "INVOICES_CURRENCY=curr")
 		_, said := s.batch(2, "run")
-		for _, want := range []string{`INVOICES_AMOUNT: column "cur" is character, and no number`, `INVOICES_CURRENCY: names the column "curr", which "public"."invoices" has not; did you mean "cur"?`} {
+		for _, want := range []string{`INVOICES_AMOUNT: column "cur" is character, and no number`, `INVOICES_CURRENCY: names the column "curr", which "public"."invoices" does not have; did you mean "cur"?`} {
 			if !strings.Contains(said, want) {
 				t.Errorf("%s\nlacks %s", said, want)
 			}

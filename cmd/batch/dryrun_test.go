@@ -103,7 +103,7 @@ func TestDryRunTellsSumsAndWhatIsLeft(t *testing.T) {
 	dry, said := s.batch(0, "run", "--dry-run")
 	for _, want := range []string{
 		"20 invoices would be sent: 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, …\n",
-		"\nTheir amount_cents adds up to 1,500.00 EUR, 1,560.00 USD.\n",
+		"\nTogether 1,500.00 EUR, 1,560.00 USD (the column amount_cents).\n",
 		"\n  not among them: 1 whose requests can't be built: see the warnings\n", "\n  not among them: 1 in progress, or left by a runner that died\n",
 		"\n  not among them: 1 due for another attempt later\n", "\n  not among them: 1 failed before (see `batch status`)\n",
 	} {
@@ -119,8 +119,8 @@ func TestDryRunTellsSumsAndWhatIsLeft(t *testing.T) {
 func TestDryRunOfOtherAmounts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ columns, row, want string }{
-		"decimals":     {"total numeric(10,2), amount_due numeric(10,3)", "1.10, -1234567.891", "Their amount_due adds up to -2,469,135.782.\n"},
-		"total":        {"kind text, \"Total\" bigint", "'x', 9007199254740993", "Their Total adds up to 18,014,398,509,481,986.\n"},
+		"decimals":     {"total numeric(10,2), amount_due numeric(10,3)", "1.10, -1234567.891", "Together -2,469,135.782 (the column amount_due).\n"},
+		"total":        {"kind text, \"Total\" bigint", "'x', 9007199254740993", "Together 18,014,398,509,481,986 (the column Total).\n"},
 		"no such":      {"kind text, price int", "'x', 1", "2 invoices would be sent: 1, 2\n\nThe request"},
 		"not a number": {"amount text", "'1'", "2 invoices would be sent: 1, 2\n\nThe request"},
 	} {

@@ -134,8 +134,8 @@ func (a app) runBeside(ctx context.Context, urls, command []string) error {
 // printLedger says in words what the API's own account is.
 func (a app) printLedger(api *billingfake.API) error {
 	sum := api.Summary()
-	text := fmt.Sprintf("The billing API's own account: %s requests for %s invoices; %s billed, %s of them more than once.",
-		words.Count(sum.Requests), words.Count(sum.Invoices), words.Count(sum.Billed), words.Count(len(sum.Duplicates)))
+	text := fmt.Sprintf("The billing API's own account: %s for %s; %s billed, %s of them more than once.",
+		words.Plural(sum.Requests, "request"), words.Plural(sum.Invoices, "invoice"), words.Count(sum.Billed), words.Count(len(sum.Duplicates)))
 	if sum.Replays > 0 {
 		text += fmt.Sprintf(" %s repeats were recognised by their keys.", words.Count(sum.Replays))
 	}

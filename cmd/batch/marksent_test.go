@@ -182,7 +182,7 @@ func TestMistakesAreShown(t *testing.T) {
 		"view of a join": {"INVOICES_TABLE=joined", "cannot update view \"joined\""},
 		"a stored view":  {"INVOICES_TABLE=stored", "INVOICES_TABLE: PostgreSQL can't use \"stored\": it is a materialized view, whose rows can't be marked sent; name its table"},
 		"no such column": {"BILLING_URL=http://localhost/{nr}", `names the column "nr"`},
-		"no such table":  {"INVOICES_TABLE=invoice", "there is no such table or column"},
+		"no such table":  {"INVOICES_TABLE=invoice", `INVOICES_TABLE: there is no table "invoice" in this database; did you mean public.invoices?`},
 		"a bad path":     {"BILLING_REPLY_ID=a..b", "BILLING_REPLY_ID: is no path into a reply; write id"},
 		"a pointer":      {"BILLING_REPLY_ID=/a/b", "BILLING_REPLY_ID: is a JSON pointer, which it no longer is; write it as in {reply.…}, with dots: a.b"},
 	} {

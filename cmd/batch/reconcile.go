@@ -32,7 +32,7 @@ func (a app) reconcileCommand() *cobra.Command {
 	var f reconcileFlags
 	cmd := &cobra.Command{
 		Use:   "reconcile FILE",
-		Short: "Hold the ledger against the provider's own list",
+		Short: "Compare the ledger with the provider's own list",
 		Long: `reconcile compares the ledger with a list that the provider exports: CSV with a
 header, or JSON lines; - is standard input. It tells what agrees, what differs, and
 which deliveries that are in doubt the list decides. It changes no invoice.

@@ -36,22 +36,29 @@ func (a app) resolveCommand() *cobra.Command {
 		Long: `resolve writes a person's decision about deliveries into the ledger, with who made
 it, when and why. Look into the billing API's own books first:
 
-  --sent    the API has acted: the invoice is marked as any that was sent
+  --sent    the API has acted: the invoice is marked sent
   --retry   the API has not acted: the next batch run sends it again, as the
             invoice is now. What failed gets another idempotency key if each of
             its attempts was answered: an API that remembers its refusals lets it
             through. What was in doubt keeps its key.
-  --cancel  nobody is to send it: it is left as it is, and each run's summary
-            counts it while it is pending
-  --again   it was sent, and its invoice is rightly pending once more: the next
-            batch run sends it under another idempotency key
+  --cancel  no run sends it: it is left as it is, and each run's summary counts
+            it while it is pending
+  --again   it was sent, and has to be sent once more: the next batch run sends
+            it under another idempotency key
   --reopen  it was cancelled: it is again what it was before
 
-It decides about what is in_doubt or in retry for two days (--sent, --cancel, and out
-of doubt --retry), once its request can no longer arrive; about what is failed
-(--retry, --sent, --cancel); about what is pending again (--again, or --sent, which
-marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt`" + ` and
-` + "`batch status --failed`" + ` list what there is to decide. Exit code 3: some were left as they were.`,
+What can be decided, and how:
+
+  in doubt            --sent, --retry or --cancel, once its request can no longer
+                      arrive
+  in retry for two    --sent or --cancel, once its request can no longer arrive
+  days
+  failed              --retry, --sent or --cancel
+  pending again       --again, or --sent, which marks it
+  cancelled           --reopen
+
+` + "`batch status --open`" + ` lists what there is to decide. Exit code 3: some were left as
+they were.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.from != "" {
 				return a.resolveFrom(cmd, args, f)
@@ -74,8 +81,8 @@ marks it); and about what is cancelled (--reopen). ` + "`batch status --in-doubt
 	}
 	cmd.Flags().BoolVar(&f.sent, "sent", false, "the API has acted")
 	cmd.Flags().BoolVar(&f.retry, "retry", false, "the API has not acted: send it again")
-	cmd.Flags().BoolVar(&f.cancel, "cancel", false, "nobody is to send it")
-	cmd.Flags().BoolVar(&f.again, "again", false, "it was sent, and is owed once more")
+	cmd.Flags().BoolVar(&f.cancel, "cancel", false, "no run sends it")
+	cmd.Flags().BoolVar(&f.again, "again", false, "it was sent, and has to be sent once more")
 	cmd.Flags().BoolVar(&f.reopen, "reopen", false, "it was cancelled: it is again what it was")
 	cmd.Flags().BoolVar(&f.allInDoubt, "all-in-doubt", false, "all deliveries that are in doubt")
 	cmd.Flags().BoolVar(&f.allFailed, "all-failed", false, "all deliveries that failed")
@@ -175,7 +182,7 @@ func (a app) decide(ctx context.Context, d *pgdesk.Desk, deliveries []desk.Deliv
 		return err
 	}
 	if refused > 0 {
-		return &exitError{billing.ExitPerson, fmt.Errorf("%d of %d deliveries were left as they were", refused, len(deliveries))}
+		return &exitError{billing.ExitPerson, fmt.Errorf("left as they were: %s of %s", words.Count(refused), words.Plural(len(deliveries), "invoice"))}
 	}
 	return nil
 }
@@ -208,6 +215,6 @@ func (a app) toResolve(ctx context.Context, d *pgdesk.Desk, args []string, f res
 	if err := desk.PrintGroups(a.people(a.stderr), deliveries); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(a.stderr, "Make all %d of them %s? Type yes: ", len(deliveries), r.To)
+	fmt.Fprintf(a.stderr, "Make all %s of them %s? Type yes: ", words.Count(len(deliveries)), r.To)
 	return deliveries, confirm(ctx, os.Stdin)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing/pgstore"
 	"github.com/billonce/billonce/internal/config"
+	"github.com/billonce/billonce/internal/words"
 )
 
 func (a app) seedCommand() *cobra.Command {
@@ -38,7 +39,7 @@ func (a app) seedInvoices(ctx context.Context, n int) error {
 		if err := pgstore.Seed(ctx, d.main, n); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "Added %d pending invoices to the table invoices.\n", n)
+		fmt.Fprintf(a.stdout, "Added %s to the table invoices.\n", words.Plural(n, "pending invoice"))
 		return nil
 	})
 }

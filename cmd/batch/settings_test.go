@@ -57,7 +57,7 @@ func TestSettingsOfADBA(t *testing.T) {
 		},
 		{
 			name: "search_path", sql: "create schema elsewhere; " + here + "search_path = elsewhere",
-			exit: billing.ExitUsage, says: `table \"invoices\" with a column \"id\"`,
+			exit: billing.ExitUsage, says: `INVOICES_TABLE: there is no table \"invoices\" in this database; did you mean public.invoices?`,
 		},
 		{
 			name: "search_path_named", sql: "create schema elsewhere; " + here + "search_path = elsewhere",

@@ -197,14 +197,14 @@ func TestTemplatesNameColumns(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		{[]string{"BILLING_BODY={{json .custmer}}"}, []string{`BILLING_BODY: names the column "custmer", which "public"."invoices" has not; did you mean "customer"?`}},
+		{[]string{"BILLING_BODY={{json .custmer}}"}, []string{`BILLING_BODY: names the column "custmer", which "public"."invoices" does not have; did you mean "customer"?`}},
 		{[]string{"BILLING_BODY={{if .paid}}{{json .Amount}}{{end}}"}, []string{
-			`BILLING_BODY: names the column "paid", which "public"."invoices" has not; it has "id", "customer", "amount", "api_token", "idempotency_key", "pending", "sent_at"`,
-			`BILLING_BODY: names the column "Amount", which "public"."invoices" has not; did you mean "amount"?`,
+			`BILLING_BODY: names the column "paid", which "public"."invoices" does not have; it has "id", "customer", "amount", "api_token", "idempotency_key", "pending", "sent_at"`,
+			`BILLING_BODY: names the column "Amount", which "public"."invoices" does not have; did you mean "amount"?`,
 		}},
 		{[]string{"BILLING_HEADERS=Authorization: Bearer {api_tokne}", "BILLING_URL=" + api.URL + "/{ids}", "BILLING_LOOKUP_URL=" + api.URL + "/{costumer}", "BILLING_BODY={{.sent_on}}"}, []string{
 			`BILLING_URL: names the column "ids"`, `BILLING_LOOKUP_URL: names the column "costumer"`, `did you mean "customer"?`,
-			`BILLING_HEADERS: names the column "api_tokne"`, `BILLING_BODY: names the column "sent_on", which "public"."invoices" has not; did you mean "sent_at"?`,
+			`BILLING_HEADERS: names the column "api_tokne"`, `BILLING_BODY: names the column "sent_on", which "public"."invoices" does not have; did you mean "sent_at"?`,
 		}},
 		{[]string{"BILLING_HEADERS=X-Request: {idempotency_key}"}, []string{`BILLING_HEADERS: {idempotency_key} stands for something of ours, and "public"."invoices" has a column of that name, too`}},
 		{[]string{"BILLING_HEADERS=X-Request: {idempotency_key_hex}", `BILLING_BODY={{json .idempotency_key}}{{json idempotency_key}}{{with .customer}}{{.x}}{{$.amount}}{{end}}`}, nil},

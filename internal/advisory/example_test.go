@@ -118,7 +118,7 @@ func ExampleProveTransactionLocks() {
 	}
 	// Output:
 	// one database: <nil>
-	// two databases: There is no relying on a transaction advisory lock here: a second connection got the lock that the first one held
+	// two databases: Here a transaction advisory lock excludes nobody: a second connection got the lock that the first one held
 }
 
 // database is the URL of an empty one.

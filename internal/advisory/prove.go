@@ -223,7 +223,7 @@ func (p *proof) undo(ctx context.Context) {
 
 func (p *proof) unsafe(seen string) error {
 	return &UnsafeError{
-		Seen:   fmt.Sprintf("There is no relying on %s here: %s", p.what, seen),
+		Seen:   fmt.Sprintf("Here %s excludes nobody: %s", p.what, seen),
 		Why:    "Two programs would each believe that it alone holds the lock",
 		Remedy: p.remedy,
 	}

@@ -44,7 +44,7 @@ func (a *Amounts) String() string {
 	if len(a.sums) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Their %s adds up to %s.", words.OneLine(a.Column), a.sums)
+	return fmt.Sprintf("Together %s (the column %s).", a.sums, words.OneLine(a.Column))
 }
 
 func amountColumn(numbers []string) string {

@@ -20,8 +20,16 @@ type History struct {
 	Key       *uuid.UUID        `json:"idempotency_key,omitempty"`
 	ReplyID   string            `json:"reply_id,omitempty"` // what the API calls the invoice
 	Row
+	Found     []Found   `json:"found,omitempty"`
 	Attempts  []Attempt `json:"attempts"`
 	Databases []Trust   `json:"databases,omitempty"` // that the ledger was made to trust: they may have forgotten an attempt
+}
+
+// Found is why an invoice is open though its delivery does not say so.
+type Found struct {
+	Kind   billing.OpenKind `json:"kind"` // pending_again or set_aside
+	Reason string           `json:"reason"`
+	Since  time.Time        `json:"since"`
 }
 
 // Known says whether there is such an invoice, or was.
@@ -56,7 +64,7 @@ func (h History) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if h.State == "" {
 		fmt.Fprintf(w, "Invoice %s (%s): never tried\n", h.InvoiceID, h.Invoice)
-		h.Row.print(w, "  ")
+		h.printWhatItIs(w)
 		h.printDatabases(w)
 		return w.Flush()
 	}
@@ -65,7 +73,7 @@ func (h History) Print(out io.Writer) error {
 		fmt.Fprintf(w, ", at the API %s", words.OneLine(h.ReplyID))
 	}
 	fmt.Fprintln(w)
-	h.Row.print(w, "  ")
+	h.printWhatItIs(w)
 	for _, a := range h.Attempts {
 		fmt.Fprintf(w, "%s\tattempt %d\t%s\n", begunText(a.BegunAt), a.Attempt, attemptText(a))
 		fmt.Fprintf(w, "\t\tby %s, run %s\n", orUnknown(a.Application), a.RunID)
@@ -75,6 +83,13 @@ func (h History) Print(out io.Writer) error {
 	}
 	h.printDatabases(w)
 	return w.Flush()
+}
+
+func (h History) printWhatItIs(out io.Writer) {
+	h.Row.print(out, "  ")
+	for _, f := range h.Found {
+		fmt.Fprintf(out, "  %s since %s: %s; %s\n", openWords(f.Kind), words.Stamp(f.Since), words.OneLine(f.Reason), whatToDo(f.Kind))
+	}
 }
 
 func (h History) printDatabases(out io.Writer) {

@@ -180,7 +180,7 @@ func whatToDo(kind billing.OpenKind) string {
 	case billing.OpenRetry:
 		return "look into the API's books, then: batch resolve --sent|--cancel --reason '…' -- ID…, or mend what keeps it from being sent"
 	case billing.OpenPendingAgain:
-		return "is it rightly pending once more? batch resolve --again --reason '…' -- ID…; else mark its row sent, or take it out of INVOICES_PENDING"
+		return "if it is to be sent once more: batch resolve --again --reason '…' -- ID…; otherwise mark its row sent, or take it out of INVOICES_PENDING"
 	case billing.OpenUnmarked, billing.OpenSetAside:
 	}
 	return "mend the row, or take it out of INVOICES_PENDING; the next batch run goes on with it"

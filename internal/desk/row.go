@@ -82,7 +82,7 @@ const shownWidth = 40
 func (r Row) print(out io.Writer, indent string) {
 	var parts []string
 	if r.Amount != nil {
-		parts = append(parts, strings.TrimSpace(*r.Amount+" "+text(r.Currency)))
+		parts = append(parts, strings.TrimSpace(words.Money(*r.Amount)+" "+text(r.Currency)))
 	}
 	for _, s := range r.Shown {
 		if s.Value != "" {

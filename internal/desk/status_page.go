@@ -39,7 +39,7 @@ func (st Status) Print(out io.Writer) error {
 		fmt.Fprintf(w, "%s\t%s\t%s by invoice %s, %s\n", title, words.OneLine(h.Value), words.Count(h.Count), h.InvoiceID, h.State)
 		title = ""
 	}
-	fmt.Fprintf(w, "Locks\tinvoices\t%d\n", st.InvoiceLocks)
+	fmt.Fprintf(w, "Locks\tinvoices\t%s\n", words.Count(st.InvoiceLocks))
 	fmt.Fprintf(w, "\trun lock %q\tkey %s\n", st.RunLock.Name, st.RunLock.Key)
 	for _, h := range st.RunLock.Holders {
 		fmt.Fprintf(w, "\t\theld by %s, %s\n", h, h.Mode)
@@ -69,7 +69,7 @@ func printDeliveries(w io.Writer, st Status) {
 	d := st.Deliveries
 	fmt.Fprintf(w, "Invoices\tpending\t%s\n", st.PendingText())
 	fmt.Fprintf(w, "Deliveries\tsending\t%s\n", sendingText(st))
-	retry := fmt.Sprint(d[billing.Retry])
+	retry := words.Count(d[billing.Retry])
 	if st.RetryDueAt != nil {
 		retry += "  next due " + dueText(st.RetryDueIn)
 	}
@@ -78,7 +78,7 @@ func printDeliveries(w io.Writer, st Status) {
 	}
 	fmt.Fprintf(w, "\tretry\t%s\n", retry)
 	if n := d[billing.SubmittedState]; n > 0 {
-		text := fmt.Sprint(n)
+		text := words.Count(n)
 		if st.SubmittedSince != nil {
 			text += "  the oldest since " + words.Stamp(*st.SubmittedSince)
 		}
@@ -88,14 +88,14 @@ func printDeliveries(w io.Writer, st Status) {
 		fmt.Fprintf(w, "\tsubmitted\t%s\n", text)
 	}
 	if n := d[billing.Unmarked]; n > 0 {
-		fmt.Fprintf(w, "\tunmarked\t%d  the API accepted them: see `batch status --open`\n", n)
+		fmt.Fprintf(w, "\tunmarked\t%s  the API accepted them: see `batch status --open`\n", words.Count(n))
 	}
-	doubt := fmt.Sprint(d[billing.InDoubt])
+	doubt := words.Count(d[billing.InDoubt])
 	if st.InDoubtSince != nil {
 		doubt += fmt.Sprintf("  the oldest for %s: see `batch status --in-doubt`", st.InDoubtFor.Truncate(time.Second))
 	}
 	fmt.Fprintf(w, "\tin_doubt\t%s\n", doubt)
-	fmt.Fprintf(w, "\tcancelled\t%d\n", d[billing.Cancelled])
+	fmt.Fprintf(w, "\tcancelled\t%s\n", words.Count(d[billing.Cancelled]))
 	sent, known := d[billing.Sent]
 	switch {
 	case !known:
@@ -103,9 +103,9 @@ func printDeliveries(w io.Writer, st Status) {
 	case st.Estimated:
 		fmt.Fprintf(w, "\tsent\tabout %s, %s of them by the runs that ended today (%s)\n", words.Count(sent), words.Count(st.SentToday), st.TimeZone)
 	default:
-		fmt.Fprintf(w, "\tsent\t%d  today %d (%s)\n", sent, st.SentToday, st.TimeZone)
+		fmt.Fprintf(w, "\tsent\t%s  today %s (%s)\n", words.Count(sent), words.Count(st.SentToday), st.TimeZone)
 	}
-	failed := fmt.Sprint(d[billing.Failed])
+	failed := words.Count(d[billing.Failed])
 	if d[billing.Failed] > 0 {
 		failed += "  see `batch status --failed`"
 	}
@@ -117,20 +117,20 @@ func (st Status) PendingText() string {
 	if st.PendingUnknown {
 		return "not known: INVOICES_PENDING fails on a row, or takes too long; a run sends the others, and names it"
 	}
-	return fmt.Sprint(st.Pending)
+	return words.Count(st.Pending)
 }
 
 func sendingText(st Status) string {
-	text := fmt.Sprint(st.Deliveries[billing.Sending])
+	text := words.Count(st.Deliveries[billing.Sending])
 	if st.Sending.AtLeast {
 		text = "at least " + text
 	}
 	var parts []string
 	for _, a := range st.Sending.Alive {
-		parts = append(parts, fmt.Sprintf("%d by %s since %s", a.Count, a.Application, words.Stamp(a.Since)))
+		parts = append(parts, fmt.Sprintf("%s by %s since %s", words.Count(a.Count), a.Application, words.Stamp(a.Since)))
 	}
 	if n := st.Sending.Orphaned; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d orphaned: nobody holds their locks, a run takes them over", n))
+		parts = append(parts, fmt.Sprintf("%s orphaned: nobody holds their locks, a run takes them over", words.Count(n)))
 	}
 	if len(parts) > 0 {
 		text += "  " + strings.Join(parts, "; ")
@@ -167,7 +167,8 @@ func runLine(r Run, now time.Time) string {
 	took := r.FinishedAt.Sub(r.StartedAt)
 	line += fmt.Sprintf(": exit %d after %s", *r.ExitCode, took.Round(time.Millisecond))
 	if s := r.Summary; s != nil {
-		line += fmt.Sprintf("; %d sent, %d failed, %d in doubt, %d to be tried again", s.Sent, s.Failed, s.InDoubt, s.Retry)
+		line += fmt.Sprintf("; %s sent, %s failed, %s in doubt, %s to be tried again",
+			words.Count(s.Sent), words.Count(s.Failed), words.Count(s.InDoubt), words.Count(s.Retry))
 		if rate := s.Sent * 1000 / max(s.ElapsedMS, 1); rate > 0 {
 			line += fmt.Sprintf(" (%s a second)", words.Count(rate))
 		}

@@ -1,9 +1,11 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/billonce/billonce/internal/billing"
@@ -137,7 +139,7 @@ func examineMark(ctx context.Context, e *exam) (Finding, error) {
 	}
 	switch t.Fate {
 	case pgstore.Marked:
-		return ok("invoice %s was marked sent, was pending no more, and that was rolled back", t.InvoiceID), nil
+		return ok("invoice %s was marked sent, was no longer pending, and all of that was rolled back", t.InvoiceID), nil
 	case pgstore.StillPending:
 		return warning(agree, "invoice %s is still pending after INVOICES_MARK_SENT (rolled back)", t.InvoiceID), nil
 	case pgstore.Unchanged:
@@ -217,10 +219,10 @@ func examineBacklog(ctx context.Context, e *exam) (Finding, error) {
 	}
 	pending := "an unknown number"
 	if !st.PendingUnknown {
-		pending = fmt.Sprint(st.Pending)
+		pending = words.Count(st.Pending)
 	}
-	seen := fmt.Sprintf("%s pending, %d to be tried again, %d failed, %d in doubt", pending,
-		st.Deliveries[billing.Retry], st.Deliveries[billing.Failed], st.Deliveries[billing.InDoubt])
+	seen := fmt.Sprintf("%s pending, %s to be tried again, %s failed, %s in doubt", pending,
+		words.Count(st.Deliveries[billing.Retry]), words.Count(st.Deliveries[billing.Failed]), words.Count(st.Deliveries[billing.InDoubt]))
 	if st.PendingUnknown {
 		return warning("A run sends the others, and names the row: mend it, or take it out of INVOICES_PENDING", "%s: INVOICES_PENDING fails on a row, or takes too long", seen), nil
 	}
@@ -244,12 +246,13 @@ func examineUnderWay(ctx context.Context, e *exam) (Finding, error) {
 			oldest = a.Since
 		}
 	}
-	seen := fmt.Sprintf("%d by runners that are at work", alive)
+	var parts []string
 	if alive > 0 {
-		seen += fmt.Sprintf(", the oldest for %s", st.At.Sub(oldest).Round(time.Second))
+		parts = append(parts, fmt.Sprintf("%s by runners that are at work, the oldest for %s", words.Count(alive), st.At.Sub(oldest).Round(time.Second)))
 	}
 	if n := st.Sending.Orphaned; n > 0 {
-		return warning("Start a run: it takes them over", "%s; %d by runners that are gone", seen, n), nil
+		parts = append(parts, words.Count(n)+" by runners that are gone")
+		return warning("Start a run: it takes them over", "%s", strings.Join(parts, "; ")), nil
 	}
-	return ok("%s", seen), nil
+	return ok("%s", cmp.Or(strings.Join(parts, "; "), "nothing")), nil
 }

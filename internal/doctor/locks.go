@@ -8,6 +8,7 @@ import (
 
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing/pgstore"
+	"github.com/billonce/billonce/internal/words"
 )
 
 func portOf(port uint16) string { return fmt.Sprint(port) }
@@ -38,8 +39,8 @@ func examineRunLock(ctx context.Context, e *exam) (Finding, error) {
 	if !e.OnePath {
 		err := advisory.ProveTransactionLocks(ctx, e.main[0], e.lock[0])
 		if unsafe := (*advisory.UnsafeError)(nil); errors.As(err, &unsafe) {
-			return warning("Let both lead to the same database, as PostgreSQL's advisory locks are each database's own",
-				"LOCK_DATABASE_URL leads to another database than DATABASE_URL: who has only the one of them right is not kept out by the run lock"), nil
+			return refused("Let both lead to the same database, as PostgreSQL's advisory locks are each database's own",
+				"LOCK_DATABASE_URL leads to another database than DATABASE_URL: the run lock keeps nobody out there"), nil
 		}
 		if err != nil {
 			return Finding{}, err
@@ -57,14 +58,14 @@ func examineLockTable(ctx context.Context, e *exam) (Finding, error) {
 	}
 	wants, share := pgstore.Claims*e.ClaimSize, table.Share()
 	each := min(wants, share)
-	seen := fmt.Sprintf("%d of %d slots in use; %s of CLAIM_SIZE=%d: up to %d locks each",
-		table.Held, table.Slots, runners(e.Runners), e.ClaimSize, each)
+	seen := fmt.Sprintf("%s of %s slots in use; %s of CLAIM_SIZE=%d: up to %s locks each",
+		words.Count(table.Held), words.Count(table.Slots), runners(e.Runners), e.ClaimSize, words.Count(each))
 	switch {
 	case table.Held*2 > table.Slots:
 		return warning("Find out who holds them (pg_locks), or raise max_locks_per_transaction", "%s", seen), nil
 	case share < wants:
 		return warning("Raise max_locks_per_transaction (a restart), or lower CLAIM_SIZE",
-			"%s, a quarter of what is free, instead of %d", seen, wants), nil
+			"%s, a quarter of what is free, instead of %s", seen, words.Count(wants)), nil
 	case e.Runners*each > table.Slots/2:
 		return warning("Raise max_locks_per_transaction (a restart), or lower CLAIM_SIZE",
 			"%s: together more than half of the table", seen), nil

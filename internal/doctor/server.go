@@ -61,7 +61,7 @@ func examinePooler(ctx context.Context, e *exam) (Finding, error) {
 		return Finding{}, err
 	case lock && e.RunLock != "off":
 		return warning("Let LOCK_DATABASE_URL lead to PostgreSQL itself; or give the pooler (PgBouncer) tcp_keepalive=1, tcp_keepidle=30, tcp_keepintvl=10, tcp_keepcnt=3",
-			"the run lock is held through a pooler: when a lost runner's lock is freed is the pooler's matter, not ours"), nil
+			"the run lock is held through a pooler, which decides when a lost runner's lock is freed"), nil
 	case main:
 		return warning("Give the pooler (PgBouncer) tcp_keepalive=1, tcp_keepidle=30, tcp_keepintvl=10, tcp_keepcnt=3, and no idle_transaction_timeout or query_timeout",
 			"DATABASE_URL leads through a pooler: when a lost runner's locks are freed is its matter; statements are not prepared"), nil

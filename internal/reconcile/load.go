@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (
@@ -26,16 +28,12 @@ type UnreadableError struct {
 
 func (e *UnreadableError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d lines of the list can't be read; nothing was compared", e.Count)
-	if e.Count == 1 {
-		b.Reset()
-		b.WriteString("a line of the list can't be read; nothing was compared")
-	}
+	fmt.Fprintf(&b, "%s of the list can't be read; nothing was compared", words.Plural(e.Count, "line"))
 	for _, err := range e.First {
 		b.WriteString("\n  " + err.Error())
 	}
 	if more := e.Count - int64(len(e.First)); more > 0 {
-		fmt.Fprintf(&b, "\n  and %d more", more)
+		fmt.Fprintf(&b, "\n  and %s more", words.Count(more))
 	}
 	return b.String()
 }

@@ -117,9 +117,9 @@ func choiceInWords(word string) choiceText {
 	case "retry":
 		t.Says, t.Does = "Send it again", "You have made sure that the provider has not acted on it. The next run sends it, as it is now."
 	case "cancel":
-		t.Says, t.Does = "Don't send it", "Nobody is to send it. It stays as it is, and can be reopened."
+		t.Says, t.Does = "Don't send it", "No run sends it. It stays as it is, and can be reopened."
 	case "again":
-		t.Says, t.Does = "It is owed once more", "It was sent, and is rightly pending again. The next run sends it once more, under another idempotency key."
+		t.Says, t.Does = "Send it once more", "It was sent, and has to be sent once more. The next run does that, under another idempotency key."
 	case "reopen":
 		t.Says, t.Does = "Reopen it", "It is again what it was before it was cancelled."
 	}

@@ -9,7 +9,7 @@ import (
 func TestReconciled(t *testing.T) {
 	t.Parallel()
 	s := serve(t, 1)
-	if _, page := s.get("bob", "/reconciled"); !strings.Contains(page, "was not held against") {
+	if _, page := s.get("bob", "/reconciled"); !strings.Contains(page, "was not compared with") {
 		t.Errorf("none yet:\n%s", page)
 	}
 	const id = "10000000-0000-4000-8000-000000000001"
@@ -25,7 +25,7 @@ func TestReconciled(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"1 made sent (<code>--resolve</code>)", "9 agreed: 1,234.50 EUR", "21 only in the ledger", "invoice?id=a%2fb%0a%221%22", "a/b &#34;1&#34;",
+		"1 made sent (<code class=\"flag\">--resolve</code>)", "9 agreed: 1,234.50 EUR", "21 only in the ledger", "invoice?id=a%2fb%0a%221%22", "a/b &#34;1&#34;",
 		"=1+1: line 7", "The first 2 are shown",
 	} {
 		if !strings.Contains(strings.ReplaceAll(one, "&#43;", "+"), want) {

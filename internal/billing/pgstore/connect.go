@@ -63,12 +63,33 @@ func CheckURL(variable, url string) []fault.Fault {
 		return []fault.Fault{{Variable: variable, Problem: "ends before its @: " + encode}}
 	case err == nil:
 		return nil
+	case ofParameter(err) != "":
+		return []fault.Fault{{Variable: variable, Problem: ofParameter(err)}}
 	case strings.Contains(url, "://") && strings.Contains(url, "@") && !errors.As(err, &unreadable):
 		return []fault.Fault{{Variable: variable, Problem: "is not a PostgreSQL connection string; write for example postgres://user:password@host:5432/database; " + encode}}
 	case errors.As(err, &unreadable):
 		return []fault.Fault{fault.New(variable, "names a file (certificate, key, password or service) that cannot be read: %v", unreadable.Err)}
 	}
 	return []fault.Fault{fault.New(variable, "is not a PostgreSQL connection string; write for example postgres://user@host:5432/database, or embedded to try things out")}
+}
+
+// ofParameter is what is wrong with one parameter of a connection string that is
+// well-formed. It quotes nothing of it. Empty: none that is known.
+func ofParameter(err error) string {
+	text := err.Error() // pgx has no types for these
+	said := text[strings.LastIndex(text, "`: ")+1:]
+	for _, p := range []struct{ said, problem string }{
+		{"(sslmode is invalid)", "has an unknown sslmode; write disable, allow, prefer, require, verify-ca or verify-full"},
+		{"unknown target_session_attrs value", "has an unknown target_session_attrs; write any, read-write, read-only, primary, standby or prefer-standby"},
+		{"invalid connect_timeout", "has a connect_timeout that is not a number of seconds; write for example connect_timeout=10"},
+		{`(both "sslcert" and "sslkey" are required)`, "has only one of sslcert and sslkey; write both"},
+		{"(unable to add CA to cert pool)", "has an sslrootcert that holds no certificate; name a PEM file"},
+	} {
+		if strings.Contains(said, p.said) {
+			return p.problem
+		}
+	}
+	return ""
 }
 
 // Unprepared is cfg for a pooler, which may move sessions between processes:

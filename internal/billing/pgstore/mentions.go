@@ -71,7 +71,7 @@ func (p Place) checkMentions(ctx context.Context, conn *pgx.Conn, mentions []bil
 			faults = append(faults, fault.New(m.Variable,
 				"{%s} stands for something of ours, and %s has a column of that name, too: give the column another name in a view, and name the view in INVOICES_TABLE", m.Name, p.sql()))
 		case !m.Ours && !is:
-			faults = append(faults, fault.New(m.Variable, "names the column %q, which %s has not; %s", m.Name, p.sql(), instead(m.Name, columns)))
+			faults = append(faults, fault.New(m.Variable, "names the column %q, which %s does not have; %s", m.Name, p.sql(), instead(m.Name, columns)))
 		}
 	}
 	return fault.Join(nil, faults)
@@ -79,22 +79,30 @@ func (p Place) checkMentions(ctx context.Context, conn *pgx.Conn, mentions []bil
 
 // instead says what may have been meant.
 func instead(name string, columns []string) string {
-	near := func(column string) int { return words.EditDistance(strings.ToLower(name), strings.ToLower(column)) }
-	var close []string
-	for _, c := range columns {
-		if near(c) <= max(1, len(name)/3) {
-			close = append(close, c)
-		}
-	}
-	slices.SortStableFunc(close, func(a, b string) int { return cmp.Compare(near(a), near(b)) })
-	if len(close) > 0 {
-		return "did you mean " + quotedList(close[:min(len(close), 3)], " or ") + "?"
+	if close := nearest(name, columns); len(close) > 0 {
+		return "did you mean " + quotedList(close, " or ") + "?"
 	}
 	text := "it has " + quotedList(columns[:min(len(columns), listedAtMost)], ", ")
 	if len(columns) > listedAtMost {
 		text += ", …"
 	}
 	return text
+}
+
+// nearest are up to three names that are written nearly so, the nearest first. Of one with a
+// schema only what stands behind it counts.
+func nearest(name string, all []string) []string {
+	near := func(other string) int {
+		return words.EditDistance(strings.ToLower(name), strings.ToLower(strings.Trim(other[strings.LastIndex(other, ".")+1:], `"`)))
+	}
+	var close []string
+	for _, other := range all {
+		if near(other) <= max(1, len(name)/3) {
+			close = append(close, other)
+		}
+	}
+	slices.SortStableFunc(close, func(a, b string) int { return cmp.Compare(near(a), near(b)) })
+	return close[:min(len(close), 3)]
 }
 
 func quotedList(names []string, between string) string {

@@ -12,9 +12,6 @@ import (
 	"github.com/billonce/billonce/sql"
 )
 
-// ErrNoInvoices says that the user's table, or its key, is not there.
-var ErrNoInvoices = errors.New("there is no such table or column")
-
 // ErrKeyType says that the invoices' key has a type that can't be used here.
 var ErrKeyType = errors.New("the type of the invoices' key does not fit")
 
@@ -51,7 +48,7 @@ func Locate(ctx context.Context, conn *pgx.Conn, b book.Book) (Place, error) {
 		Scan(&named, &typ, &base[1], &base[0], &p.required, &p.schema, &p.table, &readOnly, &p.view, &p.size, &p.unique)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return p, fmt.Errorf("table %s with a column %s: %w", b.Invoices.SQL(), b.ID.SQL(), ErrNoInvoices)
+		return p, missing(ctx, conn, b)
 	case err != nil:
 		return p, fmt.Errorf("look up the invoices' table and key: %w", err)
 	case readOnly:

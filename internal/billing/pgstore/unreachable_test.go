@@ -107,3 +107,20 @@ func TestPasswordsThatAreNotEncoded(t *testing.T) {
 		}
 	}
 }
+
+func TestParametersThatAreWrong(t *testing.T) {
+	t.Parallel()
+	for parameters, want := range map[string]string{
+		"sslmode=verify":                      "verify-full",
+		"target_session_attrs=primari":        "read-write",
+		"connect_timeout=soon":                "connect_timeout=10",
+		"sslmode=require&sslcert=a":           "both",
+		"sslmode=verify-full&sslrootcert=no":  "no such file",
+		"sslmode=disable&sslcert=a&sslkey=no": "",
+	} {
+		faults := CheckURL("DATABASE_URL", "postgres://u:s3cret@h/d?"+parameters)
+		if want == "" && len(faults) != 0 || want != "" && (len(faults) != 1 || !strings.Contains(faults[0].Problem, want) || strings.Contains(faults[0].Problem, "s3cret")) {
+			t.Errorf("%s: %v, want %q", parameters, faults, want)
+		}
+	}
+}

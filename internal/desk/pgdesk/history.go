@@ -30,6 +30,10 @@ func (d *Desk) History(ctx context.Context, id billing.InvoiceID) (h desk.Histor
 	if err != nil {
 		return h, err
 	}
+	found, err := d.query("found")
+	if err != nil {
+		return h, err
+	}
 	var entries []entry
 	err = d.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		if h.Invoice, err = d.readInvoice(ctx, conn, now.InvoiceID); err != nil {
@@ -40,6 +44,12 @@ func (d *Desk) History(ctx context.Context, id billing.InvoiceID) (h desk.Histor
 			return err
 		}
 		if entries, err = pgx.CollectRows(rows, scanEntry); err != nil {
+			return err
+		}
+		if rows, err = conn.Query(ctx, found, string(now.InvoiceID)); err != nil {
+			return err
+		}
+		if h.Found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[desk.Found]); err != nil {
 			return err
 		}
 		h.Databases, err = readAccepted(ctx, conn, d.names)
