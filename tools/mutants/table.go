@@ -606,11 +606,11 @@ func mutants() []mutant {
 		{
 			"one invoice's long wait is the run's",
 			[]edit{{"internal/billing/engine/wall.go", "w.strict || w.row >= wallAfter ||", "w.strict || w.row > 0 ||"}},
-			"internal/billing/pgstore", "TestP8OneLongWaitHoldsBackItsOwn", `exit 4`,
+			"internal/billing/pgstore", "TestP8LongWaitsHoldBackTheirOwn", `exit 4`,
 		},
 		{
 			"an API that takes no more is asked on and on",
-			[]edit{{"internal/billing/engine/wall.go", "		w.over = later(w.over, now.Add(asked))\n		return true\n", "		w.over = later(w.over, now.Add(asked))\n"}},
+			[]edit{{"internal/billing/engine/wall.go", "		w.over = later(w.over, now.Add(asked))\n		return own, true\n", "		w.over = later(w.over, now.Add(asked))\n"}},
 			"internal/billing/pgstore", "TestP8QuotaEndsTheRun/idempotent_true", `requests|exit`,
 		},
 		{
