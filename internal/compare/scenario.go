@@ -45,7 +45,7 @@ func (d Demo) scenarios() []scenario {
 	alone, both := [][]string{{serverA}}, [][]string{{serverA, serverB}}
 	return []scenario{
 		{
-			name: "one server", opening: openingAlone, lesson: "one alone does no harm",
+			name: "one server", opening: openingAlone, lesson: "one server: no harm",
 			strategy: report.None, invoices: d.Invoices, latency: d.Latency, groups: alone, asExpected: Counts.eachOnce,
 		},
 		{
@@ -53,23 +53,23 @@ func (d Demo) scenarios() []scenario {
 			strategy: report.None, invoices: d.Invoices, latency: d.Latency / 2, groups: both, asExpected: Counts.eachTwice,
 		},
 		{
-			name: "two, NOWAIT", opening: openingLocked, lesson: "once each, by one alone",
+			name: "two, NOWAIT", opening: openingLocked, lesson: "billed once; the other fails",
 			strategy: report.NoWait, invoices: d.Invoices, latency: d.Latency / 2, groups: both, asExpected: Counts.oneDied,
 		},
 		{
-			name: "NOWAIT, killed", opening: openingLockedKilled, lesson: "a lock dies with its holder",
+			name: "NOWAIT, killed", opening: openingLockedKilled, lesson: "billed again after the kill",
 			strategy: report.NoWait, invoices: d.Invoices, latency: d.Latency / 2, groups: [][]string{{serverA}, {serverB}}, kill: true,
 			asExpected: Counts.oneTwice,
 		},
 		{
 			// A server locks up to three invoices ahead here: with twice as many as
 			// before, both have work.
-			name: "Billonce, killed", opening: openingBillonce, lesson: "a committed intent does not",
+			name: "Billonce, killed", opening: openingBillonce, lesson: "same key: billed once",
 			strategy: report.Advisory, invoices: 2 * d.Invoices, latency: d.Latency / 5, groups: both, kill: true,
 			asExpected: Counts.recovered,
 		},
 		{
-			name: "Billonce, restored", opening: openingForgets, lesson: "a ledger that forgot is seen",
+			name: "Billonce, restored", opening: openingForgets, lesson: "the restore is noticed",
 			strategy: report.Advisory, invoices: d.Invoices, latency: d.Latency / 5, groups: [][]string{{serverA}, {serverB}},
 			noKeys: true, restore: true, asExpected: Counts.refused,
 		},
