@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -70,6 +71,11 @@ func (b *book) wantTooFew(says string, env ...string) {
 	b.t.Helper()
 	before := b.api.Counts().Requests
 	p := b.start(env...)
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second): // it would wait for a connection that it never gets
+		b.t.Fatal("the run is not refused: it goes on, and does not end")
+	}
 	p.wantExit(billing.ExitRefused)
 	if out := p.output(); !strings.Contains(out, says) || !strings.Contains(out, "nothing was touched") {
 		b.t.Errorf("it does not name %q:\n%s", says, out)

@@ -138,3 +138,15 @@ func TestP10LeakedSearchPath(t *testing.T) {
 		})
 	}
 }
+
+// P6: advisory locks are each database's own.
+func TestP6RunLockInAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, 10, billingfake.Config{})
+	p := b.start("LOCK_DATABASE_URL=" + pgtest.DB(t, "empty", nil))
+	p.wantExit(billing.ExitRefused)
+	if !strings.Contains(p.output(), "leads to another database") {
+		t.Errorf("it does not say why:\n%s", p.output())
+	}
+	b.wantStates("none/true=10")
+}

@@ -137,9 +137,11 @@ func TestP4ImmediateRecovery(t *testing.T) {
 		const invoices = 200
 		g := newGate(t, 8)
 		b := newBook(t, invoices, billingfake.Config{Idempotent: true, Before: g.pass})
-		first := b.start("RUN_LOCK=shared", "JOB_COMPLETION_INDEX=0", strategy, "CONCURRENCY=8")
+		// No deadline of a request passes before the survivor has lingered to its end.
+		settings := []string{"RUN_LOCK=shared", strategy, "CONCURRENCY=8", "BILLING_TIMEOUT=10m", "LINGER=20s"}
+		first := b.start(append(settings, "JOB_COMPLETION_INDEX=0")...)
 		g.await(t)
-		survivor := b.start("RUN_LOCK=shared", strategy, "CONCURRENCY=8")
+		survivor := b.start(settings...)
 		first.kill()
 		began := time.Now()
 		close(g.release)

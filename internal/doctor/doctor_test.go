@@ -68,7 +68,7 @@ func TestDoctorFinds(t *testing.T) {
 		{check: "lock table", verdict: doctor.Warning, change: func(s *doctor.Subject) { s.ClaimSize = 10000 }, seen: "instead of 30,000", remedy: "CLAIM_SIZE"},
 		{check: "connections", verdict: doctor.Warning, change: func(s *doctor.Subject) { s.Runners = 60 }, seen: "60 runners may open 660 more", remedy: "max_connections"},
 		{check: "connections", verdict: doctor.Warning, sql: "alter database %s connection limit 10", seen: "of 10 in use; one runner may open 11 more", remedy: "LIMIT of the database"},
-		{check: "run lock", verdict: doctor.Warning, change: func(s *doctor.Subject) { s.Lock, s.OnePath = parse(t, pgtest.DB(t, "empty", nil)), false }, seen: "another database", remedy: "same database"},
+		{check: "run lock", verdict: doctor.Refused, change: func(s *doctor.Subject) { s.Lock, s.OnePath = parse(t, pgtest.DB(t, "empty", nil)), false }, seen: "another database", remedy: "same database"},
 		{check: "ledger", verdict: doctor.Refused, change: with(func(s *book.Settings) { s.Schema = "nowhere" }), seen: "missing", remedy: "batch migrate"},
 		{check: "ledger", verdict: doctor.Refused, change: with(func(s *book.Settings) { s.Pending = "state = 'open'" }), seen: `column "state" does not exist`, remedy: "help environment"},
 		{check: "ledger", verdict: doctor.Refused, change: func(s *doctor.Subject) { s.Columns = []string{"number"} }, seen: "number", remedy: "help environment"},

@@ -39,8 +39,8 @@ func examineRunLock(ctx context.Context, e *exam) (Finding, error) {
 	if !e.OnePath {
 		err := advisory.ProveTransactionLocks(ctx, e.main[0], e.lock[0])
 		if unsafe := (*advisory.UnsafeError)(nil); errors.As(err, &unsafe) {
-			return warning("Let both lead to the same database, as PostgreSQL's advisory locks are each database's own",
-				"LOCK_DATABASE_URL leads to another database than DATABASE_URL: who has only the one of them right is not kept out by the run lock"), nil
+			return refused("Let both lead to the same database, as PostgreSQL's advisory locks are each database's own",
+				"LOCK_DATABASE_URL leads to another database than DATABASE_URL: the run lock keeps nobody out there"), nil
 		}
 		if err != nil {
 			return Finding{}, err

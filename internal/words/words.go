@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"github.com/rivo/uniseg"
@@ -73,6 +74,23 @@ func OneLine(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// Printable makes one line of a text of others, with nothing in it that a terminal or a log
+// would obey, or that would be seen by nobody.
+func Printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Storable makes a text fit for PostgreSQL's: valid UTF-8 without zero bytes.
+func Storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "")
 }
 
 // Squeeze is a text on one line, with one space wherever it had several or a new line.

@@ -130,7 +130,7 @@ func lineWith(pattern, text string) string {
 }
 
 func test(ctx context.Context, where, name, timeout string, env []string) (string, error) {
-	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout="+timeout, "-run", name, "./"+where)
+	c := exec.CommandContext(ctx, "go", "test", "-vet=off", "-ldflags=-w", "-count=1", "-timeout="+timeout, "-run", name, "./"+where)
 	c.Env = env
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // go test passes it on
 	c.WaitDelay = 10 * time.Second

@@ -89,7 +89,7 @@ func mutants() []mutant {
 		{
 			"connections are made as they are needed",
 			[]edit{{"cmd/batch/run.go", "	if err := e.store.ConnectAll(ctx); err != nil {\n		return nil, s, nil, err\n	}\n", ""}},
-			"cmd/batch", "TestP6TooFewConnections/role", `.`,
+			"cmd/batch", "TestP6TooFewConnections/role", `does not end`,
 		},
 		{
 			"what killed runs left is not looked for",
@@ -239,6 +239,11 @@ func mutants() []mutant {
 		{
 			"a key's age begins anew with each attempt that was answered",
 			[]edit{{"sql/queries/intend_again.sql", "or d.key_use < 2 and d.first_sent_at", "or false and d.first_sent_at"}},
+			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `the keys of 4 are old`,
+		},
+		{
+			"a key that was answered for counts as new",
+			[]edit{{"internal/billing/engine/plan.go", "seen.KeyUse < billing.KeyUnused && seen.KeyAge < life", "seen.KeyUse < billing.KeyUnused && seen.KeyAge < min(life, 0)"}},
 			"internal/desk/pgdesk", "TestP1AKeyAgesFromItsFirstByte", `1:sent`,
 		},
 		{
@@ -307,7 +312,7 @@ func mutants() []mutant {
 				"internal/billing/billinghttp/send.go", "c.transport.RoundTrip(req)",
 				"(&http.Client{Transport: c.transport}).Do(req)",
 			}},
-			"internal/billing/billinghttp", "TestRedirectsAreNotFollowed", `got .* want unknown \(not followed\)`,
+			"internal/billing/billinghttp", "TestRedirectsAreNotFollowed", `got .* want unknown \(not followed to `,
 		},
 		{
 			"a server's error counts as sent",
@@ -458,7 +463,7 @@ func mutants() []mutant {
 		},
 		{
 			"a 401 for a token of the row that stands in the URL is taken for ours",
-			[]edit{{"internal/billing/billinghttp/config.go", "		if isTokenName(name) {\n", "		if name == \"\" {\n"}},
+			[]edit{{"internal/billing/billinghttp/config.go", "		if templates.IsTokenName(name) {\n", "		if name == \"\" {\n"}},
 			"internal/billing/billinghttp", "TestTokensOfTheRow/query", `want refused`,
 		},
 		{
@@ -527,6 +532,116 @@ func mutants() []mutant {
 				"current_setting('synchronous_commit')",
 			}},
 			"internal/billing/pgstore", "TestCommitsOutliveACrash", `after the crash 0 deliveries are sending, want 1`,
+		},
+		{
+			"what a killed runner has begun is left as it is",
+			[]edit{{"internal/billing/pgstore/claim.go", "	claim.Recoverable, err = c.store.rowsFree(ctx, sending)\n", "	_ = sending\n"}},
+			"cmd/batch", "TestP4ImmediateRecovery/advisory", `exit code 4, want 0`,
+		},
+		{
+			"a survivor waits until a killed runner's request can no longer arrive",
+			[]edit{{"internal/billing/decide.go", "	case reason == \"\":\n", "	case reason == \"\" && (k.DeadlinePassed || !k.Recovered):\n"}},
+			"cmd/batch", "TestP4ImmediateRecovery/advisory", `exit code 4, want 0`,
+		},
+		{
+			"a run sends on though its lock is lost",
+			[]edit{{"internal/billing/engine/runlock.go", "return k.lock != nil && isClosed(k.lock.Lost())", "return k.lock == nil && isClosed(k.lock.Lost())"}},
+			"internal/billing/engine", "TestP5SlotsWaitForTheRunLock", `a slot was given out while the run lock was lost`,
+		},
+		{
+			"a run goes on though another has had its lock",
+			[]edit{{"internal/billing/pgstore/runlock.go", "	case errors.Is(err, pgx.ErrNoRows):\n		return nil\n	case err != nil:\n		return fmt.Errorf(\"look for runs", "	case err == nil, errors.Is(err, pgx.ErrNoRows):\n		return nil\n	case err != nil:\n		return fmt.Errorf(\"look for runs"}},
+			"cmd/batch", "TestP5RunLockHadByAnotherRunMeanwhile/advisory/exclusive_then_shared", `did not say`,
+		},
+		{
+			"a run lock in another database is relied on",
+			[]edit{{"internal/billing/pgstore/failover.go", "	case !there.Same(writer, false):\n", "	case !there.Same(writer, false) && err != nil:\n"}},
+			"cmd/batch", "TestP6RunLockInAnotherDatabase", `want 5`,
+		},
+		{
+			"locks that keep nobody out are relied on",
+			[]edit{{"internal/advisory/prove.go", "	if p.bLocked {\n		return p.unsafe(\"a second", "	if p.bLocked && p.home == \"\" {\n		return p.unsafe(\"a second"}},
+			"internal/advisory", "TestProofRefusesFunctionsThatOnlyAnswer", `got <nil>`,
+		},
+		{
+			"a pooler may move a session while it holds its lock",
+			[]edit{{"internal/advisory/prove.go", "	if err == nil && now != p.home {", "	if err == nil && now == \"\" {"}},
+			"internal/advisory", "TestProofsThroughATransactionPooler", `3_processes`,
+		},
+		{
+			"a standby's locks are relied on",
+			[]edit{{"internal/advisory/standby.go", "	if recovery {", "	if recovery && ctx == nil {"}},
+			"internal/advisory", "TestRefuseStandby", `pg_is_in_recovery|got `,
+		},
+		{
+			"a MARK_SENT that marks nothing is found out by billing",
+			[]edit{{"cmd/batch/run.go", "	if err := e.store.TryMark(ctx); err != nil {\n		return nil, s, nil, err\n	}\n", ""}},
+			"cmd/batch", "TestP6MarkSentThatIsDropped", `[1-9]\d* requests, and it says`,
+		},
+		{
+			"what is in hand has no bound",
+			[]edit{{"internal/billing/engine/hand.go", "	for h.free < billing.LookMost {", "	for h.free < billing.LookMost && h.fits < 0 {"}},
+			"internal/billing/pgstore", "TestP7WideRowsAreBounded", `MiB were in hand`,
+		},
+		{
+			"a queue that never runs empty grows",
+			[]edit{{"internal/billing/engine/queue.go", "	q.attempts = append(slices.Delete(q.attempts, 0, q.next), group...)\n	q.next = 0\n", "	q.attempts = append(slices.Clip(q.attempts), group...)\n"}},
+			"internal/billing/engine", "TestP7QueueDoesNotGrow", `room for [1-9]\d* attempts`,
+		},
+		{
+			"a line in the log for each invoice",
+			[]edit{{"internal/billing/engine/troubles.go", "	return t.counts[kind] <= linesAtMost", "	return t.counts[kind] > 0"}},
+			"internal/billing/engine", "TestP7LogIsBounded", `lines in the log, want`,
+		},
+		{
+			"a claim that finds the lock table full is not made smaller",
+			[]edit{{"internal/billing/pgstore/claim.go", "	if advisory.TableFull(err) && len(candidates) > 1 {", "	if advisory.TableFull(err) && len(candidates) > 10_000 {"}},
+			"internal/billing/pgstore", "TestClaimShrinksAsTheTableFills", `out of shared memory`,
+		},
+		{
+			"a connection for each request in flight",
+			[]edit{{"internal/billing/pgstore/store.go", "	Claims     = 3\n", "	Claims     = 32\n"}},
+			"cmd/batch", "TestP7SixConnectionsAtMost/advisory", `connections with 256 requests in flight`,
+		},
+		{
+			"one invoice's long wait is the run's",
+			[]edit{{"internal/billing/engine/wall.go", "w.strict || w.row >= wallAfter ||", "w.strict || w.row > 0 ||"}},
+			"internal/billing/pgstore", "TestP8OneLongWaitHoldsBackItsOwn", `exit 4`,
+		},
+		{
+			"an API that takes no more is asked on and on",
+			[]edit{{"internal/billing/engine/wall.go", "		w.over = later(w.over, now.Add(asked))\n		return true\n", "		w.over = later(w.over, now.Add(asked))\n"}},
+			"internal/billing/pgstore", "TestP8QuotaEndsTheRun/idempotent_true", `requests|exit`,
+		},
+		{
+			"a value's invoices are sent beside each other",
+			[]edit{{"internal/billing/engine/oneper.go", "		case now.ID != \"\":\n", "		case now.ID != \"\" && now.State == billing.Cancelled:\n"}},
+			"internal/billing/pgstore", "TestP8ADoubtHoldsBackItsOwnValue", `HeldByDoubt:0`,
+		},
+		{
+			"what is open is a success",
+			[]edit{{"internal/billing/summary.go", "s.Open+s.Unrendered+s.Unmarked > 0", "s.Unrendered+s.Unmarked > 0"}},
+			"internal/billing/pgstore", "TestP11ExitCodeOfWhatIsOpen", `exit code 0, want 3`,
+		},
+		{
+			"a run that a person is needed for counts as the last success",
+			[]edit{{"internal/metrics/ending.go", "	if end.Code == billing.ExitDone {\n", "	if end.Code != billing.ExitError {\n"}},
+			"internal/metrics", "TestNoEndIsShownBeforeItCame", `metrics of the end, want`,
+		},
+		{
+			"status hides what can't be marked",
+			[]edit{{"internal/desk/status_page.go", "	if n := d[billing.Unmarked]; n > 0 {\n", "	if n := d[billing.Unmarked]; n < 0 {\n"}},
+			"internal/desk", "TestP11StatusHidesNothingUnmarked", `it shows`,
+		},
+		{
+			"an invoice is marked in a second transaction",
+			[]edit{{"internal/billing/pgstore/settle.go", "	if len(q.sent) > 0 {\n		mark, stays", "	if len(q.sent) > 0 {\n		w.batch.Queue(\"commit\")\n		w.batch.Queue(\"begin\")\n		mark, stays"}},
+			"internal/billing/pgstore", "TestP8UnmarkedHoldsUpNothing/by_a_constraint/advisory", `want unmarked: 5`,
+		},
+		{
+			"keys that are ignored count as honoured",
+			[]edit{{"internal/billing/billinghttp/provekeys.go", "	case len(ids) > 1:", "	case len(ids) > 10:"}},
+			"internal/billing/billinghttp", "TestP10ProveKeysTellsHonestKeysFromIgnoredOnes", `leave BILLING_IDEMPOTENT`,
 		},
 	}
 }

@@ -218,4 +218,8 @@ func TestP1AKeyAgesFromItsFirstByte(t *testing.T) {
 	if got := ledger(t, cfg); got != "1:in_doubt 2:sent 3:sent 4:sent" || a.requests["1"] != 1 {
 		t.Errorf("%s, %v", got, a.requests)
 	}
+	// Who recovers it has nothing but the ledger.
+	if got := query[string](t, cfg, "select string_agg(invoice_id::text, ' ' order by invoice_id) from billonce.deliveries where first_sent_at < now() - interval '23 hours'"); got != "1 4" {
+		t.Errorf("by the ledger the keys of %s are old, want 1 4", got)
+	}
 }
