@@ -56,7 +56,7 @@ func (d Demo) scenarios() []scenario {
 	n, alone, both := d.Invoices, [][]string{{serverA}}, [][]string{{serverA, serverB}}
 	return []scenario{
 		{
-			name: "one server", opening: openingAlone, lesson: "one alone does no harm",
+			name: "one server", opening: openingAlone, lesson: "one server: no harm",
 			strategy: report.None, invoices: n, latency: d.Latency, groups: alone,
 			want: wanted{requests: n, effects: n, servers: 1},
 		},
@@ -66,24 +66,24 @@ func (d Demo) scenarios() []scenario {
 			want: wanted{requests: 2 * n, effects: 2 * n, billedTwice: n, servers: 2},
 		},
 		{
-			name: "two, NOWAIT", opening: openingLocked, lesson: "once each, by one alone",
+			name: "two, NOWAIT", opening: openingLocked, lesson: "billed once; the other fails",
 			strategy: report.NoWait, invoices: n, latency: d.Latency / 2, groups: both,
 			want: wanted{requests: n, effects: n, errors: 1, servers: 1},
 		},
 		{
-			name: "NOWAIT, killed", opening: openingLockedKilled, lesson: "a lock dies with its holder",
+			name: "NOWAIT, killed", opening: openingLockedKilled, lesson: "billed again after the kill",
 			strategy: report.NoWait, invoices: n, latency: d.Latency / 2, groups: [][]string{{serverA}, {serverB}}, kill: true,
 			want: wanted{requests: n + 1, effects: n + 1, billedTwice: 1, servers: 2, killed: serverA}, // what was in hand
 		},
 		{
 			// A server locks up to three invoices ahead here: with twice as many as
 			// before, both have work.
-			name: "Billonce, killed", opening: openingBillonce, lesson: "a committed intent does not",
+			name: "Billonce, killed", opening: openingBillonce, lesson: "same key: billed once",
 			strategy: report.Advisory, invoices: 2 * n, latency: d.Latency / 5, groups: both, kill: true,
 			want: wanted{requests: 2*n + 1, effects: 2 * n, servers: 2, killed: serverA},
 		},
 		{
-			name: "Billonce, restored", opening: openingForgets, lesson: "a ledger that forgot is seen",
+			name: "Billonce, restored", opening: openingForgets, lesson: "the restore is noticed",
 			strategy: report.Advisory, invoices: n, latency: d.Latency / 5, groups: [][]string{{serverA}, {serverB}},
 			noKeys: true, restore: true, want: wanted{requests: n, effects: n, servers: 1, refused: serverB},
 		},

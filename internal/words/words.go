@@ -1,6 +1,8 @@
 package words
 
 import (
+	"fmt"
+	"math"
 	"math/big"
 	"strings"
 	"time"
@@ -50,6 +52,14 @@ func Plural[N ~int | ~int32 | ~int64](n N, one string) string {
 		return "1 " + one
 	}
 	return Count(n) + " " + one + "s"
+}
+
+// Rate writes how many a second: 0.25, 8.33, 1,410.
+func Rate(perSecond float64) string {
+	if perSecond >= 100 {
+		return Count(int64(math.Round(perSecond)))
+	}
+	return fmt.Sprintf("%.3g", perSecond)
 }
 
 // Stamp writes a time as it is in its zone.
