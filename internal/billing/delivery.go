@@ -41,11 +41,17 @@ type Delivery struct {
 	Doubtful      bool          // an earlier attempt may have had its effect
 	SubmittedFor  time.Duration // since the API took its last attempt with a 202; 0: it did not
 	ReplyID       string        // what BILLING_REPLY_ID names; empty: none
+	Status        int           // of the reply to the last attempt; 0: there is none
 	DeadlineIn    time.Duration // until no request of the last attempt can be on its way; ≤ 0: none can
 }
 
 // DeadlinePassed says that no request of the last attempt can still be on its way.
 func (d *Delivery) DeadlinePassed() bool { return d.DeadlineIn <= 0 }
+
+// WasThrottled says that its last attempt was answered, and counted for none of its run's.
+func (d *Delivery) WasThrottled() bool {
+	return d != nil && d.State == Retry && d.RunAttempt == 0 && d.Status != 0
+}
 
 // MayHaveActed says that a request of this delivery may have had its effect, so that
 // it is not left as it is only because no further one can be made.

@@ -1,10 +1,13 @@
 package words
 
 import (
+	"fmt"
+	"math"
 	"math/big"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"github.com/rivo/uniseg"
@@ -51,6 +54,14 @@ func Plural[N ~int | ~int32 | ~int64](n N, one string) string {
 	return Count(n) + " " + one + "s"
 }
 
+// Rate writes how many a second: 0.25, 8.33, 1,410.
+func Rate(perSecond float64) string {
+	if perSecond >= 100 {
+		return Count(int64(math.Round(perSecond)))
+	}
+	return fmt.Sprintf("%.3g", perSecond)
+}
+
 // Stamp writes a time as it is in its zone.
 func Stamp(t time.Time) string { return t.Format(time.RFC3339) }
 
@@ -63,6 +74,23 @@ func OneLine(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// Printable makes one line of a text of others, with nothing in it that a terminal or a log
+// would obey, or that would be seen by nobody.
+func Printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Storable makes a text fit for PostgreSQL's: valid UTF-8 without zero bytes.
+func Storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "")
 }
 
 // Squeeze is a text on one line, with one space wherever it had several or a new line.

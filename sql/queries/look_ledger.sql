@@ -27,7 +27,8 @@ select d.invoice_id::text,
        d.doubtful,
        extract(epoch from d.deadline_at - now())::float8,
        case when d.submitted_at is not null then greatest(0.001, extract(epoch from now() - d.submitted_at)) end::float8,
-       d.reply_id
+       d.reply_id,
+       coalesce(d.http_status, 0)
 from unnest($1::{{.KeyType}}[]) as k (id)
 cross join lateral (
     select *

@@ -463,7 +463,7 @@ func mutants() []mutant {
 		},
 		{
 			"a 401 for a token of the row that stands in the URL is taken for ours",
-			[]edit{{"internal/billing/billinghttp/config.go", "		if isTokenName(name) {\n", "		if name == \"\" {\n"}},
+			[]edit{{"internal/billing/billinghttp/config.go", "		if templates.IsTokenName(name) {\n", "		if name == \"\" {\n"}},
 			"internal/billing/billinghttp", "TestTokensOfTheRow/query", `want refused`,
 		},
 		{
@@ -606,11 +606,11 @@ func mutants() []mutant {
 		{
 			"one invoice's long wait is the run's",
 			[]edit{{"internal/billing/engine/wall.go", "w.strict || w.row >= wallAfter ||", "w.strict || w.row > 0 ||"}},
-			"internal/billing/pgstore", "TestP8OneLongWaitHoldsBackItsOwn", `exit 4`,
+			"internal/billing/pgstore", "TestP8LongWaitsHoldBackTheirOwn", `exit 4`,
 		},
 		{
 			"an API that takes no more is asked on and on",
-			[]edit{{"internal/billing/engine/wall.go", "		w.over = later(w.over, now.Add(asked))\n		return true\n", "		w.over = later(w.over, now.Add(asked))\n"}},
+			[]edit{{"internal/billing/engine/wall.go", "		w.over = later(w.over, now.Add(asked))\n		return own, true\n", "		w.over = later(w.over, now.Add(asked))\n"}},
 			"internal/billing/pgstore", "TestP8QuotaEndsTheRun/idempotent_true", `requests|exit`,
 		},
 		{

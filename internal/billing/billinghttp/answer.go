@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // answerMax bounds what is kept of a reply for one invoice: ids and links.
@@ -31,7 +33,7 @@ func newAnswers(id string, paths []string) (answers, error) {
 	}
 	if rest, isPointer := strings.CutPrefix(id, "/"); isPointer {
 		dotted := strings.NewReplacer("/", ".", "~1", "/", "~0", "~").Replace(rest)
-		return a, fmt.Errorf("is a JSON pointer, which it no longer is; write it as in {reply.…}, with dots: %s", printable(dotted))
+		return a, fmt.Errorf("is a JSON pointer, which it no longer is; write it as in {reply.…}, with dots: %s", words.Printable(dotted))
 	}
 	a.id = strings.Split(id, ".")
 	if slices.Contains(a.id, "") || strings.ContainsAny(id, "{}") {
@@ -82,7 +84,7 @@ func textAt(value any, path []string) *string {
 	text, isText := value.(string)
 	if !isText {
 		var err error
-		if text, err = toJSON(value); err != nil || value == nil {
+		if text, err = templates.JSON(value); err != nil || value == nil {
 			return nil
 		}
 	}

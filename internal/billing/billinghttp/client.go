@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
 )
 
 const (
@@ -29,9 +30,9 @@ const (
 
 // Client is a billing API. It is safe for concurrent use.
 type Client struct {
-	url, lookup   *urlTemplate // lookup: nil if there is none
+	url, lookup   *templates.URL // lookup: nil if there is none
 	columns       []string
-	body          *body // nil: requests have no body
+	body          *templates.Body // nil: requests have no body
 	method        string
 	config        Config
 	host          string      // of the Host header; empty: the URL's
@@ -41,7 +42,7 @@ type Client struct {
 	secretInBody  bool  // the body's template names such a column
 	credentials   credentials
 	certificate   atomic.Pointer[tls.Certificate] // the client's own; nil: none
-	made          []rowHeader                     // of BILLING_HEADERS, for each invoice
+	made          []templates.Header              // of BILLING_HEADERS, for each invoice
 	outcomes      *rules.Set
 	findings      *rules.Set
 	answers       answers

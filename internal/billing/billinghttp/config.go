@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
 	"github.com/billonce/billonce/internal/fault"
 )
 
@@ -74,28 +76,25 @@ func read(c Config) (*Client, []fault.Fault) {
 	add := func(variable string, err error) { faults = append(faults, fault.In(variable, err)...) }
 	var err error
 	if c.URL != "" {
-		client.url, err = parseURLTemplate(c.URL)
-		if err == nil && client.url.has(replyIDName) {
+		client.url, err = templates.ParseURL(c.URL)
+		if err == nil && client.url.Has(templates.ReplyIDName) {
 			err = errors.New("has {reply_id}, which is not known before the API has replied")
 		}
 		add("BILLING_URL", err)
 	}
 	if c.LookupURL != "" {
-		client.lookup, err = parseURLTemplate(c.LookupURL)
-		if err == nil && len(client.lookup.places) == 0 {
+		client.lookup, err = templates.ParseURL(c.LookupURL)
+		if err == nil && len(client.lookup.Names()) == 0 {
 			// One 200 would mark every invoice sent.
 			err = errors.New("has no {column}: it would ask the same about every invoice")
 		}
-		if err == nil && client.lookup.has(replyIDName) && c.ReplyID == "" {
+		if err == nil && client.lookup.Has(templates.ReplyIDName) && c.ReplyID == "" {
 			err = errors.New("has {reply_id}, and BILLING_REPLY_ID does not say where in a reply that id is: set it")
 		}
 		add("BILLING_LOOKUP_URL", err)
 	}
-	client.body, err = parseBody(c.Body)
+	client.body, err = templates.ParseBody(c.Body, c.Currency)
 	faults = append(faults, each("BILLING_BODY", err)...)
-	if client.body != nil {
-		client.body.currency = c.Currency
-	}
 	client.answers, err = newAnswers(c.ReplyID, c.ReplyValues)
 	add("BILLING_REPLY_ID", err)
 	about := rules.Requests
@@ -111,20 +110,20 @@ func read(c Config) (*Client, []fault.Fault) {
 	faults = append(faults, each("BILLING_LOOKUP_OUTCOMES", err)...)
 	client.signer, err = newSigner(c.Signing)
 	add("BILLING_SIGNING_SECRET", err)
-	all, err := parseHeaders(c.Headers)
+	all, err := templates.ParseHeaders(c.Headers)
 	add("BILLING_HEADERS", err)
 	for _, problem := range forbidden(all, c.Token != "") {
 		faults = append(faults, fault.New("BILLING_HEADERS", problem))
 	}
-	client.common, client.made, err = splitHeaders(all)
+	client.common, client.made, err = templates.SplitHeaders(all)
 	add("BILLING_HEADERS", err)
 	add("BILLING_BASIC_AUTH", checkBasicAuth(c, all))
 	faults = append(faults, checkOAuth(c, all)...)
 	client.tls = tlsConfig(c, add)
-	if !isFieldValue(c.Token) || strings.ContainsAny(c.Token, " \t") {
+	if !templates.IsFieldValue(c.Token) || strings.ContainsAny(c.Token, " \t") {
 		add("BILLING_TOKEN", errors.New("has white space or a control character in it, perhaps a line break; it is sent as it stands"))
 	}
-	if (c.Token != "" || c.OAuth.TokenURL != "") && client.url != nil && client.url.user != nil {
+	if (c.Token != "" || c.OAuth.TokenURL != "") && client.url != nil && client.url.User != nil {
 		add("BILLING_URL", errors.New("has a user, and BILLING_TOKEN or BILLING_OAUTH_TOKEN_URL is set; a request carries one of them"))
 	}
 	if c.Timeout <= 0 {
@@ -147,28 +146,28 @@ func each(variable string, err error) (faults []fault.Fault) {
 
 // indexColumns numbers the columns of both templates, each once.
 func (c *Client) indexColumns() {
-	for _, t := range []*urlTemplate{c.url, c.lookup} {
+	for _, t := range []*templates.URL{c.url, c.lookup} {
 		if t == nil {
 			continue
 		}
-		c.columns = t.bind(c.columns)
+		c.columns = t.Bind(c.columns)
 	}
 	for i := range c.made {
-		c.columns = c.made[i].value.bind(c.columns)
+		c.columns = c.made[i].Value.Bind(c.columns)
 	}
 	for i, name := range c.columns {
-		if isTokenName(name) {
+		if templates.IsTokenName(name) {
 			c.secretColumns = append(c.secretColumns, i)
 		}
 	}
-	c.secretInBody = c.body != nil && slices.ContainsFunc(c.body.tree.columns, isTokenName)
+	c.secretInBody = c.body != nil && slices.ContainsFunc(c.body.Columns(), templates.IsTokenName)
 }
 
 func checkBasicAuth(c Config, header http.Header) error {
 	switch {
 	case c.BasicAuth == "":
 		return nil
-	case !strings.Contains(c.BasicAuth, ":") || !isFieldValue(c.BasicAuth):
+	case !strings.Contains(c.BasicAuth, ":") || !templates.IsFieldValue(c.BasicAuth):
 		return errors.New("is not of the form user:password")
 	case c.Token != "":
 		return errors.New("is set beside BILLING_TOKEN; a request carries one of the two")
@@ -189,4 +188,21 @@ func checkMethod(method string) error {
 		return fmt.Errorf("is %s, which proxies and caches may repeat or answer themselves; write POST, PUT, PATCH or DELETE", method)
 	}
 	return errors.New("is none of POST, PUT, PATCH and DELETE, in upper case")
+}
+
+// forbidden says which headers can't be set for all requests alike, and why.
+func forbidden(header http.Header, hasToken bool) (problems []string) {
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		switch name {
+		case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Upgrade", "Connection":
+			problems = append(problems, fmt.Sprintf("sets %s, which belongs to the connection; leave it out", name))
+		case "Idempotency-Key":
+			problems = append(problems, "sets Idempotency-Key, which is made for each invoice; leave it out, and set BILLING_IDEMPOTENT=true if the API honours it")
+		case "Authorization":
+			if hasToken {
+				problems = append(problems, "sets Authorization, and BILLING_TOKEN is set; a request carries one of the two")
+			}
+		}
+	}
+	return problems
 }

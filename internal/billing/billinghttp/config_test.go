@@ -2,7 +2,6 @@ package billinghttp
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,29 +45,6 @@ func TestCheckListsAllFaults(t *testing.T) {
 	}
 }
 
-func TestURLTemplateFaults(t *testing.T) {
-	for text, want := range map[string]string{
-		"":                          "is not a URL",
-		"api.example/{id}":          "is not a URL",
-		"https:///{id}":             "is not a URL",
-		"https://:80/{id}":          "is not a URL",
-		"https://{region}.example/": "before the path",
-		"{scheme}://api.example/":   "is not a URL",
-		"https://a.example/{id":     "{ without its }",
-		"https://a.example/id}":     "} without its {",
-		"https://a.example/{}":      "placeholder {}",
-		"https://a.example/{ id }":  "placeholder {id}",
-		`https://a.example/{"Id"}`:  "without quotes",
-		"https://a.example/{id}#x":  "#fragment",
-		"https://a.example/{id}?a#": "#fragment",
-		"https://a.example/%zz":     "is not a URL",
-	} {
-		if _, err := parseURLTemplate(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %s", text, err, want)
-		}
-	}
-}
-
 // Each is a fault of its own, with nothing of the value in it.
 func TestCredentialFaults(t *testing.T) {
 	const secret = "s3cr3t-value"
@@ -100,16 +76,6 @@ func TestCredentialFaults(t *testing.T) {
 		}
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%s: a client is made of it", name)
-		}
-	}
-}
-
-func TestBodyFaults(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "is empty", "ROW": "is written row", " none": "is written none", "{{.id": "is no template", "{{pence .x}}": "is no template", "rows": "is neither row nor none",
-	} {
-		if _, err := parseBody(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
 }
@@ -219,14 +185,5 @@ func TestURLIsRequired(t *testing.T) {
 	}
 	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "BILLING_URL: is required") {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestParseHeaders(t *testing.T) {
-	t.Parallel()
-	got, err := parseHeaders("X-Team: billing, Accept: text/html\\, text/plain,x-team:two\r\n\r\nX-C:  3 \n")
-	want := http.Header{"X-Team": {"billing", "two"}, "Accept": {"text/html, text/plain"}, "X-C": {"3"}}
-	if err != nil || !maps.EqualFunc(got, want, slices.Equal) {
-		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }

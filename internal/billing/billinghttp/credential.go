@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
 )
 
 // credential is what shows an API who we are: the headers that all requests have in
@@ -58,9 +60,9 @@ func (c *Client) credentialOf(cfg Config, parts *Client, bearer string) *credent
 	return n
 }
 
-func setBasicAuth(h http.Header, t *urlTemplate) {
-	if t != nil && t.user != nil && h.Get("Authorization") == "" {
-		h.Set("Authorization", "Basic "+basicAuth(t.user))
+func setBasicAuth(h http.Header, t *templates.URL) {
+	if t != nil && t.User != nil && h.Get("Authorization") == "" {
+		h.Set("Authorization", "Basic "+basicAuth(t.User))
 	}
 }
 

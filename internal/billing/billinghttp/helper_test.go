@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 func TestMain(m *testing.M) {
@@ -80,7 +81,7 @@ func checkReply(t testing.TB, reply billing.Reply) {
 	if strings.Contains(reply.Reason, canary) || strings.Contains(reply.Reason, canary[:8]) {
 		t.Errorf("the reason holds the token: %s", reply.Reason)
 	}
-	if len(reply.Reason) > 600 || reply.Reason != printable(reply.Reason) {
+	if len(reply.Reason) > 600 || reply.Reason != words.Printable(reply.Reason) {
 		t.Errorf("the reason is not a short line: %q", reply.Reason)
 	}
 	if reply.Outcome == billing.Accepted && (reply.Reason != "" || reply.Status < 200 || reply.Status > 299) {

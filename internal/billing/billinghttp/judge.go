@@ -13,6 +13,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/billinghttp/rules"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (
@@ -136,7 +137,7 @@ func ruled(builtIn billing.Reply, ruling rules.Ruling) billing.Reply {
 func (c *Client) readBody(ctx context.Context, resp *http.Response) ([]byte, error) {
 	// net/http has taken off the one that it asked for.
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, fmt.Errorf("it is encoded as %s", printable(encoding))
+		return nil, fmt.Errorf("it is encoded as %s", words.Printable(encoding))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, rules.BodyMost+1))
 	switch {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
 )
 
 // keptMax is how many bytes of an invoice are kept for a repeat, at most.
@@ -25,7 +26,7 @@ func (c *Client) Keep(inv billing.Invoice) *billing.Kept {
 		if err != nil {
 			return nil
 		}
-		all = slices.DeleteFunc(all, func(m member) bool { return !c.body.reads(m.name) })
+		all = slices.DeleteFunc(all, func(m member) bool { return !c.body.Reads(m.name) })
 		for i, m := range all {
 			if c.isCredential(m.name) {
 				all[i].value = json.RawMessage("null") // its place is kept
@@ -70,7 +71,7 @@ func (c *Client) merge(row, kept []member) []member {
 			kept[i].value = row[now].value
 		}
 	}
-	if c.body.template == nil || c.body.tree.whole {
+	if c.body.ReadsAll() {
 		return kept
 	}
 	for _, m := range row {
@@ -95,11 +96,11 @@ func IsSecret(c Config) func(column string) bool {
 // isCredential says of a column whether a secret header is made from it, or whether it is
 // named like a secret.
 func (c *Client) isCredential(column string) bool {
-	if isSecretName(column) {
+	if templates.IsSecretName(column) {
 		return true
 	}
 	for _, h := range c.made {
-		if h.secret && h.value.has(column) {
+		if h.Secret && h.Value.Has(column) {
 			return true
 		}
 	}
@@ -117,15 +118,15 @@ func (c *Client) secretsOf(inv billing.Invoice) (all []billing.Secret) {
 	if !c.secretInBody {
 		return all
 	}
-	return append(all, secretMembers(inv.Row, c.body.reads)...)
+	return append(all, secretMembers(inv.Row, c.body.Reads)...)
 }
 
 // rowSecrets are those of a body that is the row as it is.
 func (c *Client) rowSecrets(m billing.Request) (all []string) {
-	if c.body == nil || c.body.template != nil {
+	if c.body == nil || !c.body.IsRow() {
 		return nil
 	}
-	for _, s := range secretMembers(m.Body, c.body.reads) {
+	for _, s := range secretMembers(m.Body, c.body.Reads) {
 		all = append(all, string(s))
 	}
 	return all
@@ -136,7 +137,7 @@ func secretMembers(row []byte, reads func(column string) bool) (all []billing.Se
 	members, _ := membersOf(row) // what can't be read is shown to nobody
 	for _, m := range members {
 		var text string
-		if isTokenName(m.name) && reads(m.name) && json.Unmarshal(m.value, &text) == nil && text != "" {
+		if templates.IsTokenName(m.name) && reads(m.name) && json.Unmarshal(m.value, &text) == nil && text != "" {
 			all = append(all, billing.Secret(text))
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
 )
 
 // LookUpSettings is a fingerprint of the settings that a look-up is made by and judged
@@ -16,9 +18,9 @@ func (c *Client) LookUpSettings() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "billonce look-up settings 1\n%q\n%q\n", newRedactor(c.common, c.config, c.url, c.lookup).redact(c.lookup.String()), c.findings.String())
 	for _, h := range c.made {
-		fmt.Fprintf(&b, "%q", h.name)
-		for _, p := range h.value.places {
-			fmt.Fprintf(&b, " %q", p.name)
+		fmt.Fprintf(&b, "%q", h.Name)
+		for _, name := range h.Value.Names() {
+			fmt.Fprintf(&b, " %q", name)
 		}
 		b.WriteByte('\n')
 	}
@@ -27,14 +29,4 @@ func (c *Client) LookUpSettings() string {
 }
 
 // LooksUpByReply says that the look-up asks about the id that the API gives in its reply.
-func (c *Client) LooksUpByReply() bool { return c.lookup != nil && c.lookup.has(replyIDName) }
-
-// String is the template as it was written, but for its escapes.
-func (t rowTemplate) String() string {
-	var b strings.Builder
-	for i, p := range t.places {
-		b.WriteString(t.literals[i] + "{" + p.name + "}")
-	}
-	b.WriteString(t.literals[len(t.literals)-1])
-	return b.String()
-}
+func (c *Client) LooksUpByReply() bool { return c.lookup != nil && c.lookup.Has(templates.ReplyIDName) }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
 	"github.com/billonce/billonce/internal/fault"
 )
 
@@ -55,7 +56,7 @@ func (t *tokens) credential(ctx context.Context) (*credential, error) {
 	if err != nil {
 		return nil, errors.New(t.explain(ctx, cfg, parts, err))
 	}
-	if !strings.EqualFold(token.Type(), "Bearer") || !isFieldValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
+	if !strings.EqualFold(token.Type(), "Bearer") || !templates.IsFieldValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
 		return nil, errors.New("BILLING_OAUTH_TOKEN_URL gave something else than a bearer token")
 	}
 	got := t.client.credentialOf(cfg, parts, token.AccessToken)

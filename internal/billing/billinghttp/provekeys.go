@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // ProveKeys sends an invoice's request twice at the same moment under one idempotency key
@@ -51,7 +52,7 @@ func proofOf(r billing.Reply) string {
 		text = r.Outcome.String()
 	}
 	if r.Answer != nil && r.Answer.ID != "" {
-		text += ", id " + printable(r.Answer.ID)
+		text += ", id " + words.Printable(r.Answer.ID)
 	}
 	if r.Reason != "" {
 		text += ": " + r.Reason

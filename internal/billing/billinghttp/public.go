@@ -9,16 +9,8 @@ import (
 // Operation is what all requests have in common: the method, and the path of
 // BILLING_URL with its placeholders.
 func (c *Client) Operation() (method, route string) {
-	var b strings.Builder
-	for i, literal := range c.url.literals {
-		path, _, inQuery := strings.Cut(literal, "?")
-		b.WriteString(path)
-		if inQuery || i == len(c.url.places) {
-			break
-		}
-		b.WriteString("{" + c.url.places[i].name + "}")
-	}
-	_, rest, _ := strings.Cut(b.String(), "://")
+	withoutQuery, _, _ := strings.Cut(c.url.String(), "?")
+	_, rest, _ := strings.Cut(withoutQuery, "://")
 	_, path, _ := strings.Cut(rest, "/")
 	return c.method, c.redactor().redact("/" + path)
 }

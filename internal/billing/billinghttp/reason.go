@@ -7,10 +7,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (
@@ -26,7 +27,7 @@ type redactor struct {
 	own     []string // those of one credential
 }
 
-func newRedactor(header http.Header, c Config, templates ...*urlTemplate) redactor {
+func newRedactor(header http.Header, c Config, templates ...*templates.URL) redactor {
 	var secrets []string
 	for name, values := range header {
 		if isHarmless(name) {
@@ -41,9 +42,9 @@ func newRedactor(header http.Header, c Config, templates ...*urlTemplate) redact
 		if t == nil {
 			continue
 		}
-		secrets = append(secrets, t.secrets...)
-		if password, ok := t.user.Password(); ok { // nil has none
-			secrets = append(secrets, password, basicAuth(t.user))
+		secrets = append(secrets, t.Secrets...)
+		if password, ok := t.User.Password(); ok { // nil has none
+			secrets = append(secrets, password, basicAuth(t.User))
 		}
 	}
 	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < minSecret })
@@ -81,7 +82,7 @@ func (c *Client) redactorOf(m billing.Request) redactor {
 	}
 	for _, s := range append(values, c.rowSecrets(m)...) {
 		if len(s) >= minSecret {
-			quoted, _ := toJSON(s) // a text always can be written
+			quoted, _ := templates.JSON(s) // a text always can be written
 			secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), strings.Trim(quoted, `"`))
 		}
 	}
@@ -100,7 +101,7 @@ func longestFirst(secrets []string) []string {
 
 // clean makes a short, harmless line of what others said.
 func (r redactor) clean(text string) string {
-	text = r.redact(printable(r.redact(text)))
+	text = r.redact(words.Printable(r.redact(text)))
 	if len(text) <= excerptMax {
 		return text
 	}
@@ -125,15 +126,4 @@ func (r redactor) redact(text string) string {
 		}
 	}
 	return text
-}
-
-// printable makes one line of text, without what a terminal or a log would obey.
-func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, text)
-	return strings.Join(strings.Fields(text), " ")
 }

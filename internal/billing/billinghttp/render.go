@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/billing/billinghttp/templates"
 )
 
 // Columns are the columns, as text, that an invoice needs to be rendered.
@@ -12,23 +13,23 @@ func (c *Client) Columns() []string { return c.columns }
 
 // Mentions are the names in the templates, each once a template.
 func (c *Client) Mentions() (all []billing.Mention) {
-	add := func(variable string, t rowTemplate) {
-		for _, p := range t.places {
-			m := billing.Mention{Variable: variable, Name: p.name, Ours: isOurs(p.name)}
+	add := func(variable string, t templates.Text) {
+		for _, name := range t.Names() {
+			m := billing.Mention{Variable: variable, Name: name, Ours: templates.IsOurs(name)}
 			if !slices.Contains(all, m) {
 				all = append(all, m)
 			}
 		}
 	}
-	add("BILLING_URL", c.url.rowTemplate)
+	add("BILLING_URL", c.url.Text)
 	if c.lookup != nil {
-		add("BILLING_LOOKUP_URL", c.lookup.rowTemplate)
+		add("BILLING_LOOKUP_URL", c.lookup.Text)
 	}
 	for _, h := range c.made {
-		add("BILLING_HEADERS", h.value)
+		add("BILLING_HEADERS", h.Value)
 	}
 	if c.body != nil {
-		for _, column := range c.body.tree.columns {
+		for _, column := range c.body.Columns() {
 			all = append(all, billing.Mention{Variable: "BILLING_BODY", Name: column})
 		}
 	}
@@ -44,19 +45,19 @@ func (c *Client) Render(inv billing.Invoice) (billing.Request, error) {
 	if len(inv.Columns) != len(c.columns) {
 		return m, fmt.Errorf("render invoice %s: it has %d of %d columns", inv.ID, len(inv.Columns), len(c.columns))
 	}
-	v := values{columns: inv.Columns, key: inv.Key}
+	v := templates.Values{Columns: inv.Columns, Key: inv.Key}
 	if err := c.renderHeaders(&m, inv, v); err != nil {
 		return m, err
 	}
 	var err error
-	if m.URL, err = c.url.render(v); err != nil {
+	if m.URL, err = c.url.Render(v); err != nil {
 		return m, fmt.Errorf("render BILLING_URL for invoice %s: %w", inv.ID, err)
 	}
 	if err := c.renderLookUp(&m, inv, v); err != nil {
 		return m, err
 	}
 	if c.body != nil {
-		if m.Body, m.Warning, err = c.body.render(inv, inv.Key); err != nil {
+		if m.Body, m.Warning, err = c.body.Render(inv, inv.Key); err != nil {
 			return m, fmt.Errorf("render BILLING_BODY for invoice %s: %w", inv.ID, err)
 		}
 	}
@@ -72,7 +73,7 @@ func (c *Client) RenderLookUp(inv billing.Invoice) (billing.Request, error) {
 	if len(inv.Columns) != len(c.columns) {
 		return m, fmt.Errorf("render invoice %s: it has %d of %d columns", inv.ID, len(inv.Columns), len(c.columns))
 	}
-	v := values{columns: inv.Columns, key: inv.Key}
+	v := templates.Values{Columns: inv.Columns, Key: inv.Key}
 	if err := c.renderHeaders(&m, inv, v); err != nil {
 		return m, err
 	}
@@ -80,33 +81,33 @@ func (c *Client) RenderLookUp(inv billing.Invoice) (billing.Request, error) {
 	return m, c.renderLookUp(&m, inv, v)
 }
 
-func (c *Client) renderHeaders(m *billing.Request, inv billing.Invoice, v values) error {
+func (c *Client) renderHeaders(m *billing.Request, inv billing.Invoice, v templates.Values) error {
 	for _, h := range c.made {
-		value, err := h.render(v)
+		value, err := h.Render(v)
 		if err != nil {
 			return fmt.Errorf("render BILLING_HEADERS for invoice %s: %w", inv.ID, err)
 		}
-		m.Headers = append(m.Headers, billing.Header{Name: h.name, Value: value, Secret: h.secret, OfKey: h.value.has(keyName, hexKeyName)})
+		m.Headers = append(m.Headers, billing.Header{Name: h.Name, Value: value, Secret: h.Secret, OfKey: h.Value.Has(templates.KeyName, templates.HexKeyName)})
 	}
 	return nil
 }
 
 // renderLookUp comes behind the headers, which are part of what is hashed. It leaves the place of an id that the API has not given yet as it is written.
-func (c *Client) renderLookUp(m *billing.Request, inv billing.Invoice, v values) (err error) {
+func (c *Client) renderLookUp(m *billing.Request, inv billing.Invoice, v templates.Values) (err error) {
 	if c.lookup == nil {
 		return nil
 	}
-	v.replyID = "{" + replyIDName + "}"
-	if m.LookupURL, err = c.lookup.render(v); err != nil {
+	v.ReplyID = "{" + templates.ReplyIDName + "}"
+	if m.LookupURL, err = c.lookup.Render(v); err != nil {
 		return fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
 	}
 	ofRow := slices.DeleteFunc(slices.Clone(m.Headers), func(h billing.Header) bool { return h.OfKey })
 	sum := billing.LookUpHash(m.LookupURL, ofRow)
 	m.LookupSHA256 = sum[:]
-	m.LookupByKey, m.LookupByReply = c.lookup.has(keyName, hexKeyName), c.lookup.has(replyIDName)
+	m.LookupByKey, m.LookupByReply = c.lookup.Has(templates.KeyName, templates.HexKeyName), c.lookup.Has(templates.ReplyIDName)
 	if m.LookupByReply && inv.Delivery != nil && inv.Delivery.ReplyID != "" {
-		v.replyID = inv.Delivery.ReplyID
-		if m.LookupURL, err = c.lookup.render(v); err != nil {
+		v.ReplyID = inv.Delivery.ReplyID
+		if m.LookupURL, err = c.lookup.Render(v); err != nil {
 			return fmt.Errorf("render BILLING_LOOKUP_URL for invoice %s: %w", inv.ID, err)
 		}
 	}

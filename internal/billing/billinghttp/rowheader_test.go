@@ -29,7 +29,7 @@ func TestHeadersOfTheRow(t *testing.T) {
 	})
 	inv := billing.Invoice{ID: "7", Key: "a-b", Row: []byte(`{"id":7,"api_token":"` + token + `"}`)}
 	for _, column := range c.Columns() {
-		inv.Columns = append(inv.Columns, text(map[string]string{"id": "7", "account": "acct_9", "api_token": token}[column]))
+		inv.Columns = append(inv.Columns, new(map[string]string{"id": "7", "account": "acct_9", "api_token": token}[column]))
 	}
 	m, err := c.Render(inv)
 	if err != nil {
@@ -84,7 +84,7 @@ func TestTokensOfTheRow(t *testing.T) {
 			c := newClient(t, s.url, change)
 			inv := billing.Invoice{ID: "7", Row: []byte(`{"id":7,"api_token":"` + token + `"}`)}
 			for _, column := range c.Columns() {
-				inv.Columns = append(inv.Columns, text(map[string]string{"id": "7", "api_token": token}[column]))
+				inv.Columns = append(inv.Columns, new(map[string]string{"id": "7", "api_token": token}[column]))
 			}
 			m, err := c.Render(inv)
 			if err != nil {

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,6 +24,7 @@ type canary struct {
 	pace     *pace
 	stop     *stopper
 	log      zerolog.Logger
+	place    float64 // in the book, of the last probe
 }
 
 // send returns once the rest may follow, or stops the run.
@@ -42,7 +45,7 @@ func (c *canary) send(ctx context.Context) error {
 		n := c.budget.take(min(c.first-int(c.heard.decided.Load()), c.claim))
 		wait = 0
 		begun := 0
-		page, err := c.scan.sample(ctx, n, fits)
+		page, err := c.scan.sample(ctx, n, rand.Float64(), fits)
 		if err == nil && len(page) > 0 {
 			begun, err = c.producer.sendThese(ctx, page)
 		}
@@ -79,9 +82,13 @@ func (c *canary) judge() error {
 	return nil
 }
 
-// probesMost is how many invoices are looked at for one that is not of an account that
-// is held back.
-const probesMost = 20
+const (
+	// probesMost is how many invoices are looked at for one that is not of an account that
+	// is held back.
+	probesMost = 20
+	// probeAmong is among how many of the first invoices of values one is chosen.
+	probeAmong = 200
+)
 
 // probe asks the API whether it takes requests again, with one at a time from elsewhere
 // in the book, for as long as the pace has no other answer.
@@ -93,9 +100,7 @@ func (c *canary) probe(ctx context.Context) error {
 			return nil
 		}
 		n, begun := c.budget.take(1), 0
-		page, err := c.scan.sample(ctx, n, func(i billing.Candidate) bool {
-			return !met[i.ID] && (i.State == "" || i.State == billing.Retry && i.DueIn <= 0 && (i.RunID != c.scan.runID || i.RunAttempt < c.scan.maxAttempts))
-		})
+		page, err := c.elsewhere(ctx, n, met)
 		if err == nil && len(page) > 0 {
 			met[page[0].ID] = true
 			begun, err = c.producer.sendThese(ctx, page)
@@ -109,4 +114,34 @@ func (c *canary) probe(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// elsewhere finds up to n invoices, one at most, far from the last one and not met yet: one
+// that is untried, or else one that is due again, which may have been throttled before.
+func (c *canary) elsewhere(ctx context.Context, n int, met map[billing.InvoiceID]bool) ([]billing.Candidate, error) {
+	// The golden ratio keeps places apart, however many there are.
+	_, c.place = math.Modf(c.place + math.Phi)
+	among := 1
+	if c.scan.onePer != nil {
+		among = probeAmong // the search begins with the first
+	}
+	var untried, due []billing.Candidate
+	_, err := c.scan.sample(ctx, n, c.place, func(i billing.Candidate) bool {
+		switch {
+		case met[i.ID]:
+		case i.State == "":
+			untried = append(untried, i)
+		case len(due) < among && i.State == billing.Retry && i.DueIn <= 0 && (i.RunID != c.scan.runID || i.RunAttempt < c.scan.maxAttempts):
+			due = append(due, i)
+		}
+		return len(untried) == among
+	})
+	if len(untried) == 0 {
+		untried = due
+	}
+	if len(untried) == 0 || err != nil {
+		return nil, err
+	}
+	at := int(c.place * float64(len(untried)))
+	return untried[at : at+1], nil
 }

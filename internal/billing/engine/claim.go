@@ -16,7 +16,7 @@ const lookLife = time.Second
 
 // stuckAfter is how long a claim's last requests are waited for before another claim
 // stands in, if senders are idle.
-const stuckAfter = 250 * time.Millisecond
+const stuckAfter = 100 * time.Millisecond
 
 // claim is a set of locked invoices, and what of them is on its way.
 type claim struct {

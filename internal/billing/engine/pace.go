@@ -344,31 +344,42 @@ func (p *pace) notBefore() time.Duration {
 }
 
 // heed takes in the reply to a request, and gives its right back.
-func (p *pace) heed(r billing.Request, reply billing.Reply, began time.Time) {
+func (p *pace) heed(r billing.Request, of asking, reply billing.Reply) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	if reply.Outcome == billing.Throttled {
-		if !p.limits() {
-			p.log.Warn().Int("http_status", reply.Status).Str("reason", reply.Reason).Msg("the billing API asks for a slower pace: going slower")
-		}
-		until := p.throttle.until
-		p.throttle.lower(now, began, p.inFlight, reply.RetryAfter)
-		p.shown.Throttled(p.throttle.until.After(until))
-		p.slowed(reply.Reason)
-		p.next = later(p.next, now.Add(p.interval()))
-		if p.wall.throttled(now, began, reply.RetryAfter, account(r)) {
+		of.account = account(r)
+		own, ends := p.wall.throttled(now, of, reply.RetryAfter)
+		p.throttled(now, of, reply, own)
+		if ends {
 			p.log.Error().Str("run_again_after", p.wall.over.Format(time.RFC3339)).Str("reason", reply.Reason).
 				Msg("stopping: the billing API takes no more requests for now, whichever invoice they are for")
 			p.stop.stop(billing.StoppedByThrottle, nil)
 		}
 	} else {
-		p.wall.answered()
-		p.throttle.raise(now, began, reply.Outcome)
+		p.wall.answered(of.began)
+		p.throttle.raise(now, of.began, reply.Outcome)
 	}
 	p.inFlight--
 	p.shown.InFlight(p.inFlight, p.throttle.most())
 	p.tell()
+}
+
+// throttled slows the run down, but for a reply that is about its own invoice alone.
+func (p *pace) throttled(now time.Time, of asking, reply billing.Reply, own bool) {
+	if own {
+		p.shown.Throttled(false)
+		return
+	}
+	if !p.limits() {
+		p.log.Warn().Int("http_status", reply.Status).Str("reason", reply.Reason).Msg("the billing API asks for a slower pace: going slower")
+	}
+	until := p.throttle.until
+	p.throttle.lower(now, of.began, p.inFlight, reply.RetryAfter)
+	p.shown.Throttled(p.throttle.until.After(until))
+	p.slowed(reply.Reason)
+	p.next = later(p.next, now.Add(p.interval()))
 }
 
 func later(a, b time.Time) time.Time {

@@ -101,7 +101,7 @@ func TestP8PaceIsWhatTheAPITakes(t *testing.T) {
 										continue
 									}
 									began := time.Now()
-									p.heed(billing.Request{}, a.send(c.latency), began)
+									p.heed(billing.Request{}, asking{began: began}, a.send(c.latency))
 								}
 							})
 						}
@@ -131,7 +131,7 @@ func TestP8PaceIsWhatTheAPITakes(t *testing.T) {
 func TestP8ARunOpensWithFew(t *testing.T) {
 	t.Parallel()
 	accepted := func(p *pace, began time.Time) {
-		p.heed(billing.Request{}, billing.Reply{Outcome: billing.Accepted}, began)
+		p.heed(billing.Request{}, asking{began: began}, billing.Reply{Outcome: billing.Accepted})
 	}
 	for name, c := range map[string]struct {
 		then func(p *pace, began time.Time)
@@ -141,7 +141,7 @@ func TestP8ARunOpensWithFew(t *testing.T) {
 		"one is answered":      {accepted, 64 + 1},
 		"they take their time": {func(*pace, time.Time) { time.Sleep(openFor) }, 64},
 		"one is throttled": {func(p *pace, began time.Time) {
-			p.heed(billing.Request{}, billing.Reply{Outcome: billing.Throttled}, began)
+			p.heed(billing.Request{}, asking{began: began}, billing.Reply{Outcome: billing.Throttled})
 		}, openWith},
 		"a canary was answered": {func(p *pace, began time.Time) {
 			for range openWith {

@@ -65,10 +65,10 @@ func (p *producing) start(ctx context.Context, n int, standsIn bool) {
 	})
 }
 
-// standIn starts one more, if senders are idle and there may be one more.
+// standIn starts one more, if a quarter of the senders is idle and there may be one more.
 func (p *producing) standIn(ctx context.Context) {
 	p.mu.Lock()
-	enough := p.full || p.open >= p.terms.mostClaims || 4*p.busy() > p.senders
+	enough := p.full || p.open >= p.terms.mostClaims || 4*p.busy() > 3*p.senders
 	p.mu.Unlock()
 	if !enough && !p.pass.over() {
 		p.start(ctx, 0, true)

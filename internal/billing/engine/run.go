@@ -113,7 +113,7 @@ func New(c Config, p Ports, tally *billing.Tally, log zerolog.Logger) *Run {
 	}
 	r.pace, r.budget = right.pace, budget
 	r.canary = &canary{
-		first: c.Canary, claim: t.claimMost[0], scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log,
+		first: c.Canary, claim: t.claimMost[0], scan: r.scan, producer: r.producer, budget: budget, heard: r.heard, pace: right.pace, stop: stop, log: log, place: rand.Float64(),
 	}
 	intents := newIntents(f, r.troubles, r.queue, h, t.intentLife, c.Timeout)
 	if t.holdsSlots {

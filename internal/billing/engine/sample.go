@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/billonce/billonce/internal/billing"
 )
@@ -12,10 +11,9 @@ import (
 const samplePage = 50
 
 // sample finds up to n candidates that fit, from all over the book, and takes no locks.
-func (s *scan) sample(ctx context.Context, n int, fits func(billing.Candidate) bool) ([]billing.Candidate, error) {
+func (s *scan) sample(ctx context.Context, n int, offset float64, fits func(billing.Candidate) bool) ([]billing.Candidate, error) {
 	var found []billing.Candidate
 	met := map[billing.InvoiceID]bool{}
-	offset := rand.Float64()
 	for i := range n {
 		place := (float64(i) + offset) / float64(n)
 		var start *billing.InvoiceID

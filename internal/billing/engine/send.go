@@ -68,19 +68,20 @@ func (s *sender) next(ctx context.Context) (a *attempt, may bool) {
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	// What has grown old takes no right: a whole queue of it would use up the pace.
-	may = s.queue.await() && !s.grownOld(s.queue.first()) && s.right.await(ctx)
+	// What is given back takes no right: a whole queue of it would use up the pace.
+	may = s.queue.await() && !s.mustWait(s.queue.first()) && s.right.await(ctx)
 	a = s.queue.take()
-	if may && s.grownOld(a) {
+	if may && s.mustWait(a) {
 		s.pace.giveBack(1)
 		may = false
 	}
 	return a, may
 }
 
-// grownOld says that an attempt has waited too long for a run that is held back.
-func (s *sender) grownOld(a *attempt) bool {
-	return s.pace.limited() && time.Since(a.committed) > queuedMost
+// mustWait says that an attempt is to be given back: it has waited too long for a run that
+// is held back, or the API is to be asked elsewhere in the book first.
+func (s *sender) mustWait(a *attempt) bool {
+	return s.pace.limited() && time.Since(a.committed) > queuedMost || s.pace.probing() && !a.claim.alone
 }
 
 // send makes the attempt, and says what came of it.
@@ -99,7 +100,7 @@ func (s *sender) send(ctx context.Context, a *attempt) billing.Settlement {
 	}
 	s.heard.heed(reply)
 	s.troubles.odd(a.intent.InvoiceID, reply.Odd)
-	s.pace.heed(a.request, reply, began)
+	s.pace.heed(a.request, asking{began: began, elsewhere: a.claim.alone, throttled: a.intent.Seen.WasThrottled()}, reply)
 	came := s.settlement(a, s.breaker.heed(reply, a.intent.Attempt == a.intent.RunAttempt))
 	switch came.State {
 	case billing.Sending, billing.Retry, billing.InDoubt:
@@ -138,13 +139,6 @@ func (s *sender) permit(a *attempt) error {
 
 // newAttemptError names what kept a request from being written.
 func newAttemptError(why string) error { return fmt.Errorf("request not started: %s", why) }
-
-// tooLate asks both clocks: the monotonic one is deaf to steps of the other, and
-// stands still while a machine is suspended (clock_gettime(2), CLOCK_MONOTONIC).
-func tooLate(by time.Time) bool {
-	now := time.Now()
-	return now.After(by) || now.Round(0).After(by.Round(0))
-}
 
 // settlement decides what a reply means.
 func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement {

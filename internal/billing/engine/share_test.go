@@ -60,7 +60,7 @@ func (s *sharedRate) run(t *testing.T) (end func()) {
 					s.mu.Lock()
 					s.began = append(s.began, time.Now())
 					s.mu.Unlock()
-					p.heed(billing.Request{}, billing.Reply{Outcome: billing.Accepted}, time.Now())
+					p.heed(billing.Request{}, asking{began: time.Now()}, billing.Reply{Outcome: billing.Accepted})
 				}
 				leave()
 				if !may {

@@ -13,8 +13,9 @@ const (
 	openWith = 6
 	openFor  = 100 * time.Millisecond
 	// A number of requests in flight that was too much is tried again after so many times
-	// what it made the run wait.
-	tooManyWaits = 20
+	// what it made the run wait: where several runners share what the API takes, it is most
+	// often another one that then has to wait.
+	tooManyWaits = 60
 	tooManyMost  = 5 * time.Minute
 	// measureFor is how long what is accepted is counted, at least, before it says at what
 	// rate the API accepts.
@@ -92,21 +93,28 @@ func (t *throttle) slowed() bool {
 // in flight, and that asks for a wait.
 func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration) {
 	t.opened = true
+	same := began.Before(later(t.lowered, t.until)) // a burst: what its first one says holds for all
 	if asked <= t.longest {
 		t.until = later(t.until, now.Add(asked))
 	}
-	if began.Before(t.lowered) {
+	if same {
 		t.fit(now, inFlight-1)
 		return
 	}
-	t.row++
 	t.lowered, t.quickened = now, now
-	if asked == 0 {
-		t.until = later(t.until, now.Add(min(backoff(t.row), t.longest)))
-	}
-	t.measure(now)
-	if asked > 0 {
-		t.waited += max(0, t.until.Sub(now))
+	if asked <= t.longest {
+		t.row++
+		wait := backoff(t.row)
+		if asked > 0 {
+			// Who is asked to wait again, with nothing accepted in between, finds no place
+			// beside other runners, and would only take one of theirs.
+			wait = max(asked, min(asked<<min(t.row-1, 4), backoffCap))
+		}
+		t.until = later(t.until, now.Add(min(wait, t.longest)))
+		t.measure(now)
+		if asked > 0 {
+			t.waited += max(0, t.until.Sub(now))
+		}
 	}
 	t.limitInFlight(now, min(t.window, float64(inFlight)))
 }

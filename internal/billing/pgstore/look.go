@@ -185,7 +185,7 @@ func scanDeliveries(rows pgx.Rows) (map[billing.InvoiceID]*billing.Delivery, err
 		var age, due, deadline, submitted zeronull.Float8
 		if err := rows.Scan(&id, &d.State, &d.Attempt, &d.RunAttempt, &d.RunID, &d.Key, &d.BodySHA256, &d.RequestSHA256, &d.LookupSHA256,
 			&d.KeyVersion, &d.KeyUse, &d.Again,
-			&age, &due, &d.Doubtful, &deadline, &submitted, (*zeronull.Text)(&d.ReplyID)); err != nil {
+			&age, &due, &d.Doubtful, &deadline, &submitted, (*zeronull.Text)(&d.ReplyID), &d.Status); err != nil {
 			return nil, err
 		}
 		d.KeyAge, d.DueIn, d.DeadlineIn, d.SubmittedFor = seconds(age), seconds(due), seconds(deadline), seconds(submitted)

@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -86,22 +87,50 @@ func TestP8QuotaEndsTheRun(t *testing.T) {
 	}
 }
 
-// P8: one invoice, or one account, that is to wait for long holds back nothing else.
-func TestP8OneLongWaitHoldsBackItsOwn(t *testing.T) {
+// P8: invoices that are to wait for long hold back nothing else, wherever in the book they
+// are, and are asked for once in a run.
+func TestP8LongWaitsHoldBackTheirOwn(t *testing.T) {
 	t.Parallel()
-	cfg := seeded(t, 100)
-	a := &api{reply: func(m billing.Request, _ int) billing.Reply {
-		if m.InvoiceID == "7" {
-			return throttledFor(time.Hour)
-		}
-		return billing.Reply{Outcome: billing.Accepted, Status: 200}
-	}}
-	s := runStanding(t, cfg, a, nil)
-	if s.Sent != 99 || s.Stopped != "" || s.Retry != 1 || s.ExitCode() != billing.ExitStopped || a.requests["7"] != 1 {
-		t.Errorf("%+v, exit %d, %d requests for it", s, s.ExitCode(), a.requests["7"])
-	}
-	if n := query[int](t, cfg, "select count(*) from billonce.ledger where not_before is null"); n != 1 {
-		t.Error("the ledger says to wait")
+	for name, c := range map[string]struct {
+		own        func(id int) bool
+		idempotent bool
+	}{
+		"one":         {func(id int) bool { return id == 7 }, false},
+		"the head":    {func(id int) bool { return id <= 30 }, true},
+		"one in nine": {func(id int) bool { return id%9 == 4 }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 100)
+			waits := 0
+			for id := range 100 {
+				if c.own(id + 1) {
+					waits++
+				}
+			}
+			a := &api{reply: func(m billing.Request, _ int) billing.Reply {
+				if id, _ := strconv.Atoi(string(m.InvoiceID)); c.own(id) {
+					return throttledFor(time.Hour)
+				}
+				return billing.Reply{Outcome: billing.Accepted, Status: 200}
+			}}
+			settings := func(config *engine.Config) { config.Idempotent = c.idempotent }
+			s := runStanding(t, cfg, a, settings)
+			if s.Sent != int64(100-waits) || s.Stopped != "" || s.Retry != int64(waits) || s.ExitCode() != billing.ExitStopped || s.Requests != 100 {
+				t.Errorf("%+v, exit %d", s, s.ExitCode())
+			}
+			// They say the same the next night, and what is left beside them is sent.
+			execute(t, cfg, "update billonce.deliveries set due_at = now() where state = 'retry'")
+			execute(t, cfg, "update billonce.deliveries set state = 'retry', due_at = now(), run_attempt = 1 where invoice_id in (99, 100)")
+			execute(t, cfg, "update invoices set pending = true where id in (99, 100)")
+			s = runStanding(t, cfg, a, settings)
+			if s.Sent != 2 || s.Stopped != "" || s.Requests != int64(waits+2) {
+				t.Errorf("the next night: %+v, exit %d", s, s.ExitCode())
+			}
+			if n := query[int](t, cfg, "select count(*) from billonce.ledger where not_before is null"); n != 1 {
+				t.Error("the ledger says to wait")
+			}
+		})
 	}
 }
 

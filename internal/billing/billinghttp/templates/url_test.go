@@ -1,4 +1,4 @@
-package billinghttp
+package templates
 
 import (
 	"net/http"
@@ -9,20 +9,20 @@ import (
 
 // Whatever a column holds, it stays within its place of the URL: the host, the
 // path's shape and the other parameters are the template's.
-func FuzzURLTemplate(f *testing.F) {
+func FuzzURL(f *testing.F) {
 	for _, value := range []string{"42", "a/b", "../..", "..", "%2e%2e", "?x=y", "#", "&to=me", "@evil.example/", "\r\nHost: evil", "ä\x00\xff", " ", "{id}", ";", `\`} {
 		f.Add(value)
 	}
-	template, err := parseURLTemplate("https://api.example:8443/v1/in-{id}/send?to={id}&key=k")
+	template, err := ParseURL("https://api.example:8443/v1/in-{id}/send?to={id}&key=k")
 	if err != nil {
 		f.Fatal(err)
 	}
-	alone, err := parseURLTemplate("https://api.example:8443/v1/{id}")
+	alone, err := ParseURL("https://api.example:8443/v1/{id}")
 	if err != nil {
 		f.Fatal(err)
 	}
-	template.bind(nil)
-	alone.bind(nil)
+	template.Bind(nil)
+	alone.Bind(nil)
 	f.Fuzz(func(t *testing.T, value string) {
 		u := rendered(t, template, value)
 		if u == nil {
@@ -49,9 +49,9 @@ func FuzzURLTemplate(f *testing.F) {
 }
 
 // rendered is the URL as net/http will send it; nil: the value was refused.
-func rendered(t *testing.T, template *urlTemplate, value string) *url.URL {
+func rendered(t *testing.T, template *URL, value string) *url.URL {
 	t.Helper()
-	text, err := template.render(values{columns: []*string{&value, &value}})
+	text, err := template.Render(Values{Columns: []*string{&value, &value}})
 	if err != nil {
 		return nil
 	}
@@ -63,4 +63,27 @@ func rendered(t *testing.T, template *urlTemplate, value string) *url.URL {
 		t.Fatalf("%q leads to %s", value, r.URL)
 	}
 	return r.URL
+}
+
+func TestURLFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "is not a URL",
+		"api.example/{id}":          "is not a URL",
+		"https:///{id}":             "is not a URL",
+		"https://:80/{id}":          "is not a URL",
+		"https://{region}.example/": "before the path",
+		"{scheme}://api.example/":   "is not a URL",
+		"https://a.example/{id":     "{ without its }",
+		"https://a.example/id}":     "} without its {",
+		"https://a.example/{}":      "placeholder {}",
+		"https://a.example/{ id }":  "placeholder {id}",
+		`https://a.example/{"Id"}`:  "without quotes",
+		"https://a.example/{id}#x":  "#fragment",
+		"https://a.example/{id}?a#": "#fragment",
+		"https://a.example/%zz":     "is not a URL",
+	} {
+		if _, err := ParseURL(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
 }

@@ -1,16 +1,14 @@
-package billinghttp
+package templates
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
-// parseHeaders reads BILLING_HEADERS: Name: value, one a line or comma-separated. Its
+// ParseHeaders reads BILLING_HEADERS: Name: value, one a line or comma-separated. Its
 // errors quote nothing: headers carry secrets, and a slip makes a name of one.
-func parseHeaders(text string) (http.Header, error) {
+func ParseHeaders(text string) (http.Header, error) {
 	header := make(http.Header)
 	entry := 0
 	for line := range strings.Lines(text) {
@@ -24,7 +22,7 @@ func parseHeaders(text string) (http.Header, error) {
 			switch {
 			case !found || !isToken(name):
 				return nil, fmt.Errorf(`entry %d is not "Name: value"; write a comma within a value as \,`, entry)
-			case !isFieldValue(value):
+			case !IsFieldValue(value):
 				return nil, fmt.Errorf("entry %d has a control character in its value", entry)
 			}
 			header.Add(name, value)
@@ -54,23 +52,6 @@ func splitUnescaped(text string) []string {
 	}
 }
 
-// forbidden says which headers can't be set for all requests alike, and why.
-func forbidden(header http.Header, hasToken bool) (problems []string) {
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		switch name {
-		case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Upgrade", "Connection":
-			problems = append(problems, fmt.Sprintf("sets %s, which belongs to the connection; leave it out", name))
-		case "Idempotency-Key":
-			problems = append(problems, "sets Idempotency-Key, which is made for each invoice; leave it out, and set BILLING_IDEMPOTENT=true if the API honours it")
-		case "Authorization":
-			if hasToken {
-				problems = append(problems, "sets Authorization, and BILLING_TOKEN is set; a request carries one of the two")
-			}
-		}
-	}
-	return problems
-}
-
 // isToken: RFC 9110, 5.6.2.
 func isToken(text string) bool {
 	other := func(r rune) bool {
@@ -80,7 +61,7 @@ func isToken(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, other)
 }
 
-// isFieldValue: RFC 9110, 5.5.
-func isFieldValue(text string) bool {
+// IsFieldValue says whether a text can be a header's value: RFC 9110, 5.5.
+func IsFieldValue(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f })
 }

@@ -1,4 +1,4 @@
-package billinghttp
+package templates
 
 import (
 	"encoding/json"
@@ -13,9 +13,9 @@ import (
 // urlquery would send a NULL as "<no value>".
 func functions() template.FuncMap {
 	return template.FuncMap{
-		"json": toJSON, "urlquery": toQuery, "cents": toCents, "minor": toMinor, "date": toDate,
+		"json": JSON, "urlquery": toQuery, "cents": toCents, "minor": toMinor, "date": toDate,
 		// An invoice's own stand in for these as its body is made.
-		keyName: noKey, hexKeyName: noKey,
+		KeyName: noKey, HexKeyName: noKey,
 	}
 }
 
@@ -23,8 +23,8 @@ func noKey() (string, error) { return "", errors.New("the invoice has no idempot
 
 var errNull = errors.New("the column is NULL; write {{if .column}} around it")
 
-// toJSON leaves <, > and & alone: the body is no HTML page.
-func toJSON(value any) (string, error) {
+// JSON leaves <, > and & alone: the body is no HTML page.
+func JSON(value any) (string, error) {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -70,5 +70,5 @@ func toText(value any) (string, error) {
 	case int: // that a template computed, as len does
 		return strconv.Itoa(v), nil
 	}
-	return toJSON(value)
+	return JSON(value)
 }

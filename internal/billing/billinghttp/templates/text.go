@@ -1,4 +1,4 @@
-package billinghttp
+package templates
 
 import (
 	"errors"
@@ -6,64 +6,66 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Placeholders that stand for something of ours, and for no column.
 const (
-	keyName     = "idempotency_key"
-	hexKeyName  = "idempotency_key_hex" // 32 characters: some APIs take no more
-	replyIDName = "reply_id"
+	KeyName     = "idempotency_key"
+	HexKeyName  = "idempotency_key_hex" // 32 characters: some APIs take no more
+	ReplyIDName = "reply_id"
 )
 
-// rowTemplate is a text with {column} placeholders.
-type rowTemplate struct {
+// Text is a text with {column} placeholders.
+type Text struct {
 	literals []string // one more than there are places
 	places   []place
 }
 
 type place struct {
 	name  string
-	index int // in the client's columns; -1: the name is ours
+	index int // in all columns; -1: the name is ours
 }
 
-// isOurs says whether a placeholder's name stands for no column.
-func isOurs(name string) bool {
-	return name == keyName || name == hexKeyName || name == replyIDName
+// IsOurs says whether a placeholder's name stands for no column.
+func IsOurs(name string) bool {
+	return name == KeyName || name == HexKeyName || name == ReplyIDName
 }
 
-// values are what fills a template in.
-type values struct {
-	columns []*string // in the client's order; nil: NULL
-	key     string
-	replyID string
+// Values are what fills a template in.
+type Values struct {
+	Columns []*string // in the order in which they were bound; nil: NULL
+	Key     string
+	ReplyID string
 }
 
 // at is what stands at a place.
-func (v values) at(p place) (string, error) {
+func (v Values) at(p place) (string, error) {
 	switch {
-	case p.name == keyName || p.name == hexKeyName:
-		if v.key == "" {
+	case p.name == KeyName || p.name == HexKeyName:
+		if v.Key == "" {
 			return "", errors.New("the invoice has no idempotency key")
 		}
-		if p.name == hexKeyName {
-			return hexKey(v.key), nil
+		if p.name == HexKeyName {
+			return hexKey(v.Key), nil
 		}
-		return v.key, nil
-	case p.name == replyIDName:
-		return v.replyID, nil
-	case p.index < 0 || v.columns[p.index] == nil:
+		return v.Key, nil
+	case p.name == ReplyIDName:
+		return v.ReplyID, nil
+	case p.index < 0 || v.Columns[p.index] == nil:
 		return "", fmt.Errorf("column %q is NULL", p.name)
 	}
-	return *v.columns[p.index], nil
+	return *v.Columns[p.index], nil
 }
 
 // hexKey is a key, which is a UUID, without its hyphens.
 func hexKey(key string) string { return strings.ReplaceAll(key, "-", "") }
 
-// parseRowTemplate reads a text in which \{ and \} are braces. Its errors quote nothing but
+// parseText reads a text in which \{ and \} are braces. Its errors quote nothing but
 // names of columns.
-func parseRowTemplate(text string) (rowTemplate, error) {
-	var t rowTemplate
+func parseText(text string) (Text, error) {
+	var t Text
 	var literal strings.Builder
 	for rest := text; rest != ""; {
 		i := strings.IndexAny(rest, "{}")
@@ -102,7 +104,7 @@ func parseRowTemplate(text string) (rowTemplate, error) {
 // a placeholder's may stand before a secret.
 func errBadName(name string) error {
 	const advice = `; write the column's bare name between the braces, without quotes or spaces: {id}; a brace is written \{`
-	name = printable(name)
+	name = words.Printable(name)
 	for _, r := range name {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' {
 			return errors.New("has a placeholder that is no name" + advice)
@@ -111,10 +113,10 @@ func errBadName(name string) error {
 	return fmt.Errorf("has the placeholder {%s}"+advice, name)
 }
 
-// bind numbers the template's columns in all, which holds each once.
-func (t *rowTemplate) bind(all []string) []string {
+// Bind numbers the template's columns in all, which holds each once.
+func (t *Text) Bind(all []string) []string {
 	for i, p := range t.places {
-		if isOurs(p.name) {
+		if IsOurs(p.name) {
 			continue
 		}
 		index := -1
@@ -132,8 +134,8 @@ func (t *rowTemplate) bind(all []string) []string {
 	return all
 }
 
-// has says whether the template has one of these placeholders.
-func (t *rowTemplate) has(names ...string) bool {
+// Has says whether the template has one of these placeholders.
+func (t *Text) Has(names ...string) bool {
 	for _, p := range t.places {
 		for _, name := range names {
 			if p.name == name {
@@ -142,4 +144,23 @@ func (t *rowTemplate) has(names ...string) bool {
 		}
 	}
 	return false
+}
+
+// Names are the names of the placeholders, in their order.
+func (t *Text) Names() []string {
+	names := make([]string, len(t.places))
+	for i, p := range t.places {
+		names[i] = p.name
+	}
+	return names
+}
+
+// String is the template as it was written, but for its escapes.
+func (t Text) String() string {
+	var b strings.Builder
+	for i, p := range t.places {
+		b.WriteString(t.literals[i] + "{" + p.name + "}")
+	}
+	b.WriteString(t.literals[len(t.literals)-1])
+	return b.String()
 }

@@ -1,4 +1,4 @@
-package billinghttp
+package templates
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package billinghttp
+package templates
 
 import (
 	"errors"
@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// urlTemplate is a URL with placeholders.
-type urlTemplate struct {
-	rowTemplate
+// URL is a URL with placeholders.
+type URL struct {
+	Text
 	query   int // places from this one on are in the query: other rules of escaping than in the path
-	user    *url.Userinfo
-	secrets []string // of the literals: people put API keys into queries
+	User    *url.Userinfo
+	Secrets []string // of the literals: people put API keys into queries
 }
 
-// parseURLTemplate reads a template. Its errors quote nothing but column names.
-func parseURLTemplate(text string) (*urlTemplate, error) {
-	parsed, err := parseRowTemplate(text)
+// ParseURL reads a template. Its errors quote nothing but column names.
+func ParseURL(text string) (*URL, error) {
+	parsed, err := parseText(text)
 	if err != nil {
 		return nil, err
 	}
-	t := &urlTemplate{rowTemplate: parsed, query: len(parsed.places)}
+	t := &URL{Text: parsed, query: len(parsed.places)}
 	for i, literal := range t.literals {
 		if strings.Contains(literal, "?") {
 			t.query = i
@@ -32,7 +32,7 @@ func parseURLTemplate(text string) (*urlTemplate, error) {
 }
 
 // check looks at what surrounds the placeholders.
-func (t *urlTemplate) check() error {
+func (t *URL) check() error {
 	scheme, rest, found := strings.Cut(t.literals[0], "://")
 	end := strings.IndexAny(rest, "/?#")
 	if found && end < 0 && len(t.places) > 0 {
@@ -46,21 +46,21 @@ func (t *urlTemplate) check() error {
 		return errors.New("has a #fragment, which is never sent; write %23 where a # is meant")
 	}
 	if u.User != nil {
-		t.user = u.User
+		t.User = u.User
 		if end < 0 {
 			end = len(rest)
 		}
 		t.literals[0] = scheme + "://" + u.Host + rest[end:]
 	}
 	for _, values := range u.Query() {
-		t.secrets = append(t.secrets, values...)
+		t.Secrets = append(t.Secrets, values...)
 	}
 	return nil
 }
 
-// render fills the template in. Values are escaped, so that none can change
+// Render fills the template in. Values are escaped, so that none can change
 // the URL's shape; what escaping does not neutralise is refused.
-func (t *urlTemplate) render(v values) (string, error) {
+func (t *URL) Render(v Values) (string, error) {
 	var b strings.Builder
 	b.Grow(len(t.literals[0]) + 64)
 	for i, p := range t.places {

@@ -1,10 +1,12 @@
-package billinghttp
+package templates
 
 import (
 	"errors"
 	"fmt"
 	"time"
 	_ "time/tzdata" // the image has no zones of its own, and a date must not depend on it
+
+	"github.com/billonce/billonce/internal/words"
 )
 
 // toDate writes a date or a time as an API has it: {{.due_on | date "02.01.2006" "Europe/Berlin"}}.
@@ -39,7 +41,7 @@ func toDate(layout, zone string, value any) (string, error) {
 func parseZone(zone string) (*time.Location, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "" || zone == "Local" {
-		return nil, fmt.Errorf("%q is no time zone; one is written as UTC or Europe/Berlin", printable(zone))
+		return nil, fmt.Errorf("%q is no time zone; one is written as UTC or Europe/Berlin", words.Printable(zone))
 	}
 	return location, nil
 }
@@ -50,7 +52,7 @@ func checkLayout(layout string) error {
 	one := time.Date(1971, 2, 3, 4, 5, 6, 789, time.FixedZone("A", 3600))
 	other := time.Date(2048, 11, 27, 18, 39, 47, 123456789, time.FixedZone("B", -7200))
 	if one.Format(layout) == other.Format(layout) {
-		return fmt.Errorf("%q is no layout; write how 2 January 2006, 15:04:05 would look: 2006-01-02", printable(layout))
+		return fmt.Errorf("%q is no layout; write how 2 January 2006, 15:04:05 would look: 2006-01-02", words.Printable(layout))
 	}
 	return nil
 }

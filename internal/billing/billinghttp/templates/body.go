@@ -1,4 +1,4 @@
-package billinghttp
+package templates
 
 import (
 	"bytes"
@@ -13,20 +13,21 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 )
 
-// body is what BILLING_BODY says.
-type body struct {
+// Body is what BILLING_BODY says.
+type Body struct {
 	template *template.Template // nil: the row, as it is
 	tree     bodyTree
 	currency string // the column that has it; empty: it is recognised
 }
 
-// parseBody reads BILLING_BODY; nil means that requests have no body.
-func parseBody(text string) (*body, error) {
+// ParseBody reads BILLING_BODY; nil means that requests have no body. Which column has the
+// currency is recognised, where that is not said.
+func ParseBody(text, currency string) (*Body, error) {
 	switch {
 	case text == "none":
 		return nil, nil
 	case text == "row":
-		return &body{}, nil
+		return &Body{}, nil
 	case strings.TrimSpace(text) == "":
 		return nil, errors.New("is empty; write row, none or a template")
 	case strings.EqualFold(strings.TrimSpace(text), "row"), strings.EqualFold(strings.TrimSpace(text), "none"):
@@ -46,22 +47,31 @@ func parseBody(text string) (*body, error) {
 			trees = append(trees, other.Tree)
 		}
 	}
-	b := &body{template: t, tree: readBodyTree(trees...)}
+	b := &Body{template: t, tree: readBodyTree(trees...), currency: currency}
 	return b, errors.Join(b.tree.faults...)
 }
 
 // calls says whether the template calls one of these functions.
-func (b *body) calls(functions ...string) bool {
+func (b *Body) calls(functions ...string) bool {
 	return b != nil && slices.ContainsFunc(functions, func(f string) bool { return slices.Contains(b.tree.calls, f) })
 }
 
-// reads says whether the body may be made from a column.
-func (b *body) reads(column string) bool {
-	return b.template == nil || b.tree.whole || slices.Contains(b.tree.columns, column)
+// IsRow says that the body is the row, as it is.
+func (b *Body) IsRow() bool { return b.template == nil }
+
+// Columns are those that the template names for certain.
+func (b *Body) Columns() []string { return b.tree.columns }
+
+// ReadsAll says whether the body may be made from any column.
+func (b *Body) ReadsAll() bool { return b.IsRow() || b.tree.whole }
+
+// Reads says whether the body may be made from a column.
+func (b *Body) Reads(column string) bool {
+	return b.ReadsAll() || slices.Contains(b.tree.columns, column)
 }
 
-// render makes the body of an invoice's request; warning is what is probably wrong with it.
-func (b *body) render(inv billing.Invoice, key string) (text []byte, warning string, err error) {
+// Render makes the body of an invoice's request; warning is what is probably wrong with it.
+func (b *Body) Render(inv billing.Invoice, key string) (text []byte, warning string, err error) {
 	if b.template == nil {
 		text, err = rowBody(inv)
 		return text, "", err
@@ -71,9 +81,9 @@ func (b *body) render(inv billing.Invoice, key string) (text []byte, warning str
 		return nil, "", err
 	}
 	own := template.FuncMap{}
-	if key != "" && b.calls(keyName, hexKeyName) {
-		own[keyName] = func() string { return key }
-		own[hexKeyName] = func() string { return hexKey(key) }
+	if key != "" && b.calls(KeyName, HexKeyName) {
+		own[KeyName] = func() string { return key }
+		own[HexKeyName] = func() string { return hexKey(key) }
 	}
 	if b.calls("cents") {
 		if wrong := centsAreWrong(currencyIn(row, b.currency)); wrong != "" {

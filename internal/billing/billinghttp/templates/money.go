@@ -1,4 +1,4 @@
-package billinghttp
+package templates
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"github.com/bojanz/currency"
 
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // toMinor makes whole units of a currency's smallest coin of an amount, exactly: 500 JPY
@@ -48,7 +49,7 @@ func digitsOf(code string, exceptions []any) (int, error) {
 		}
 	}
 	if !known {
-		return 0, fmt.Errorf("%q is no currency of ISO 4217; one is written as EUR", printable(code))
+		return 0, fmt.Errorf("%q is no currency of ISO 4217; one is written as EUR", words.Printable(code))
 	}
 	return all, nil
 }
@@ -58,7 +59,7 @@ func parseException(text string) (code string, digits int, err error) {
 	code, number, found := strings.Cut(text, "=")
 	digits, numberErr := strconv.Atoi(number)
 	if !found || numberErr != nil || digits < 0 || digits > 8 || len(code) != 3 || code != strings.ToUpper(code) {
-		return "", 0, fmt.Errorf(`%q is no exception for minor; one is written "MGA=0": a currency and its number of decimals`, printable(text))
+		return "", 0, fmt.Errorf(`%q is no exception for minor; one is written "MGA=0": a currency and its number of decimals`, words.Printable(text))
 	}
 	return code, digits, nil
 }
