@@ -324,7 +324,7 @@ func (p *pace) probing() bool {
 func (p *pace) endProbe() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wall.probing, p.wall.nowhere = false, true
+	p.wall.probing = false
 }
 
 func (p *pace) linger() time.Duration { return p.throttle.longest }

@@ -23,10 +23,6 @@ const (
 type wall struct {
 	longest  time.Duration        // LINGER: who asks for more is held back alone
 	asked    time.Time            // since when the replies are throttled ones only; zero: they are not
-	inRow    int                  // of those, each to a request that began after the one before
-	away     int                  // of those, from elsewhere in the book
-	lastOne  time.Time            // of those
-	nowhere  bool                 // there is nothing elsewhere to ask by
 	row      int                  // throttled replies that asked for longer, the second and later ones from elsewhere
 	any      int                  // the same, wherever they are from
 	own      int                  // how often such a one was about its own invoice alone: so many in a row are no news
@@ -50,19 +46,11 @@ func (w *wall) throttled(now time.Time, of asking, asked time.Duration) (own, en
 			return true, false
 		}
 	}
+	again := !w.asked.IsZero() && of.began.After(w.asked)
 	if w.asked.IsZero() {
 		w.asked = now
 	}
-	if of.began.After(w.lastOne) {
-		w.lastOne = now
-		w.inRow++
-		if of.elsewhere {
-			w.away++
-		}
-		w.probing = w.probing || w.inRow >= wallAfter
-	}
-	only := now.Sub(w.asked) >= w.longest && (w.away >= wallAfter-1 || w.nowhere)
-	if w.strict || w.row >= wallAfter || only {
+	if w.strict || w.row >= wallAfter || again && now.Sub(w.asked) >= w.longest {
 		if asked <= 0 {
 			asked = w.longest
 		}
@@ -102,8 +90,7 @@ func (w *wall) answered(began time.Time) {
 	if w.open && began.After(w.last) {
 		w.open, w.own = false, min(w.own+1, ownMost)
 	}
-	w.row, w.any, w.asked, w.inRow, w.away = 0, 0, time.Time{}, 0, 0
-	w.nowhere, w.probing, w.strict = false, false, false
+	w.row, w.any, w.asked, w.probing, w.strict = 0, 0, time.Time{}, false, false
 }
 
 // asking is what a request that the API has answered was about.
