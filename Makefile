@@ -36,7 +36,7 @@ test: postgres ## run all tests; they start the PostgreSQL servers that they nee
 matrix: postgres ## every failpoint with every action, and what kill -9 leaves in doubt: prints the tables (90 seconds)
 	@set -o pipefail; go test -count=1 -v ./tools/matrix | grep -vE '^ *(=== |--- PASS)'
 
-mutants: postgres ## make known mistakes, one at a time, and see each caught by its test (some minutes)
+mutants: postgres ## make known mistakes, one at a time, and see each caught by its test (half an hour)
 	@go run ./tools/mutants
 
 lint: $(TOOLS)/golangci-lint ## vet and lint

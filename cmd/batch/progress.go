@@ -31,12 +31,12 @@ func (p progress) line(columns int) string {
 	if lowest := p.pace.Lowest; p.pace.Throttled > 0 {
 		throttled := "throttled"
 		if lowest != nil && lowest.PerSecond > 0 {
-			throttled += fmt.Sprintf(" to %.3g a second", lowest.PerSecond)
+			throttled += " to " + words.Rate(lowest.PerSecond) + " a second"
 		}
 		parts = append(parts, throttled)
 	}
 	if p.perSecond > 0 {
-		parts = append(parts, fmt.Sprintf("%.3g a second now", p.perSecond))
+		parts = append(parts, words.Rate(p.perSecond)+" a second now")
 	}
 	text := words.Cut(parts[0], columns)
 	for _, part := range parts[1:] {

@@ -42,7 +42,7 @@ func (d Demo) Run(ctx context.Context) (all DemoResult, err error) {
 			return all, fmt.Errorf("%s: %w", sc.name, err)
 		}
 		all.Scenarios = append(all.Scenarios, s)
-		all.AsExpected = all.AsExpected && sc.asExpected(s)
+		all.AsExpected = all.AsExpected && s.are(sc.want)
 		fmt.Fprintf(d.Out, "\n%s\n", count(s))
 	}
 	d.writeTable(all)

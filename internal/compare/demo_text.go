@@ -56,7 +56,7 @@ func count(s Counts) string {
 
 func (d Demo) writeTable(all DemoResult) {
 	const line = "%-21s %8v %12v %6v  %s\n"
-	fmt.Fprintf(d.Out, "\n"+line, "by the API's count", "requests", "billed twice", "errors", "what it teaches")
+	fmt.Fprintf(d.Out, "\n"+line, "by the API's count", "requests", "billed twice", "errors", "what happens")
 	for i, s := range all.Scenarios {
 		fmt.Fprintf(d.Out, line, fmt.Sprintf("%d. %s", i+1, s.Name), s.Requests, s.BilledTwice, s.Errors, s.Lesson)
 	}

@@ -48,7 +48,7 @@ func InWords(s billing.Summary, code int) string {
 func paceText(p billing.LowestPace) string {
 	text := fmt.Sprintf("%d at once", p.AtOnce)
 	if p.PerSecond > 0 {
-		text = fmt.Sprintf("%g requests a second, %s", p.PerSecond, text)
+		text = words.Rate(p.PerSecond) + " requests a second, " + text
 	}
 	return text
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -200,7 +201,7 @@ func (r *Reconciliation) adoptArguments(rep Report, some []adoptable, to billing
 	for _, texts := range [][]*string{ids, keys, replies, ats, amounts, currencies, was, attempts} {
 		args = append(args, array(texts))
 	}
-	return append(args, string(to), r.id, r.LookupAfter.Seconds(), printable(r.By), rep.reason("adopted"), why)
+	return append(args, string(to), r.id, r.LookupAfter.Seconds(), words.Storable(r.By), rep.reason("adopted"), why)
 }
 
 // array writes texts as a PostgreSQL array of whatever type (manual, 8.15.2).

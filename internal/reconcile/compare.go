@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -116,7 +115,7 @@ func (r *Reconciliation) keep(ctx context.Context, rep Report, decided string) e
 	if decided != "" {
 		how = &decided
 	}
-	return r.exec(ctx, "reconcile_keep", nil, r.id, printable(r.By), printable(r.File), r.sha, r.Since, r.Until, how, string(figures))
+	return r.exec(ctx, "reconcile_keep", nil, r.id, words.Storable(r.By), words.Storable(r.File), r.sha, r.Since, r.Until, how, string(figures))
 }
 
 // Before says when, and by whom, the same file was last reconciled; nobody: it was not.
@@ -151,9 +150,3 @@ func (r *Reconciliation) Incomplete(rep Report) string {
 // cutOffAt are numbers of lines at which exports break off: ten thousands, and what a
 // spreadsheet holds below its header.
 func cutOffAt() []int64 { return []int64{0, 1<<16 - 1, 1<<20 - 1} }
-
-// printable makes what a person wrote fit for PostgreSQL's text: valid UTF-8 without
-// zero bytes.
-func printable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "")
-}

@@ -40,7 +40,7 @@ func (r shownRun) Throttled() string {
 	case s == nil || s.Throttled == 0:
 		return ""
 	case s.LowestPace != nil && s.LowestPace.PerSecond > 0:
-		return fmt.Sprintf("throttled, at the slowest to %.3g a second", s.LowestPace.PerSecond)
+		return "throttled, at the slowest to " + words.Rate(s.LowestPace.PerSecond) + " a second"
 	}
 	return "throttled"
 }

@@ -1,6 +1,8 @@
 package words
 
 import (
+	"fmt"
+	"math"
 	"math/big"
 	"strings"
 	"time"
@@ -52,6 +54,14 @@ func Plural[N ~int | ~int32 | ~int64](n N, one string) string {
 	return Count(n) + " " + one + "s"
 }
 
+// Rate writes how many a second: 0.25, 8.33, 1,410.
+func Rate(perSecond float64) string {
+	if perSecond >= 100 {
+		return Count(int64(math.Round(perSecond)))
+	}
+	return fmt.Sprintf("%.3g", perSecond)
+}
+
 // Stamp writes a time as it is in its zone.
 func Stamp(t time.Time) string { return t.Format(time.RFC3339) }
 
@@ -76,6 +86,11 @@ func Printable(text string) string {
 		return r
 	}, text)
 	return strings.Join(strings.Fields(text), " ")
+}
+
+// Storable makes a text fit for PostgreSQL's: valid UTF-8 without zero bytes.
+func Storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "")
 }
 
 // Squeeze is a text on one line, with one space wherever it had several or a new line.

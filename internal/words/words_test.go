@@ -151,3 +151,12 @@ func TestShellWord(t *testing.T) {
 		}
 	}
 }
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	for perSecond, want := range map[float64]string{0.25: "0.25", 25.0 / 3: "8.33", 99.96: "100", 1414: "1,414"} {
+		if got := words.Rate(perSecond); got != want {
+			t.Errorf("%v is %s, want %s", perSecond, got, want)
+		}
+	}
+}

@@ -85,7 +85,7 @@ alter table {{.schema}}.deliveries
 -- vacuumed: which default settings would do only after a fifth more of the whole ledger.
 -- make ledger-size measures it.
 alter table {{.schema}}.deliveries set
-    (fillfactor = 60, autovacuum_vacuum_insert_threshold = 10000, autovacuum_vacuum_insert_scale_factor = 0);
+    (fillfactor = 62, autovacuum_vacuum_insert_threshold = 10000, autovacuum_vacuum_insert_scale_factor = 0);
 
 update {{.schema}}.deliveries set retry_since = updated_at where open_state = 'retry';
 

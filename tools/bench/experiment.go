@@ -118,7 +118,7 @@ func (b bencher) kill(ctx context.Context, out io.Writer, o options) error {
 			dying, cancel := context.WithTimeout(ctx, half)
 			defer cancel()
 			first := b.Command(dying, s.settings(a), "run")
-			first.Cancel = first.Process.Kill
+			first.Cancel = func() error { return first.Process.Kill() }
 			if err := first.Run(); dying.Err() == nil {
 				return used{}, fmt.Errorf("the run was over before it was killed: %w", err)
 			}

@@ -84,14 +84,12 @@ func (b bencher) measure(ctx context.Context, c contestant) (m cost, err error) 
 		return m, err
 	}
 	m, err = b.metered(ctx, c, api)
-	var aerr error
-	m.account, aerr = api.Account(ctx)
-	var serr error
-	m.api, serr = one(api.Stop())
+	a, aerr := api.Account(ctx)
+	stopped, serr := one(api.Stop())
 	if err = errors.Join(err, aerr, serr); err != nil {
 		return m, err
 	}
-	a := m.account
+	m.account, m.api = a, stopped
 	if a.Billed != c.invoices || len(a.Duplicates) > 0 || a.Requests != c.invoices && !c.repeats {
 		return m, fmt.Errorf("%d invoices: %d were billed, %d more than once, by %d requests", c.invoices, a.Billed, len(a.Duplicates), a.Requests)
 	}
@@ -106,8 +104,8 @@ func (b bencher) metered(ctx context.Context, c contestant, api lab.API) (m cost
 	began := time.Now()
 	m.used, err = c.call(ctx, api)
 	m.seconds = time.Since(began).Seconds()
-	var merr error
-	m.database, merr = meter.stop(ctx)
+	spent, merr := meter.stop(ctx)
+	m.database = spent
 	return m, errors.Join(err, merr)
 }
 

@@ -50,9 +50,8 @@ func (b bencher) startMeter(ctx context.Context) (*serverMeter, error) {
 func (m *serverMeter) stop(ctx context.Context) (s spent, err error) {
 	s.cpu = m.cpu() - m.before
 	seen, err := m.observer.Close(ctx)
-	s.connections = seen.Connections
-	var rerr error
-	s.Cost, rerr = m.Read(ctx, seen.Looks)
+	cost, rerr := m.Read(ctx, seen.Looks)
+	s.Cost, s.connections = cost, seen.Connections
 	return s, errors.Join(err, rerr)
 }
 

@@ -18,8 +18,10 @@ import (
 	"github.com/billonce/billonce/internal/pgtemp"
 )
 
-// patience bounds the wait for a process that was told to end.
-const patience = 30 * time.Second
+const (
+	application = "lab"
+	patience    = 30 * time.Second // for a process that was told to end
+)
 
 // Book is the demo's table and its ledger on a PostgreSQL that ends with it.
 type Book struct {
@@ -50,7 +52,7 @@ func Open(ctx context.Context, program string, settings map[string]string) (_ *B
 	if b.Server, err = pgtemp.Start(ctx, pgtemp.Options{Temporary: true, Settings: settings}); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	cfg, err := b.Config()
+	cfg, err := pgstore.ParseURL(b.URL(), application)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func Open(ctx context.Context, program string, settings map[string]string) (_ *B
 // Demo adds pending invoices to a database, and makes their table and the ledger where
 // there is none.
 func Demo(ctx context.Context, url string, invoices int) error {
-	cfg, err := pgstore.ParseURL(url, "lab")
+	cfg, err := pgstore.ParseURL(url, application)
 	if err != nil {
 		return err
 	}
@@ -76,9 +78,6 @@ func Demo(ctx context.Context, url string, invoices int) error {
 
 // URL of the database.
 func (b *Book) URL() string { return b.Server.URL("postgres") }
-
-// Config is how the tool itself connects.
-func (b *Book) Config() (*pgx.ConnConfig, error) { return pgstore.ParseURL(b.URL(), "lab") }
 
 // Seed adds pending invoices.
 func (b *Book) Seed(ctx context.Context, invoices int) error { return Demo(ctx, b.URL(), invoices) }

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	testTimeout = "3m"  // of one test: a mutant may make it hang
+	testTimeout = "5m"  // of one test: a mutant may make it hang; some build a program first
 	allTimeout  = "30m" // of all tests of a package
 )
 

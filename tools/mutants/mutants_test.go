@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -73,6 +74,18 @@ func TestNamesAreDistinct(t *testing.T) {
 			t.Errorf("%q is there twice", m.name)
 		}
 		seen[m.name] = true
+	}
+}
+
+// Of each promise of docs/guarantees.md at least one test is seen to fail.
+func TestEveryPromiseHasAMutant(t *testing.T) {
+	t.Parallel()
+	all := mutants()
+	for n := 1; n <= 12; n++ {
+		name := regexp.MustCompile(fmt.Sprintf(`^TestP%d\D`, n))
+		if !slices.ContainsFunc(all, func(m mutant) bool { return name.MatchString(m.test) }) {
+			t.Errorf("no mutant has a test of P%d fail", n)
+		}
 	}
 }
 

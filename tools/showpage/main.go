@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/tools/lab"
@@ -71,24 +72,19 @@ func show(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	going, stop := context.WithCancel(ctx)
-	defer stop()
+	g, going := errgroup.WithContext(ctx)
 	serve := b.Command(going, append(settings, "SERVE_ADDR="+o.addr, "SERVE_USERS_FILE="+users, "SERVE_DECIDERS="+user), "serve")
 	serve.Stdout, serve.Stderr = out, out
 	if err := serve.Start(); err != nil {
 		return fmt.Errorf("start the page: %w", err)
 	}
 	fmt.Fprintf(out, "Log in as %s with the password %s. Ctrl-C ends it, and leaves nothing behind.\n", user, o.password)
-	ended := make(chan error, 2)
-	go func() { ended <- serve.Wait() }()
-	go func() { ended <- goOn(going, b, append(settings, "BILLING_RATE="+nightRate)) }()
-	err = <-ended
-	if ctx.Err() != nil {
-		err = nil // it was told to end
+	g.Go(func() error { return errors.Join(serve.Wait(), errors.New("the page has ended")) })
+	g.Go(func() error { return goOn(going, b, append(settings, "BILLING_RATE="+nightRate)) })
+	if err := g.Wait(); ctx.Err() == nil {
+		return err
 	}
-	stop()
-	_ = <-ended // it was told to end
-	return err
+	return nil // it was told to end
 }
 
 // nights are runs that never were: a picture of thirty nights needs them.

@@ -44,14 +44,14 @@ func TestPicture(t *testing.T) {
 	tab := browsertest.New(t).Open(t, map[string]any{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))})
 	tab.Look(t, browsertest.Look{Width: width})
 	for _, p := range []struct{ name, path, bottom string }{
-		{"serve-decide.png", "decide", "main"},
+		{"serve-decide.png", "decide", "p.acting"},
 		{"serve-tonight.png", "", "figure"},
 	} {
 		tab.Go(t, url+p.path)
 		height := browsertest.Ask[float64](t, tab, `new Promise(there => {
 			const look = () => {
 				const bar = document.querySelector('progress');
-				if (location.pathname === '/' && !(bar && bar.position > 0.3)) return setTimeout(look, 200);
+				if (location.pathname === '/' && !(bar && bar.position > 0.65)) return setTimeout(look, 200);
 				there(document.querySelector('`+p.bottom+`').getBoundingClientRect().bottom + 24);
 			};
 			look();

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -145,6 +146,31 @@ func (r *round) checkSenders() {
 	for name, n := range most {
 		r.violate("P5: %d requests of %s arrived more than %s after it had said that it would send no more", n, name, slack)
 	}
+}
+
+// checkOrder: what earlier runs have left goes after what is new, and whose first attempt
+// did not have to be repeated.
+func (r *round) checkOrder(ctx context.Context, p *runner, left []string, anew []int64) (err error) {
+	if r.OnePer {
+		return nil // there, they go by key
+	}
+	var once []string
+	err = r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		once, err = collect[string](ctx, conn, "select invoice_id::text from billonce.deliveries where attempt = 1 and invoice_id = any ($1)", anew)
+		return err
+	})
+	early := ""
+	for _, a := range r.judge.arrivals {
+		switch {
+		case a.runner != p.name:
+		case slices.Contains(left, a.invoice):
+			early = a.invoice
+		case early != "" && slices.Contains(once, a.invoice):
+			r.violate("P8: invoice %s, which an earlier run had left, was sent before %s, which was new", early, a.invoice)
+			return err
+		}
+	}
+	return err
 }
 
 // checkNothingHeld waits for the server to have let go of what the runners held.

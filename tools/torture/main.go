@@ -83,7 +83,7 @@ func run(ctx context.Context, o options, out *printer) (violations int, err erro
 	}
 	t.Seconds = time.Since(began).Seconds()
 	out.total(t)
-	return len(t.Violations), nil
+	return t.Violations, nil
 }
 
 // printer writes words on a terminal, and JSON lines anywhere else.

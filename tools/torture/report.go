@@ -48,6 +48,8 @@ type total struct {
 	Seed        uint64   `json:"seed"` // of the first round
 	Invoices    int      `json:"invoices"`
 	Processes   int      `json:"processes"`
+	Early       int      `json:"unexpected_ends"` // how many, as the next
+	Violations  int      `json:"violations"`
 	FailedSeeds []uint64 `json:"failed_seeds"`
 }
 
@@ -64,8 +66,8 @@ func (t *total) add(r report) {
 	t.FalseDoubts += r.FalseDoubts
 	t.Unwitnessed += r.Unwitnessed
 	t.Lost += r.Lost
-	t.Early = append(t.Early, r.Early...)
-	t.Violations = append(t.Violations, r.Violations...)
+	t.Early += len(r.Early)
+	t.Violations += len(r.Violations)
 	addCounts(t.States, r.States)
 	addCounts(t.Faults, r.Faults)
 	addCounts(t.APIFaults, r.APIFaults)
@@ -85,7 +87,7 @@ func (t total) lines() []string {
 		"faults of the API: " + words(t.APIFaults),
 		fmt.Sprintf("%d processes ended: %s", t.Processes, words(t.Exits)),
 		fmt.Sprintf("in doubt without an effect: %d, of them without a request: %d", t.NeedlessDoubts, t.FalseDoubts),
-		fmt.Sprintf("violations: %d %v", len(t.Violations), t.FailedSeeds),
+		fmt.Sprintf("violations: %d %v", t.Violations, t.FailedSeeds),
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -152,9 +154,21 @@ func (r *round) background(f func() error) {
 	})
 }
 
-// lastRun is the one more run that must leave nothing unsettled.
+// lastRun is the one more run that must leave nothing unsettled. New invoices have come
+// beside what earlier runs have left.
 func (r *round) lastRun(ctx context.Context) (*runner, error) {
 	r.judge.mended.Store(true)
+	var left []string
+	var anew []int64
+	err := r.testbed.ask(ctx, r.database, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		if left, err = collect[string](ctx, conn, "update billonce.deliveries set due_at = now() where state = 'retry' returning invoice_id::text"); err == nil {
+			anew, err = collect[int64](ctx, conn, moreInvoices)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	p, err := r.start("last", 0, "DATABASE_URL="+r.testbed.server.URL(r.database), "RUN_LOCK=shared")
 	if err != nil {
 		return nil, err
@@ -163,5 +177,5 @@ func (r *round) lastRun(ctx context.Context) (*runner, error) {
 		return nil, err
 	}
 	r.noteExit(ctx, p)
-	return p, nil
+	return p, r.checkOrder(ctx, p, left, anew)
 }

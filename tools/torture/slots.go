@@ -60,7 +60,11 @@ func (r *round) runner(slot int) *runner {
 // awaitEnds waits for runners to end by themselves. One that doesn't has hung: it is told
 // to say where.
 func (r *round) awaitEnds(ctx context.Context, all ...*runner) error {
-	late, cancel := context.WithTimeout(ctx, settleWithin)
+	within := settleWithin
+	if r.Failover != "" {
+		within *= 2 // they wait for the database, and for each other
+	}
+	late, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for _, p := range all {
 		select {
@@ -71,7 +75,7 @@ func (r *round) awaitEnds(ctx context.Context, all ...*runner) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		r.violate("%s has not ended %s after the last fault (its goroutines are in its log)", p.name, settleWithin)
+		r.violate("%s has not ended %s after the last fault (its goroutines are in its log)", p.name, within)
 		p.signal(syscall.SIGQUIT)
 		select {
 		case <-p.ended:

@@ -11,14 +11,6 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 )
 
-// control is what asking about controls came to.
-type control struct {
-	asked time.Time     // before the first byte
-	why   string        // the look-up is not believed; empty: it is
-	seen  []string      // for people
-	soon  time.Duration // until it may be; 0: not in this run, as far as it is known
-}
-
 // believes says whether the look-up is believed, by the run's test and by a control that
 // was asked about after since.
 func (p *proof) believes(ctx context.Context, since time.Time) control {

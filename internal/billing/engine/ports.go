@@ -210,3 +210,6 @@ type RunLock interface {
 	// another run that it excludes has had it since.
 	Retake(ctx context.Context) error
 }
+
+// settling settles a group, and says what came of each.
+type settling func(context.Context, []billing.Settlement) ([]billing.Settled, error)

@@ -48,6 +48,14 @@ type proof struct {
 	last   control
 }
 
+// control is what asking about controls came to.
+type control struct {
+	asked time.Time     // before the first byte
+	why   string        // the look-up is not believed; empty: it is
+	seen  []string      // for people
+	soon  time.Duration // until it may be; 0: not in this run, as far as it is known
+}
+
 // begin tests the look-up, before the run's first request.
 func (p *proof) begin(ctx context.Context) error {
 	last, earlier, err := p.tests.EarlierTests(ctx, p.settings)

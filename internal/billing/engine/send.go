@@ -140,13 +140,6 @@ func (s *sender) permit(a *attempt) error {
 // newAttemptError names what kept a request from being written.
 func newAttemptError(why string) error { return fmt.Errorf("request not started: %s", why) }
 
-// tooLate asks both clocks: the monotonic one is deaf to steps of the other, and
-// stands still while a machine is suspended (clock_gettime(2), CLOCK_MONOTONIC).
-func tooLate(by time.Time) bool {
-	now := time.Now()
-	return now.After(by) || now.Round(0).After(by.Round(0))
-}
-
 // settlement decides what a reply means.
 func (s *sender) settlement(a *attempt, reply billing.Reply) billing.Settlement {
 	known := s.known

@@ -15,9 +15,6 @@ const (
 	groupEnough = 250
 )
 
-// settling settles a group, and says what came of each.
-type settling func(context.Context, []billing.Settlement) ([]billing.Settled, error)
-
 // settler writes outcomes in groups: whatever has come in while the last
 // group was being committed is the next one, at least.
 type settler struct {

@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"context"
-	"sync/atomic"
-)
+import "context"
 
 // right is the right to send: it is had while the run is not stopping, as the pace
 // allows, and while the run lock is held.
@@ -69,13 +66,3 @@ func (s *slots) release(n int) {
 }
 
 func (s *slots) inUse() int { return s.all - len(s.free) }
-
-// inFlight counts the attempts that a sender has taken and is not done with.
-type inFlight struct{ n atomic.Int64 }
-
-func (f *inFlight) begin()     { f.n.Add(1) }
-func (f *inFlight) end()       { f.n.Add(-1) }
-func (f *inFlight) count() int { return int(f.n.Load()) }
-
-// none says that no request is on its way: hardly a settlement will come, then.
-func (f *inFlight) none() bool { return f.n.Load() == 0 }

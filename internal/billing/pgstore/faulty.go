@@ -11,6 +11,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // rangeMost is how many ids are read at once where the row is looked for on which the
@@ -230,7 +231,7 @@ func (s *Store) KeepSetAside(ctx context.Context, found billing.FoundSetAside) e
 	defer cancel()
 	ids, reasons := make([]billing.InvoiceID, len(found.Invoices)), make([]string, len(found.Invoices))
 	for i, a := range found.Invoices {
-		ids[i], reasons[i] = a.ID, printable(a.Reason)
+		ids[i], reasons[i] = a.ID, words.Storable(a.Reason)
 	}
 	err := s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := s.newWriting()

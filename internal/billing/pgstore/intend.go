@@ -13,6 +13,7 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/failpoint"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -167,7 +168,7 @@ type amounts struct{ values, currencies []*string }
 
 func (a *amounts) add(one billing.Amount) {
 	a.values = append(a.values, orNull(one.Value))
-	a.currencies = append(a.currencies, orNull(printable(one.Currency)))
+	a.currencies = append(a.currencies, orNull(words.Storable(one.Currency)))
 }
 
 func orNull(text string) *string {

@@ -12,6 +12,7 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/billing/book"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // errPlaceholderQuoted: PostgreSQL found fewer parameters than there are placeholders.
@@ -35,7 +36,7 @@ func (s *Store) markArgs(sent []*billing.Settlement) []any {
 		said := make(map[billing.InvoiceID]string, len(sent))
 		for _, g := range sent {
 			if v := answerOf(g, n); v != nil {
-				said[g.InvoiceID] = printable(*v)
+				said[g.InvoiceID] = words.Storable(*v)
 			}
 		}
 		text, err := json.Marshal(said)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/billonce/billonce/internal/advisory"
 	"github.com/billonce/billonce/internal/billing"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // commitEnds settles on a connection of its own. The money has
@@ -239,7 +240,7 @@ func alike(group []billing.Settlement) [][]*billing.Settlement {
 func texts(part []*billing.Settlement, of func(*billing.Settlement) string) []*string {
 	var all []*string
 	for i, g := range part {
-		text := printable(of(g))
+		text := words.Storable(of(g))
 		if text == "" {
 			continue
 		}
@@ -263,9 +264,4 @@ func (f fitted) inEncoding(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// printable makes a reason fit for PostgreSQL's text: valid UTF-8 without zero bytes.
-func printable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (
@@ -254,7 +255,7 @@ func (s *Store) keptReply(g *billing.Settlement) string {
 	for n, path := range paths {
 		said[path] = answerOf(g, n)
 		if v := said[path]; v != nil {
-			text := printable(*v)
+			text := words.Storable(*v)
 			said[path] = &text
 		}
 	}

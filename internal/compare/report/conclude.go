@@ -62,8 +62,7 @@ func (r Report) saySpeed() string {
 		case s.Noise:
 			parts = append(parts, at+" the difference is inside the noise")
 		default:
-			parts = append(parts, fmt.Sprintf("%s advisory sent %s invoices a second (%s to %s, by round)",
-				at, amount(s.Median, "more", "fewer"), percent(s.Min), percent(s.Max)))
+			parts = append(parts, fmt.Sprintf("%s %s invoices a second (%s to %s, by round)", at, percent(s.Median), percent(s.Min), percent(s.Max)))
 		}
 	}
 	if len(parts) == 0 {

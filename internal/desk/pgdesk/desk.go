@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -141,9 +140,3 @@ func array(ids []billing.InvoiceID) (string, error) {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// printable makes what a person wrote fit for PostgreSQL's text: valid UTF-8 without
-// zero bytes.
-func printable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "")
-}

@@ -37,9 +37,13 @@ func TestHistoryOfAttemptsAndDecisions(t *testing.T) {
 		}
 		newRunner(t, cfg, &a, true).Run(t.Context(), nil)
 	}
+	execute(t, cfg, `insert into billonce.pending_again (invoice_id, reason, run_id) values (1, 'it was sent', gen_random_uuid())`)
 	h, err := person.History(t.Context(), "1")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(h.Found) != 1 || h.Found[0].Kind != billing.OpenPendingAgain || h.Found[0].Reason != "it was sent" {
+		t.Errorf("found: %+v", h.Found)
 	}
 	got := fmt.Sprint(h.State, " ", h.Invoice, ":")
 	var last time.Time

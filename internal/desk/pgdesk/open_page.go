@@ -10,6 +10,7 @@ import (
 
 	"github.com/billonce/billonce/internal/desk"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 )
 
 const (
@@ -77,7 +78,7 @@ func (d *Desk) readOpenPart(ctx context.Context, part desk.OpenPart, most int, f
 	}
 	args := []any{string(part.Kind), most + 1, nil}
 	if part.Reason != "" {
-		args[2] = printable(desk.LikeReason(part.Reason))
+		args[2] = words.Storable(desk.LikeReason(part.Reason))
 	}
 	if part.After != nil {
 		args = append(args, part.After.Order, string(part.After.InvoiceID))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -41,7 +42,7 @@ func readPause(ctx context.Context, conn *pgx.Conn, names sql.Names) (*billing.P
 // Pause stops the book's runs: no request is begun once this has returned. It says
 // false where the book was paused already.
 func (d *Desk) Pause(ctx context.Context, by, reason string) (bool, error) {
-	return d.change(ctx, "pause", printable(by), printable(reason))
+	return d.change(ctx, "pause", words.Storable(by), words.Storable(reason))
 }
 
 // Resume ends the pause. It says false where there was none.
@@ -61,7 +62,7 @@ func (d *Desk) AcceptDatabase(ctx context.Context, by, reason string) (id billin
 	if err != nil {
 		return id, err
 	}
-	_, err = d.change(ctx, "accept_identity", string(text), printable(by), printable(reason))
+	_, err = d.change(ctx, "accept_identity", string(text), words.Storable(by), words.Storable(reason))
 	return id, err
 }
 

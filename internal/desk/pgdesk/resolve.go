@@ -10,6 +10,7 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/desk"
 	"github.com/billonce/billonce/internal/pgerr"
+	"github.com/billonce/billonce/internal/words"
 	"github.com/billonce/billonce/sql"
 )
 
@@ -65,7 +66,7 @@ func (d *Desk) decide(ctx context.Context, tx pgx.Tx, seen desk.Delivery, r bill
 		return billing.ResolvedByAnother, err
 	}
 	written, err := tx.Exec(ctx, query, string(seen.InvoiceID), string(seen.State), seen.Attempt, seen.UpdatedAt,
-		string(ruling.To), ruling.ClearsDoubt, printable(r.By), printable(r.Reason), d.after.Seconds(), key, version)
+		string(ruling.To), ruling.ClearsDoubt, words.Storable(r.By), words.Storable(r.Reason), d.after.Seconds(), key, version)
 	switch {
 	case err != nil:
 		return billing.NotResolved, err

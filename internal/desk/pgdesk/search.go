@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billonce/billonce/internal/desk"
+	"github.com/billonce/billonce/internal/words"
 )
 
 // hitsAtMost is how many invoices one search finds.
@@ -31,7 +32,7 @@ func (d *Desk) Search(ctx context.Context, by desk.SearchFor, text string, show 
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	rows, err := d.conn.Query(ctx, query, printable(text), hitsAtMost)
+	rows, err := d.conn.Query(ctx, query, words.Storable(text), hitsAtMost)
 	if err == nil {
 		var h desk.Hit
 		_, err = pgx.ForEachRow(rows, []any{&h.InvoiceID, &h.State, &h.Attempt, &h.Earlier}, func() error { return show(h) })

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/billonce/billonce/internal/words"
 )
 
 // Set is the rules of one variable, in their order. Nil is a set without rules.
@@ -155,7 +157,7 @@ func (s *Set) decided(low, high int) int {
 }
 
 func parseStatus(text string) (low, high int, err error) {
-	fault := fmt.Errorf("%q is no status; write 409, 4xx or 200-299", printable(text))
+	fault := fmt.Errorf("%q is no status; write 409, 4xx or 200-299", quoted(text))
 	if len(text) == 3 && strings.EqualFold(text[1:], "xx") && text[0] >= '1' && text[0] <= '5' {
 		low = int(text[0]-'0') * 100
 		return low, low + 99, nil
@@ -175,20 +177,8 @@ func parseStatus(text string) (low, high int, err error) {
 	return low, high, nil
 }
 
-// printable keeps a terminal from obeying what a variable holds, and an error short.
-func printable(text string) string {
-	const most = 40
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	if utf8.RuneCountInString(text) > most {
-		text = string([]rune(text)[:most]) + "…"
-	}
-	return text
-}
+// quoted is what a variable holds, as an error shows it.
+func quoted(text string) string { return words.Cut(words.Printable(text), 40) }
 
 // Warnings names the rules that are allowed and seldom meant.
 func (s *Set) Warnings() []string {

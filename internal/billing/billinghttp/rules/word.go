@@ -46,7 +46,7 @@ func (a About) objection(word Word, status int, conditional bool) string {
 	class := status / 100
 	switch {
 	case !slices.Contains(a.words(), word):
-		return fmt.Sprintf("%q is none of %s", printable(string(word)), list(a.words()))
+		return fmt.Sprintf("%q is none of %s", quoted(string(word)), list(a.words()))
 	case word == Refused && a != LookUps && class != 4 && (class != 2 || !conditional):
 		return fmt.Sprintf("refused can't be said of %d: of 4xx it can, and of 2xx with a condition; write unknown", status)
 	case word == Absent && status != 404 && status != 410 && (class != 4 && class != 2 || !conditional):
