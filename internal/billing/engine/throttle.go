@@ -126,10 +126,10 @@ func (t *throttle) lower(now, began time.Time, inFlight int, asked time.Duration
 func (t *throttle) measure(now time.Time) {
 	if !t.measured.IsZero() {
 		d := now.Sub(t.measured) - t.waited/2
-		if d < measureFor {
+		if d < measureFor || t.accepted == 0 {
 			return
 		}
-		t.gap = min(d/time.Duration(max(1, t.accepted)), backoffCap)
+		t.gap = min(d/time.Duration(t.accepted), backoffCap)
 	}
 	t.measured, t.accepted, t.waited = now, 0, 0
 }
