@@ -77,7 +77,7 @@ func (c *canary) judge() error {
 			"Look at them (`batch status`) and at the settings, then run again")
 		c.stop.stop(billing.StoppedByCanary, nil)
 	default:
-		c.log.Info().Int64("canary", sent).Int64("accepted", accepted).Msg("of the invoices that were sent first some were accepted: sending the rest")
+		c.log.Info().Int64("canary", sent).Int64("accepted", accepted).Msg("some of the first invoices were accepted: sending the rest")
 	}
 	return nil
 }

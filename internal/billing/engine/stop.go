@@ -127,7 +127,7 @@ func awaited(n int, drain time.Duration) string {
 	if n == 0 {
 		return "no request is in flight"
 	}
-	return fmt.Sprintf("%s in flight: awaited and settled, at most %s after a signal. A second signal ends at once, and leaves unknown what became of as many",
+	return fmt.Sprintf("%s in flight: awaited and settled, at most %s after a signal. A second signal ends at once; what became of them is then not known",
 		words.Plural(n, "request"), drain)
 }
 
