@@ -8,3 +8,10 @@ func tooLate(by time.Time) bool {
 	now := time.Now()
 	return now.After(by) || now.Round(0).After(by.Round(0))
 }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

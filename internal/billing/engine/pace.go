@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	backoffBase = 250 * time.Millisecond
-	backoffCap  = 30 * time.Second
 	// holdMost is how long what is claimed waits for the pace. Who has to wait longer
 	// holds nothing meanwhile.
 	holdMost = time.Second
@@ -30,16 +28,6 @@ const (
 	slack        = 50 * time.Millisecond
 	learnedSlack = 250 * time.Millisecond
 )
-
-// backoff is how long to wait after the n-th attempt of a run (from 1):
-// exponential with full jitter, so that many runners don't come back together.
-func backoff(n int) time.Duration {
-	ceiling := backoffCap
-	if n < 8 {
-		ceiling = min(backoffCap, backoffBase<<(n-1))
-	}
-	return rand.N(ceiling) + time.Millisecond
-}
 
 // pace holds requests back: by BILLING_RATE, and as throttled replies ask for it. What
 // waits for it has no intent yet, and is not even claimed: a claim takes what may be
@@ -198,6 +186,13 @@ func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
 	}
 	leave = sync.OnceFunc(func() { <-p.turn; p.want(-1) })
 	return leave, p.wait(ctx, forever, p.untilClaim, func(time.Time) {})
+}
+
+// want counts what has something to send; -1 as it has nothing more.
+func (p *pace) want(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.part.want(n)
 }
 
 // untilClaim is how long until it is time to claim: a claim takes its time, and one in
@@ -380,11 +375,4 @@ func (p *pace) throttled(now time.Time, of asking, reply billing.Reply, own bool
 	p.shown.Throttled(p.throttle.until.After(until))
 	p.slowed(reply.Reason)
 	p.next = later(p.next, now.Add(p.interval()))
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

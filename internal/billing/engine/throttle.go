@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/billonce/billonce/internal/billing"
@@ -26,6 +27,21 @@ const (
 	quickening = 0.05
 	fewGap     = 100 * time.Millisecond
 )
+
+const (
+	backoffBase = 250 * time.Millisecond
+	backoffCap  = 30 * time.Second
+)
+
+// backoff is how long to wait after the n-th attempt of a run (from 1):
+// exponential with full jitter, so that many runners don't come back together.
+func backoff(n int) time.Duration {
+	ceiling := backoffCap
+	if n < 8 {
+		ceiling = min(backoffCap, backoffBase<<(n-1))
+	}
+	return rand.N(ceiling) + time.Millisecond
+}
 
 // throttle is what the API's throttled replies have taught: how many requests may be in
 // flight, and how far apart they begin. The requests in flight are halved, and grow by
