@@ -378,8 +378,11 @@ func mutants() []mutant {
 			"internal/billing/pgstore", "TestP10LookUpIsTestedBeforeItIsBelieved/acted_to_everything", `sent, want in_doubt`,
 		},
 		{
-			"the look-up's test asks under no made-up key",
-			[]edit{{"internal/billing/engine/proof.go", "		if !madeUp {\n", "		if true {\n"}},
+			"nothing is asked under a made-up key",
+			[]edit{
+				{"internal/billing/engine/proof.go", "		if !madeUp {\n", "		if true {\n"},
+				{"internal/billing/engine/control.go", "				c.why = p.ignoresKey(ctx, inv, request)\n", ""},
+			},
 			"internal/billing/pgstore", "TestP10LookUpsIgnoringTheKeyAreNotBelieved", `LookedUp:1`,
 		},
 		{
