@@ -19,7 +19,7 @@ func TestOneMistakeIsOneLine(t *testing.T) {
 	}{
 		"predicate":      {"", with(func(s *book.Settings) { s.Pending = "pending and custmer = 'x'" }), "ledger", "\n    pending and custmer = 'x'\n                ^\n", "Correct INVOICES_PENDING"},
 		"assignment":     {"", with(func(s *book.Settings) { s.MarkSent = "pending = false, sentat = now()" }), "ledger", "\n    pending = false, sentat = now()\n                     ^", "Correct INVOICES_MARK_SENT"},
-		"key":            {"", with(func(s *book.Settings) { s.ID = "number" }), "ledger", "no such table or column", "Correct INVOICES_TABLE"},
+		"key":            {"", with(func(s *book.Settings) { s.ID = "number" }), "ledger", `"invoices" has no column "number"`, "Correct INVOICES_TABLE"},
 		"no ledger":      {"", with(func(s *book.Settings) { s.Schema = "nowhere" }), "ledger", "missing", "\n    batch migrate"},
 		"key not unique": {"alter table invoices drop constraint invoices_pkey; insert into invoices overriding system value select * from invoices where id = 1", nil, "ledger", "have the id 1", "group by 1"},
 		"rights": {

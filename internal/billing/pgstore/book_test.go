@@ -64,8 +64,8 @@ func TestFragmentsAreCheckedBeforeAnything(t *testing.T) {
 		"pending":   {func(b *book.Settings) { b.Pending = "pendign" }, "INVOICES_PENDING"},
 		"mark_sent": {func(b *book.Settings) { b.MarkSent = "sent_on = now()" }, "INVOICES_MARK_SENT"},
 		"injection": {func(b *book.Settings) { b.Pending = "pending); drop table invoices; --" }, "INVOICES_PENDING"},
-		"no_table":  {func(b *book.Settings) { b.Invoices = "invoice" }, "no such table"},
-		"no_id":     {func(b *book.Settings) { b.ID = "invoice_id" }, "no such table or column"},
+		"no_table":  {func(b *book.Settings) { b.Invoices = "invoice" }, `did you mean public.invoices?`},
+		"no_id":     {func(b *book.Settings) { b.ID = "invoice_id" }, `"invoices" has no column "invoice_id"`},
 		"bad_type":  {func(b *book.Settings) { b.ID = "due_date" }, `create view billable as select *, "due_date"::text as billing_key from "public"."invoices"`},
 	} {
 		t.Run(name, func(t *testing.T) {
