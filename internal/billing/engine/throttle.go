@@ -14,9 +14,9 @@ const (
 	openWith = 6
 	openFor  = 100 * time.Millisecond
 	// A number of requests in flight that was too much is tried again after so many times
-	// what it made the run wait: where several runners share what the API takes, it is most
-	// often another one that then has to wait.
-	tooManyWaits = 60
+	// what it made the run wait. Where three runners share an API that takes 5 at once, 8
+	// and 60 are slower.
+	tooManyWaits = 20
 	tooManyMost  = 5 * time.Minute
 	// measureFor is how long what is accepted is counted, at least, before it says at what
 	// rate the API accepts.
