@@ -109,6 +109,9 @@ func (t *testbed) signal(ctx context.Context, observer *meter.Observer, runners 
 		select {
 		case waiting, open = <-observer.Waiting:
 			if !open {
+				if err := context.Cause(ctx); err != nil { // which ended the observer, too
+					return err
+				}
 				return errors.New("nobody looks at the runners any more")
 			}
 		case err := <-ended:
