@@ -169,7 +169,7 @@ func (t *throttle) needs(now time.Time) float64 {
 
 func (t *throttle) limitInFlight(now time.Time, were float64) {
 	were = max(were, t.needs(now)+1)
-	again := tooManyWaits * t.until.Sub(now)
+	again := tooManyWaits * max(0, t.until.Sub(now))
 	if were == t.tooMany {
 		again = max(again, 2*t.tooManyFor)
 	}
