@@ -158,13 +158,14 @@ func (t *throttle) fit(now time.Time, n int) {
 }
 
 // needs is how many are in flight at once where as many are accepted as of late (Little's
-// law): fewer would be slower than the API is.
+// law): fewer would be slower than the API is. What is counted scatters, so that the next
+// whole number above it may be one too many.
 func (t *throttle) needs(now time.Time) float64 {
 	rate := t.recent.rate(now)
 	if t.gap > 0 {
 		rate = max(rate, float64(time.Second)/float64(t.gap))
 	}
-	return math.Ceil(rate * t.took.Seconds())
+	return math.Round(rate * t.took.Seconds())
 }
 
 func (t *throttle) limitInFlight(now time.Time, were float64) {
