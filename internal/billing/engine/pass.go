@@ -76,7 +76,7 @@ type pass struct {
 	wrapped  bool
 	done     bool
 	wasCut   bool
-	probes   bool          // it ended early: the API is to be asked elsewhere first
+	early    bool          // it ended before its end: there is a reason to look anew
 	progress int           // deliveries begun or settled
 	nextDue  time.Duration // earliest `retry` that is not due yet; 0: none
 
@@ -146,8 +146,8 @@ func (p *pass) next(ctx context.Context, size int) ([]billing.Candidate, error) 
 
 // interrupted: the caller holds mu.
 func (p *pass) interrupted() bool {
-	p.probes = p.probes || p.pace.probing()
-	return p.probes
+	p.early = p.early || p.pace.probing()
+	return p.early
 }
 
 func (p *pass) advance(page []billing.Candidate, asked int) {
@@ -251,7 +251,7 @@ func (p *pass) cut() {
 func (p *pass) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done && p.queueing.waits == 0 || p.probes || p.stop.stopped()
+	return p.done && p.queueing.waits == 0 || p.early || p.stop.stopped()
 }
 
 // waits counts an invoice that is to be looked at again in d; 0: at any time.
@@ -309,13 +309,20 @@ func (p *pass) addProgress(n int) {
 }
 
 // whole says that the pass, which has ended, went over the whole table.
-func (p *pass) whole() bool { return p.done && !p.wasCut }
+func (p *pass) whole() bool { return p.done && !p.wasCut && !p.early }
+
+// endEarly has the next pass look at what this one has found.
+func (p *pass) endEarly() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.early = true
+}
 
 func (p *pass) verdict() verdict {
 	switch {
 	case p.stop.stopped():
 		return over
-	case p.progress > 0 || p.probes:
+	case p.progress > 0 || p.early:
 		return progress
 	case p.wasCut:
 		return cut

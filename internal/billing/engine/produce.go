@@ -96,6 +96,20 @@ func (p *producing) noRoom(candidates int, err error) {
 	p.full = true
 }
 
+// lookAnew is how long a run waits for the pace with what it has found, where others may
+// send that meanwhile.
+const lookAnew = time.Second
+
+// enter waits until what was found may be claimed.
+func (p *producing) enter(ctx context.Context) (leave func(), may bool) {
+	if p.shared {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, lookAnew)
+		defer end()
+	}
+	return p.pace.enter(ctx)
+}
+
 // loop makes one claim after the other until the pass is over.
 func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error {
 	claimer := p.newClaimer()
@@ -114,11 +128,12 @@ func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error 
 		if len(candidates) == 0 {
 			return nil
 		}
-		leave, may := p.pace.enter(ctx)
+		leave, may := p.enter(ctx)
 		if !may {
 			leave()
 			p.pass.free(candidates, nil)
 			p.budget.give(len(candidates))
+			p.pass.endEarly()
 			return nil
 		}
 		claimed, err := claimer.Claim(ctx, candidates)

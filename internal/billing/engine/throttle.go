@@ -14,9 +14,9 @@ const (
 	openWith = 6
 	openFor  = 100 * time.Millisecond
 	// A number of requests in flight that was too much is tried again after so many times
-	// what it made the run wait. Where three runners share an API that takes 5 at once, 8
-	// and 60 are slower.
-	tooManyWaits = 20
+	// what it made the run wait. Until as many are in flight as before, half of that is lost
+	// once more: a twentieth of the time in all.
+	tooManyWaits = 30
 	tooManyMost  = 5 * time.Minute
 	// measureFor is how long what is accepted is counted, at least, before it says at what
 	// rate the API accepts.
@@ -145,7 +145,13 @@ func (t *throttle) measure(now time.Time) {
 		if d < measureFor || t.accepted == 0 {
 			return
 		}
-		t.gap = min(d/time.Duration(t.accepted), backoffCap)
+		gap := min(d/time.Duration(t.accepted), backoffCap)
+		if t.gap > 0 {
+			// At most halved, as what is in flight: in a short time little is accepted where
+			// another runner has just taken a place.
+			gap = min(gap, 2*t.gap)
+		}
+		t.gap = gap
 	}
 	t.measured, t.accepted, t.waited = now, 0, 0
 }
@@ -175,7 +181,8 @@ func (t *throttle) limitInFlight(now time.Time, were float64) {
 		again = max(again, 2*t.tooManyFor)
 	}
 	t.tooManyFor = min(again, tooManyMost)
-	t.tooMany, t.tooManyTo = were, now.Add(t.tooManyFor)
+	// With jitter: runners that were throttled together would try again together.
+	t.tooMany, t.tooManyTo = were, now.Add(t.tooManyFor+rand.N(t.tooManyFor/2+1))
 	t.window = max(1, min(t.window, were)/2)
 }
 

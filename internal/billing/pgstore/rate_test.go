@@ -2,7 +2,9 @@ package pgstore_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,5 +77,43 @@ func noting(at *[]time.Time, reply func(billing.Request, int) billing.Reply) fun
 	return func(m billing.Request, n int) billing.Reply {
 		*at = append(*at, time.Now())
 		return reply(m, n)
+	}
+}
+
+// P8: a run that the API has told to wait ends as others have sent what it has found, and not
+// as its wait ends.
+func TestP8WhoWaitsSeesThatOthersHaveSentAll(t *testing.T) {
+	t.Parallel()
+	const wait = 40 * time.Second
+	cfg := seeded(t, 50)
+	waits := make(chan struct{})
+	told := sync.OnceFunc(func() { close(waits) })
+	throttling := &api{reply: func(billing.Request, int) billing.Reply {
+		told()
+		return throttledFor(wait)
+	}}
+	accepting := &api{reply: func(billing.Request, int) billing.Reply {
+		return billing.Reply{Outcome: billing.Accepted, Status: 200}
+	}}
+	var first, second billing.Summary
+	var g errgroup.Group
+	g.Go(func() error {
+		first = sharedRun(t, cfg, throttling, func(c *engine.Config) { c.Concurrency = 1 })
+		return nil
+	})
+	g.Go(func() error {
+		<-waits
+		for query[int](t, cfg, "select count(*) from billonce.deliveries where state = 'retry'") == 0 {
+			runtime.Gosched()
+		}
+		execute(t, cfg, "update billonce.deliveries set due_at = now()")
+		second = sharedRun(t, cfg, accepting, func(*engine.Config) {})
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if first.Sent != 0 || second.Sent != 50 || first.Elapsed > wait/2 {
+		t.Errorf("the first one sent %d in %s, the second one %d", first.Sent, first.Elapsed, second.Sent)
 	}
 }
