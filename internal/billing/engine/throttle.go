@@ -58,7 +58,8 @@ type throttle struct {
 	tooManyTo  time.Time
 	tooManyFor time.Duration
 
-	gap       time.Duration // between two requests
+	learned   time.Duration // between two that the API accepts, as it was measured last; 0: it was not
+	gap       time.Duration // between two requests: that, made shorter since
 	quickened time.Time     // when gap was made shorter last
 	measured  time.Time     // since when what is accepted is counted: the API took no more then
 	accepted  int           // since then
@@ -145,13 +146,13 @@ func (t *throttle) measure(now time.Time) {
 		if d < measureFor || t.accepted == 0 {
 			return
 		}
-		gap := min(d/time.Duration(t.accepted), backoffCap)
-		if t.gap > 0 {
-			// At most halved, as what is in flight: in a short time little is accepted where
-			// another runner has just taken a place.
-			gap = min(gap, 2*t.gap)
+		learned := min(d/time.Duration(t.accepted), backoffCap)
+		if t.learned > 0 {
+			// The rate is at most halved, as what is in flight: in a short time little is
+			// accepted where another runner has just taken a place.
+			learned = min(learned, 2*t.learned)
 		}
-		t.gap = gap
+		t.learned, t.gap = learned, learned
 	}
 	t.measured, t.accepted, t.waited = now, 0, 0
 }
@@ -168,15 +169,16 @@ func (t *throttle) fit(now time.Time, n int) {
 // whole number above it may be one too many.
 func (t *throttle) needs(now time.Time) float64 {
 	rate := t.recent.rate(now)
-	if t.gap > 0 {
-		rate = max(rate, float64(time.Second)/float64(t.gap))
+	if t.learned > 0 {
+		rate = max(rate, float64(time.Second)/float64(t.learned))
 	}
 	return math.Round(rate * t.took.Seconds())
 }
 
 func (t *throttle) limitInFlight(now time.Time, were float64) {
 	were = max(were, t.needs(now)+1)
-	again := tooManyWaits * max(0, t.until.Sub(now))
+	growsFor := time.Duration(were/2) * t.took
+	again := tooManyWaits * (max(0, t.until.Sub(now)) + growsFor/2)
 	if were == t.tooMany {
 		again = max(again, 2*t.tooManyFor)
 	}
