@@ -107,7 +107,7 @@ dies. It is configured by environment variables: see ` + "`batch help environmen
 		},
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
+		return usage(fmt.Errorf("%w; see `%s --help`", plainFlagError(err), cmd.CommandPath()))
 	})
 	markUsageErrors(root)
 	return root

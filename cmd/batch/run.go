@@ -33,6 +33,9 @@ the same moment. The environment configures it: see ` + "`batch help environment
 Its flags are for people.` + "\n" + config.ExitCodes(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("max-pending") && flags.maxPending < 1 {
+				return usage(fmt.Errorf("--max-pending %d: write how many this run may send, from 1 on", flags.maxPending))
+			}
 			c, err := a.settings(config.Database | config.Billing)
 			if err != nil {
 				if !flags.dryRun {
@@ -59,7 +62,7 @@ Its flags are for people.` + "\n" + config.ExitCodes(),
 // runFlags are what a person may want of one run; a CronJob wants none of it.
 type runFlags struct {
 	dryRun     bool
-	maxPending int                 // ≤ 0: RUN_MAX_PENDING stands
+	maxPending int                 // 0: RUN_MAX_PENDING stands
 	only       []billing.InvoiceID // none: all that are pending
 }
 

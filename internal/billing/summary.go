@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -32,6 +33,9 @@ const (
 	StoppedByFailover StopReason = "failover"
 	StoppedByError    StopReason = "error"
 )
+
+// InWords is the reason as people read it.
+func (r StopReason) InWords() string { return strings.ReplaceAll(string(r), "_", " ") }
 
 // Tally counts what a run has done so far; Retry is a gauge. It may be read
 // while the run goes on.

@@ -12,6 +12,7 @@ type Status struct {
 	At             time.Time               `json:"at"`
 	TimeZone       string                  `json:"time_zone"` // whose midnight today began at: the session's, as that of current_date in INVOICES_PENDING
 	Paused         *billing.Pause          `json:"paused,omitempty"`
+	NotBefore      *time.Time              `json:"not_before,omitempty"`        // the billing API has said that it takes no more requests before; nil: it takes some
 	Identity       billing.Identity        `json:"identity"`                    // of the database
 	Accepted       *billing.Identity       `json:"accepted_identity,omitempty"` // the one that the ledger trusts; nil: none yet
 	Trusted        *Trust                  `json:"trusted,omitempty"`           // who says so

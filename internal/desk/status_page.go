@@ -18,6 +18,9 @@ func (st Status) Print(out io.Writer) error {
 	if p := st.Paused; p != nil {
 		fmt.Fprintf(out, "PAUSED by %s since %s: %s\n`batch resume` ends it.\n\n", words.OneLine(p.By), words.Stamp(p.At), words.OneLine(p.Reason))
 	}
+	if t := st.NotBefore; t != nil {
+		fmt.Fprintf(out, "THROTTLED: the billing API takes no more requests before %s (%s).\nThe first run from then on sends the rest. One before it asks with one request.\n\n", words.Stamp(*t), dueText(t.Sub(st.At)))
+	}
 	if a := st.Accepted; a != nil && !st.Identity.Same(*a, false) {
 		fmt.Fprintf(out, "NOT TRUSTED: %s. `batch doctor` says what follows.\n\n", st.Identity.Since(*a))
 	}
@@ -165,8 +168,13 @@ func runLine(r Run, now time.Time) string {
 		return line + ": killed, or cut off"
 	}
 	took := r.FinishedAt.Sub(r.StartedAt)
-	line += fmt.Sprintf(": exit %d after %s", *r.ExitCode, took.Round(time.Millisecond))
-	if s := r.Summary; s != nil {
+	line += fmt.Sprintf(": exit %d", *r.ExitCode)
+	s := r.Summary
+	if s != nil && s.Stopped != "" {
+		line += fmt.Sprintf(" (%s)", s.Stopped.InWords())
+	}
+	line += fmt.Sprintf(" after %s", took.Round(time.Millisecond))
+	if s != nil {
 		line += fmt.Sprintf("; %s sent, %s failed, %s in doubt, %s to be tried again",
 			words.Count(s.Sent), words.Count(s.Failed), words.Count(s.InDoubt), words.Count(s.Retry))
 		if rate := s.Sent * 1000 / max(s.ElapsedMS, 1); rate > 0 {

@@ -66,7 +66,7 @@ func howItEnded(s billing.Summary, code int) string {
 	case s.Stopped == billing.StoppedByPause:
 		return "stopped: the book was paused (see `batch status`)"
 	case s.Stopped != "":
-		return fmt.Sprintf("stopped early (%s), the next run goes on", strings.ReplaceAll(string(s.Stopped), "_", " "))
+		return fmt.Sprintf("stopped early (%s), the next run goes on", s.Stopped.InWords())
 	case code == billing.ExitStopped:
 		return "done for now, the next run goes on"
 	case code == billing.ExitPerson:

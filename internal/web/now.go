@@ -98,6 +98,8 @@ func verdict(st desk.Status) (mark, text string) {
 		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", plain(st.Paused.By), stamp(st.Paused.At), plain(st.Paused.Reason))
 	case st.Accepted != nil && !st.Identity.Same(*st.Accepted, false):
 		return "harm", fmt.Sprintf("Not trusted: %s. Before a run sends, read what batch doctor says of it.", st.Identity.Since(*st.Accepted))
+	case st.NotBefore != nil:
+		return "harm", fmt.Sprintf("The billing API takes no more requests before %s. The next run from then on sends the rest.", stamp(*st.NotBefore))
 	case open > 0 && running:
 		return "harm", fmt.Sprintf("%s need a person; a run is under way.", words.Plural(open, "invoice"))
 	case open > 0:
@@ -109,7 +111,15 @@ func verdict(st desk.Status) (mark, text string) {
 	case st.Runs[0].ExitCode == nil:
 		return "harm", "The last run was killed, or cut off. The next run goes on with what it left."
 	case *st.Runs[0].ExitCode != billing.ExitDone:
-		return "harm", fmt.Sprintf("The last run ended with exit code %d.", *st.Runs[0].ExitCode)
+		return "harm", endedText(st.Runs[0])
 	}
 	return "good", "All is well: nothing is open, and the last run has finished."
+}
+
+func endedText(r desk.Run) string {
+	text := fmt.Sprintf("The last run ended with exit code %d", *r.ExitCode)
+	if s := r.Summary; s != nil && s.Stopped != "" {
+		text += fmt.Sprintf(" (%s)", s.Stopped.InWords())
+	}
+	return text + "."
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billonce/billonce/internal/billing"
 	"github.com/billonce/billonce/internal/desk"
 	"github.com/billonce/billonce/internal/web"
 )
@@ -31,4 +32,29 @@ func TestThrottledIsShownWhileTheRunGoesOn(t *testing.T) {
 	shows("over", 0, time.Minute, false)
 	d.status.Runs[0].Alive = false
 	shows("ended", 3, time.Second, false)
+}
+
+// A quota that is used up keeps everything from being sent, whatever else there is: the page
+// says when the API takes more, and then how the last run ended.
+func TestAQuotaThatIsUsedUpIsShown(t *testing.T) {
+	t.Parallel()
+	d := quiet()
+	stopped := billing.ExitStopped
+	until := d.status.At.Add(time.Hour)
+	d.status.NotBefore = &until
+	d.status.Deliveries = map[billing.State]int64{billing.Failed: 2}
+	d.status.Runs = []desk.Run{{ID: "1", ExitCode: &stopped, Summary: &billing.Summary{Stopped: billing.StoppedByDeadline}}}
+	h := page(t, web.Settings{}, &d)
+	shows := func(want string) {
+		t.Helper()
+		w := ask(h, "GET", "/", func(r *http.Request) { r.Host, r.RemoteAddr = "localhost", "127.0.0.1:1234" })
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("not shown: %s", want)
+		}
+	}
+	shows("The billing API takes no more requests before ")
+	d.status.NotBefore, d.status.At = nil, d.status.At.Add(time.Second)
+	shows("2 invoices need a person.")
+	d.status.Deliveries, d.status.At = nil, d.status.At.Add(time.Second)
+	shows("The last run ended with exit code 4 (deadline).")
 }

@@ -32,8 +32,11 @@ func askedToWait(h http.Header, now time.Time) time.Duration {
 	if wait := rateLimit(h); wait > 0 {
 		return wait
 	}
-	for _, name := range []string{"RateLimit-Reset", "X-RateLimit-Reset", "X-Rate-Limit-Reset"} {
-		if wait := resetIn(h.Get(name), clockOf(h, now)); wait > 0 {
+	for _, limit := range []string{"RateLimit", "X-RateLimit", "X-Rate-Limit"} {
+		if left, err := strconv.ParseFloat(h.Get(limit+"-Remaining"), 64); err == nil && left > 0 {
+			continue // of an hour's quota, say: another one is used up, of which nothing is told
+		}
+		if wait := resetIn(h.Get(limit+"-Reset"), clockOf(h, now)); wait > 0 {
 			return wait
 		}
 	}
@@ -109,12 +112,8 @@ func rateLimit(h http.Header) (wait time.Duration) {
 		}
 	}
 	if fields, err := httpsfv.UnmarshalDictionary(values); err == nil {
-		if member, ok := fields.Get("reset"); ok {
-			if item, ok := member.(httpsfv.Item); ok {
-				if n, ok := item.Value.(int64); ok {
-					return within(time.Duration(min(n, maxSeconds)) * time.Second)
-				}
-			}
+		if field(fields, "remaining") <= 0 {
+			return within(time.Duration(field(fields, "reset")) * time.Second)
 		}
 	}
 	return 0
@@ -123,5 +122,12 @@ func rateLimit(h http.Header) (wait time.Duration) {
 func number(p *httpsfv.Params, name string) int64 {
 	value, _ := p.Get(name)
 	n, _ := value.(int64)
+	return min(n, maxSeconds)
+}
+
+func field(d *httpsfv.Dictionary, name string) int64 {
+	member, _ := d.Get(name)
+	item, _ := member.(httpsfv.Item)
+	n, _ := item.Value.(int64)
 	return min(n, maxSeconds)
 }

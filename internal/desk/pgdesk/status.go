@@ -70,7 +70,7 @@ func ReadStatus(ctx context.Context, c StatusConfig) (st desk.Status, err error)
 	}
 	r.table = r.names.Schema + ".deliveries"
 	for _, read := range []func(context.Context) error{
-		r.readNow, r.readPause, r.readIdentity, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readThrottled, r.readReconciled, r.readRunLock, r.readRate, r.readHeldBack,
+		r.readNow, r.readPause, r.readNotBefore, r.readIdentity, r.readConnected, r.readPending, r.readOpen, r.readOpenCount, r.readReasons, r.readSending, r.readDone, r.readRuns, r.readThrottled, r.readReconciled, r.readRunLock, r.readRate, r.readHeldBack,
 	} {
 		if err := read(ctx); err != nil {
 			return st, err
@@ -135,6 +135,10 @@ func (r *statusReader) readNow(ctx context.Context) error {
 func (r *statusReader) readPause(ctx context.Context) (err error) {
 	r.st.Paused, err = readPause(ctx, r.conn, r.names)
 	return err
+}
+
+func (r *statusReader) readNotBefore(ctx context.Context) error {
+	return r.each(ctx, "not_before", []any{&r.st.NotBefore}, keep)
 }
 
 func (r *statusReader) readIdentity(ctx context.Context) (err error) {

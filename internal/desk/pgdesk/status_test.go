@@ -309,3 +309,15 @@ func explain(t *testing.T, cfg *pgx.ConnConfig, text string, args ...any) string
 	}
 	return strings.Join(lines, "\n")
 }
+
+// When the API takes requests again is told until then, and no longer.
+func TestStatusTellsWhenTheAPITakesMore(t *testing.T) {
+	t.Parallel()
+	cfg := seeded(t, 1)
+	for in, want := range map[string]bool{"-1 second": false, "1 hour": true} {
+		execute(t, cfg, "update billonce.ledger set not_before = now() + interval '"+in+"'")
+		if got := status(t, cfg).NotBefore; (got != nil) != want {
+			t.Errorf("%s: %v", in, got)
+		}
+	}
+}
