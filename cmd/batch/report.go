@@ -14,7 +14,7 @@ func reportEnd(view *terminal, log zerolog.Logger, s billing.Summary, code int) 
 		log.Error().Err(s.Err).Msg("the run was stopped by an error")
 	}
 	if s.Unrendered > 0 {
-		log.Warn().Int64("invoices", s.Unrendered).Msg("can't build the requests for some invoices: correct BILLING_URL or BILLING_BODY, or their rows")
+		log.Warn().Int64("invoices", s.Unrendered).Msg("some invoices are set aside: their requests can't be built, or SQL fails on their rows; `batch status --open` says which and why")
 	}
 	words := lastWords{&s, code, errorText(s.Err)}
 	if err := words.leave(); err != nil {

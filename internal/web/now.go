@@ -101,9 +101,9 @@ func verdict(st desk.Status) (mark, text string) {
 	case st.NotBefore != nil:
 		return "harm", fmt.Sprintf("The billing API takes no more requests before %s. The next run from then on sends the rest.", stamp(*st.NotBefore))
 	case open > 0 && running:
-		return "harm", fmt.Sprintf("%s need a person; a run is under way.", words.Plural(open, "invoice"))
+		return "harm", toPersons(open) + "; a run is under way."
 	case open > 0:
-		return "harm", fmt.Sprintf("%s need a person.", words.Plural(open, "invoice"))
+		return "harm", toPersons(open) + "."
 	case running:
 		return "work", fmt.Sprintf("A run is under way: %s to send.", words.Plural(left(st), "invoice"))
 	case len(st.Runs) == 0:
@@ -114,6 +114,13 @@ func verdict(st desk.Status) (mark, text string) {
 		return "harm", endedText(st.Runs[0])
 	}
 	return "good", "All is well: nothing is open, and the last run has finished."
+}
+
+func toPersons(open int64) string {
+	if open == 1 {
+		return "1 invoice needs a person"
+	}
+	return words.Count(open) + " invoices need a person"
 }
 
 func endedText(r desk.Run) string {

@@ -55,6 +55,8 @@ func TestAQuotaThatIsUsedUpIsShown(t *testing.T) {
 	shows("The billing API takes no more requests before ")
 	d.status.NotBefore, d.status.At = nil, d.status.At.Add(time.Second)
 	shows("2 invoices need a person.")
+	d.status.Deliveries, d.status.At = map[billing.State]int64{billing.InDoubt: 1}, d.status.At.Add(time.Second)
+	shows("1 invoice needs a person.")
 	d.status.Deliveries, d.status.At = nil, d.status.At.Add(time.Second)
 	shows("The last run ended with exit code 4 (deadline).")
 }
