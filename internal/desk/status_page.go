@@ -18,7 +18,7 @@ func (st Status) Print(out io.Writer) error {
 	if p := st.Paused; p != nil {
 		fmt.Fprintf(out, "PAUSED by %s since %s: %s\n`batch resume` ends it.\n\n", words.OneLine(p.By), words.Stamp(p.At), words.OneLine(p.Reason))
 	}
-	if t := st.NotBefore; t != nil {
+	if t := st.NotBefore; t != nil && (st.Pending > 0 || st.PendingUnknown) {
 		fmt.Fprintf(out, "THROTTLED: the billing API takes no more requests before %s (%s).\nThe first run from then on sends the rest. One before it asks with one request.\n\n", words.Stamp(*t), dueText(t.Sub(st.At)))
 	}
 	if a := st.Accepted; a != nil && !st.Identity.Same(*a, false) {

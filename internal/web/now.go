@@ -98,7 +98,7 @@ func verdict(st desk.Status) (mark, text string) {
 		return "harm", fmt.Sprintf("Paused by %s since %s: %s. Nothing is sent.", plain(st.Paused.By), stamp(st.Paused.At), plain(st.Paused.Reason))
 	case st.Accepted != nil && !st.Identity.Same(*st.Accepted, false):
 		return "harm", fmt.Sprintf("Not trusted: %s. Before a run sends, read what batch doctor says of it.", st.Identity.Since(*st.Accepted))
-	case st.NotBefore != nil:
+	case st.NotBefore != nil && left(st) > 0 && !running:
 		return "harm", fmt.Sprintf("The billing API takes no more requests before %s. The next run from then on sends the rest.", stamp(*st.NotBefore))
 	case open > 0 && running:
 		return "harm", toPersons(open) + "; a run is under way."

@@ -41,7 +41,7 @@ func TestAQuotaThatIsUsedUpIsShown(t *testing.T) {
 	d := quiet()
 	stopped := billing.ExitStopped
 	until := d.status.At.Add(time.Hour)
-	d.status.NotBefore = &until
+	d.status.NotBefore, d.status.Pending = &until, 10
 	d.status.Deliveries = map[billing.State]int64{billing.Failed: 2}
 	d.status.Runs = []desk.Run{{ID: "1", ExitCode: &stopped, Summary: &billing.Summary{Stopped: billing.StoppedByDeadline}}}
 	h := page(t, web.Settings{}, &d)

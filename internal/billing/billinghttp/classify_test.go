@@ -164,6 +164,7 @@ func TestEveryNoticeIsUnderstood(t *testing.T) {
 		"ratelimit of two":            {http.Header{"Ratelimit": {`"burst";r=4;t=90, "day";r=0;t=7`}}, 7 * time.Second},
 		"ratelimit as it was":         {http.Header{"Ratelimit": {`limit=10, remaining=0, reset=7`}}, 7 * time.Second},
 		"ratelimit is huge":           {http.Header{"Ratelimit": {`limit=10, remaining=0, reset=999999999999999`}}, longestWait},
+		"reset is far below zero":     {http.Header{"Ratelimit": {"limit=10, remaining=0, reset=-10000000000"}, "X-Ratelimit-Reset": {"9"}}, 9 * time.Second},
 		"ratelimit is below zero":     {http.Header{"Ratelimit": {`"default";r=0;t=-7`}, "X-Ratelimit-Reset": {"9"}}, 9 * time.Second},
 		"ratelimit is nonsense":       {http.Header{"Ratelimit": {`"`}}, 0},
 		"ratelimit_reset":             {http.Header{"Ratelimit-Reset": {"7"}}, 7 * time.Second},

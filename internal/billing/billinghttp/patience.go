@@ -122,12 +122,12 @@ func rateLimit(h http.Header) (wait time.Duration) {
 func number(p *httpsfv.Params, name string) int64 {
 	value, _ := p.Get(name)
 	n, _ := value.(int64)
-	return min(n, maxSeconds)
+	return max(0, min(n, maxSeconds))
 }
 
 func field(d *httpsfv.Dictionary, name string) int64 {
 	member, _ := d.Get(name)
 	item, _ := member.(httpsfv.Item)
 	n, _ := item.Value.(int64)
-	return min(n, maxSeconds)
+	return max(0, min(n, maxSeconds))
 }

@@ -169,12 +169,14 @@ func (p *pace) wait(ctx context.Context, most time.Duration, until func(now time
 }
 
 // enter waits until a claim may begin requests; leave lets the next one do so. While
-// nothing is held back they all may.
-func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
+// nothing is held back they all may. It returns false where the run is stopping, or where
+// the claim has waited for its patience, and the run rests.
+func (p *pace) enter(ctx context.Context, patience time.Duration) (leave func(), may bool) {
 	if !p.limited() {
 		return func() {}, true
 	}
 	p.want(1)
+	tired := time.Now().Add(patience)
 	select {
 	case p.turn <- struct{}{}:
 	case <-p.stop.done:
@@ -185,7 +187,21 @@ func (p *pace) enter(ctx context.Context) (leave func(), may bool) {
 		return func() {}, false
 	}
 	leave = sync.OnceFunc(func() { <-p.turn; p.want(-1) })
-	return leave, p.wait(ctx, forever, p.untilClaim, func(time.Time) {})
+	return leave, p.wait(ctx, forever-1, func(now time.Time) (d time.Duration, room bool) {
+		d, room = p.untilClaim(now)
+		switch {
+		case d <= 0 || !p.rests(now):
+			return d, room
+		case now.Before(tired):
+			return min(d, tired.Sub(now)), room
+		}
+		return forever, room
+	}, func(time.Time) {})
+}
+
+// rests says that the API has the run wait, and that nothing is in flight.
+func (p *pace) rests(now time.Time) bool {
+	return p.inFlight == 0 && now.Before(p.throttle.until)
 }
 
 // want counts what has something to send; -1 as it has nothing more.

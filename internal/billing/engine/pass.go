@@ -311,7 +311,7 @@ func (p *pass) addProgress(n int) {
 // whole says that the pass, which has ended, went over the whole table.
 func (p *pass) whole() bool { return p.done && !p.wasCut && !p.early }
 
-// endEarly has the next pass look at what this one has found.
+// endEarly ends the pass before its end: what was given back is looked for anew.
 func (p *pass) endEarly() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -96,18 +96,17 @@ func (p *producing) noRoom(candidates int, err error) {
 	p.full = true
 }
 
-// lookAnew is how long a run waits for the pace with what it has found, where others may
-// send that meanwhile.
+// lookAnew is how long a run that rests, since the API has it wait, holds on to what it has
+// found, where others may send that meanwhile. Who takes long to find something holds on for
+// longer.
 const lookAnew = time.Second
 
-// enter waits until what was found may be claimed.
-func (p *producing) enter(ctx context.Context) (leave func(), may bool) {
-	if p.shared {
-		var end context.CancelFunc
-		ctx, end = context.WithTimeout(ctx, lookAnew)
-		defer end()
+// enter waits until what was found, in so long a time, may be claimed.
+func (p *producing) enter(ctx context.Context, found time.Duration) (leave func(), may bool) {
+	if !p.shared || p.pass.turn == doubtsToo { // a doubt is asked about once
+		return p.pace.enter(ctx, forever)
 	}
-	return p.pace.enter(ctx)
+	return p.pace.enter(ctx, max(lookAnew, 10*found))
 }
 
 // loop makes one claim after the other until the pass is over.
@@ -128,7 +127,7 @@ func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error 
 		if len(candidates) == 0 {
 			return nil
 		}
-		leave, may := p.enter(ctx)
+		leave, may := p.enter(ctx, time.Since(began))
 		if !may {
 			leave()
 			p.pass.free(candidates, nil)
@@ -166,7 +165,7 @@ func (p *producing) loop(ctx context.Context, size *sizer, standsIn bool) error 
 // sendThese claims candidates that were chosen one by one, has them delivered, and
 // returns how many were begun once all of those are settled.
 func (p *producer) sendThese(ctx context.Context, candidates []billing.Candidate) (begun int, err error) {
-	leave, may := p.pace.enter(ctx)
+	leave, may := p.pace.enter(ctx, forever)
 	defer leave()
 	if !may {
 		return 0, nil

@@ -320,7 +320,7 @@ func (r *Run) takeEarlier(earlier *billing.Earlier, p *pass) {
 	case !earlier.Whole && (p.whole() || r.stop.stopped()):
 		*earlier = p.earlier
 		earlier.Whole = p.whole()
-	case p.turn == doubtsToo:
+	case p.turn == doubtsToo && p.whole():
 		earlier.InDoubt = min(earlier.InDoubt, p.earlier.InDoubt) // what this run has put there is not earlier
 	}
 }

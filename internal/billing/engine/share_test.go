@@ -55,7 +55,7 @@ func (s *sharedRate) run(t *testing.T) (end func()) {
 	for range 3 {
 		senders.Go(func() {
 			for {
-				leave, may := p.enter(ctx)
+				leave, may := p.enter(ctx, forever)
 				if may && p.await(ctx) {
 					s.mu.Lock()
 					s.began = append(s.began, time.Now())
@@ -139,7 +139,7 @@ func TestRateIsLeftByWhoHasNothingToSend(t *testing.T) {
 		if n := in(); n != 0 {
 			t.Errorf("%d share before there is anything to send", n)
 		}
-		leave, may := p.enter(t.Context())
+		leave, may := p.enter(t.Context(), forever)
 		if n := in(); !may || n != 1 {
 			t.Errorf("may send %t, %d share", may, n)
 		}
@@ -154,7 +154,7 @@ func TestRateIsLeftByWhoHasNothingToSend(t *testing.T) {
 		}
 		all.in[&countedRunner{all}] = true
 		began := time.Now()
-		leave, _ = p.enter(t.Context())
+		leave, _ = p.enter(t.Context(), forever)
 		leave()
 		if waited := time.Since(began); waited < shareWait || in() != 2 {
 			t.Errorf("came anew after %s", waited)

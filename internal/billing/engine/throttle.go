@@ -14,9 +14,8 @@ const (
 	openWith = 6
 	openFor  = 100 * time.Millisecond
 	// A number of requests in flight that was too much is tried again after so many times
-	// what it made the run wait. Until as many are in flight as before, half of that is lost
-	// once more: a twentieth of the time in all.
-	tooManyWaits = 30
+	// what it cost: the wait, and half the time until as many are in flight as before.
+	tooManyWaits = 60
 	tooManyMost  = 5 * time.Minute
 	// measureFor is how long what is accepted is counted, at least, before it says at what
 	// rate the API accepts.
