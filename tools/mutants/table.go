@@ -646,6 +646,21 @@ func mutants() []mutant {
 			[]edit{{"internal/billing/billinghttp/provekeys.go", "	case len(ids) > 1:", "	case len(ids) > 10:"}},
 			"internal/billing/billinghttp", "TestP10ProveKeysTellsHonestKeysFromIgnoredOnes", `leave BILLING_IDEMPOTENT`,
 		},
+		{
+			"a place that the API has refused is tried again at once",
+			[]edit{{"internal/billing/engine/throttle.go", "math.Round(rate * t.took.Seconds())", "math.Ceil(rate * t.took.Seconds())"}},
+			"internal/billing/engine", "TestP8APlaceThatWasRefusedIsNotTriedAtOnce", `2 requests at once`,
+		},
+		{
+			"who has to wait does not see that others have sent all",
+			[]edit{{"internal/billing/engine/produce.go", "	if !p.shared || p.pass.turn == doubtsToo {", "	if true {"}},
+			"internal/billing/pgstore", "TestP8WhoWaitsSeesThatOthersHaveSentAll", `the first one sent 0 in`,
+		},
+		{
+			"a quota that has some left has the run wait",
+			[]edit{{"internal/billing/billinghttp/patience.go", "err == nil && left > 0 {", "err == nil && left > 1e9 {"}},
+			"internal/billing/billinghttp", "TestEveryNoticeIsUnderstood", `some left: 50m0s`,
+		},
 	}
 }
 
