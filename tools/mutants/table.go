@@ -154,7 +154,22 @@ func mutants() []mutant {
 		{
 			"a fail-over to another timeline of the same number is taken for none",
 			[]edit{{"internal/billing/pgstore/failover.go", "now.Timeline == before && told == before {", "now.Timeline == before && told != \"\" {"}},
-			"internal/billing/pgstore", "TestP12AnotherTimelineOfTheSameNumber", `was sent [2-9] times`,
+			"internal/billing/pgstore", "TestP12EachWriteAsksForTheRunsRow", `it was left: false`,
+		},
+		{
+			"a commit asks for the timeline's number alone",
+			[]edit{{"internal/billing/pgstore/failover.go", "	told.told = true\n", ""}},
+			"internal/billing/pgstore", "TestP12EachWriteAsksForTheRunsRow", `got <nil>, want the database was failed over`,
+		},
+		{
+			"what was given back in a database that is gone is left as sent in the next one",
+			[]edit{{"internal/billing/engine/failover.go", "unsure = f.memory.doubted()", "_ = f.memory.doubted()"}},
+			"internal/billing/engine", "TestP12WhatWasGivenBackMayBeLostToo", `\["3"\] are given back, want \["1" "2" "3"\]`,
+		},
+		{
+			"what was begun again is given back all the same",
+			[]edit{{"internal/billing/engine/memory.go", "		delete(m.unsure, r.id)\n", ""}},
+			"internal/billing/engine", "TestP12WhatWasGivenBackMayBeLostToo", `are given back, want \["1" "3" "4"\]`,
 		},
 		{
 			"the other runs that live through a fail-over are not waited for",

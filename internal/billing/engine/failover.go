@@ -191,6 +191,7 @@ func (f *failover) stand(ctx context.Context, unsure []billing.Intent) error {
 	f.halted.Store(true)
 	f.gate.Lock()
 	defer f.gate.Unlock()
+	unsure = f.memory.doubt(unsure)
 	for again := true; again; {
 		moved, err := f.port.Follow(ctx)
 		if err != nil {
@@ -199,6 +200,7 @@ func (f *failover) stand(ctx context.Context, unsure []billing.Intent) error {
 		f.behind = f.behind || moved
 		again = false
 		if f.behind {
+			unsure = f.memory.doubted() // that they were given back may be lost, too
 			switch err := f.writeAgain(ctx); {
 			case errors.Is(err, billing.ErrFailedOver):
 				again = true
@@ -214,18 +216,15 @@ func (f *failover) stand(ctx context.Context, unsure []billing.Intent) error {
 
 // giveBack frees intents that stand though nobody knew that they were committed.
 func (f *failover) giveBack(ctx context.Context, unsure []billing.Intent) error {
-	var group []billing.Settlement
-	for _, in := range unsure {
-		if f.memory.has(in) {
-			continue // another claim's, committed before
-		}
-		group = append(group, billing.Settlement{
+	if len(unsure) == 0 {
+		return nil
+	}
+	group := make([]billing.Settlement, len(unsure))
+	for i, in := range unsure {
+		group[i] = billing.Settlement{
 			InvoiceID: in.InvoiceID, RunID: f.memory.runID, Attempt: in.Attempt, RunAttempt: in.RunAttempt - 1, State: billing.Retry,
 			Doubtful: in.Seen.MayHaveActed(), KeyUse: billing.KeyUnused,
-		})
-	}
-	if len(group) == 0 {
-		return nil
+		}
 	}
 	if _, err := f.commitEnds(ctx, group); !errors.Is(err, billing.ErrFailedOver) {
 		return err

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"crypto/sha256"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,12 +95,16 @@ type memory struct {
 	mu      sync.Mutex
 	commits []commit
 	size    int
-	open    map[billing.InvoiceID]*remembered // begun and not settled
-	dropped time.Time                         // when the last one that is not remembered any more was committed
+	open    map[billing.InvoiceID]*remembered    // begun and not settled
+	unsure  map[billing.InvoiceID]billing.Intent // one of the databases may have it, and no request was sent
+	dropped time.Time                            // when the last one that is not remembered any more was committed
 }
 
 func newMemory(runID uuid.UUID) *memory {
-	return &memory{runID: runID, began: time.Now(), open: make(map[billing.InvoiceID]*remembered)}
+	return &memory{
+		runID: runID, began: time.Now(),
+		open: make(map[billing.InvoiceID]*remembered), unsure: make(map[billing.InvoiceID]billing.Intent),
+	}
 }
 
 // begin takes in the intents that were committed as ours.
@@ -115,6 +121,7 @@ func (m *memory) begin(intents []billing.Intent, ours map[billing.InvoiceID]stru
 		r := &all[len(c.of)]
 		*r = m.intent(in, sent)
 		m.open[r.id] = r
+		delete(m.unsure, r.id)
 		c.of = append(c.of, r)
 		c.size += r.size()
 	}
@@ -195,12 +202,25 @@ func (m *memory) add(c commit) {
 	m.commits = m.commits[n:]
 }
 
-// has says whether an intent is known to be committed, and not settled.
-func (m *memory) has(in billing.Intent) bool {
+// doubt takes in intents of which no request was sent, and that may be committed; and
+// returns them, but for those that are begun: another claim has committed them before.
+func (m *memory) doubt(intents []billing.Intent) (unsure []billing.Intent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.open[in.InvoiceID]
-	return r != nil && int(r.attempt) == in.Attempt
+	for _, in := range intents {
+		if r := m.open[in.InvoiceID]; r == nil || int(r.attempt) != in.Attempt {
+			m.unsure[in.InvoiceID] = in
+			unsure = append(unsure, in)
+		}
+	}
+	return unsure
+}
+
+// doubted returns what doubt has taken in and nobody has begun since.
+func (m *memory) doubted() []billing.Intent {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.unsure))
 }
 
 // witness is what is remembered of a delivery, and what it shows to stand where the ledger

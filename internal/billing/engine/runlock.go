@@ -62,10 +62,6 @@ func (k *keeping) keep(ctx context.Context) {
 		if err == nil {
 			err = k.lock.Retake(ctx)
 		}
-		if err == nil {
-			// Once more: the first look may have met the server that was about to go.
-			err = k.failover.check(ctx)
-		}
 		if err != nil {
 			if ctx.Err() == nil {
 				k.stop.stop(billing.StoppedByLockLost, fmt.Errorf("the run lock is lost: %w", err))

@@ -84,7 +84,7 @@ func (c *Claimer) settle(ctx context.Context, group []billing.Settlement, came [
 	if err := watch.Stop(); err != nil {
 		return err
 	}
-	w := &writing{begun: true, timeline: c.store.timeline()}
-	w.settings()
+	w := &writing{begun: true}
+	c.store.settings(w)
 	return c.store.settleOn(ctx, c.conn, w, group, came)
 }

@@ -15,6 +15,7 @@ import (
 type home struct {
 	billing.Identity
 	timeline string // what is written fails on another one; empty: it does not
+	told     bool   // this run's row says that all stands there: what is written fails where it does not
 }
 
 // Home says which database this run writes to. losesCommits: what is written fails on
@@ -25,6 +26,16 @@ func (s *Store) Home(id billing.Identity, losesCommits bool) {
 		h.timeline = id.Timeline
 	}
 	s.home.Store(&h)
+}
+
+// stayHome has what is written from now on ask for the run's row, which was written there.
+func (s *Store) stayHome(written *home) {
+	if written == nil || written.timeline == "" {
+		return
+	}
+	told := *written
+	told.told = true
+	s.home.CompareAndSwap(written, &told)
 }
 
 // Where is the database that this run writes to, as far as it is known.

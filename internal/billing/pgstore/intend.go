@@ -224,16 +224,23 @@ type writing struct {
 }
 
 func (s *Store) newWriting() *writing {
-	w := &writing{timeline: s.timeline()}
+	w := &writing{}
 	w.batch.Queue(sql.BeginWriting).Exec(func(pgconn.CommandTag) error {
 		w.begun = true
 		return nil
 	})
-	w.settings()
+	s.settings(w)
 	return w
 }
 
-func (w *writing) settings() {
+// settings begin the transaction, and have it fail on another timeline.
+func (s *Store) settings(w *writing) {
+	if home := s.home.Load(); home != nil {
+		w.timeline = home.timeline
+		if home.told {
+			w.batch.Queue(s.sql.runStands, s.runID(), home.timeline)
+		}
+	}
 	text, args := sql.WriterSettings, []any(nil)
 	if w.timeline != "" {
 		text, args = text+sql.OnTimeline, []any{w.timeline}

@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -265,6 +266,59 @@ func TestP12AnotherTimelineOfTheSameNumber(t *testing.T) {
 	p.wantOnce(a, fmt.Sprintf("sent/false=%d", invoices))
 	if !strings.Contains(said.String(), "they are written again") {
 		t.Error("what was missing is not told")
+	}
+}
+
+// P12: a server on a timeline of the same number that has no word of this run that all
+// stands there takes none of its writes, whichever connection they come by.
+func TestP12EachWriteAsksForTheRunsRow(t *testing.T) {
+	t.Parallel()
+	for name, other := range map[string]string{
+		"it does not know the run":    "delete from billonce.runs",
+		"it knows it from before":     `update billonce.runs set identity = jsonb_set(identity, '{timeline}', '"00000000"')`,
+		"it knew no timeline by then": "update billonce.runs set identity = null",
+		"it is the one that was left": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := seeded(t, 2)
+			store := newRunner(t, cfg, &api{}, "advisory", func(*engine.Config) {}).Ledger.(*pgstore.Store)
+			now, _, err := store.Identity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			store.Home(now, true)
+			if err := store.StartRun(t.Context(), pgstore.RunRecord{Name: "demo", Strategy: "advisory", RunLock: "shared", Application: "test", Version: "test"}); err != nil {
+				t.Fatal(err)
+			}
+			begin := func(id billing.InvoiceID) error {
+				_, err := store.Commit(t.Context(), []billing.Intent{newIntent(id)}, nil)
+				return err
+			}
+			if err := begin("1"); err != nil {
+				t.Fatal(err)
+			}
+			want, deliveries := error(nil), 2
+			if other != "" {
+				execute(t, cfg, other)
+				want, deliveries = billing.ErrFailedOver, 1
+			}
+			if err := begin("2"); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+			if n := query[int](t, cfg, "select count(*) from billonce.deliveries"); n != deliveries {
+				t.Errorf("%d deliveries, want %d", n, deliveries)
+			}
+			if moved, err := store.Follow(t.Context()); err != nil || moved != (want != nil) {
+				t.Errorf("it was left: %t (%v)", moved, err)
+			}
+			if err := store.RecordAgain(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := begin("2"); err != nil {
+				t.Errorf("once all stands: %v", err)
+			}
+		})
 	}
 }
 

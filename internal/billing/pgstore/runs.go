@@ -37,6 +37,7 @@ func (s *Store) recordRun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	home := s.home.Load()
 	identity, err := json.Marshal(s.Where())
 	if err != nil {
 		return err
@@ -53,6 +54,7 @@ func (s *Store) recordRun(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("record the run: %w", err)
 	}
+	s.stayHome(home)
 	return nil
 }
 

@@ -14,7 +14,7 @@ type statements struct {
 	lower, lowerGuarded                      string
 	sendableCount, usualPending              string
 	runSettings, runAccepted, runThrottled   string
-	runSettled                               string
+	runSettled, runStands                    string
 	paused                                   string
 	acceptIdentity, foundIdentity            string
 	beginAgain, runRecorded, runsBehind      string
@@ -81,6 +81,7 @@ func newStatements(n sql.Names) (s statements, err error) {
 		{&s.usualPending, "usual_pending", nil},
 		{&s.runAccepted, "run_accepted", nil},
 		{&s.runSettled, "run_settled", nil},
+		{&s.runStands, "run_stands", nil},
 		{&s.runThrottled, "run_throttled", nil},
 		{&s.runFinish, "run_finish", nil},
 		{&s.writeOff, "write_off", nil},
