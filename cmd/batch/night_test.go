@@ -37,7 +37,8 @@ func TestP2NightOfDocuments(t *testing.T) {
 		<-due
 		run.kill()
 	}
-	b.start(append(env, "LINGER=8s")...).wantExit(3)
+	// A killed run's documents are asked about as soon as their requests can't arrive any more: 9 s.
+	b.start(append(env, "LINGER=12s")...).wantExit(3)
 	stand := map[string]int{}
 	for n := 1; n <= documents; n++ {
 		r := b.api.Invoice(fmt.Sprint(n))
