@@ -72,37 +72,59 @@ func (w witness) shows(d *billing.Delivery) time.Time {
 type again struct {
 	shown                                             time.Time // all that was committed before stands
 	missing, late, homeless, unlike, refused, checked int
+
+	lost     []witness                               // missing and late ones
+	expected map[billing.InvoiceID]*billing.Delivery // as they stand once those are written again
 }
 
 // writeAgain writes again what is remembered and does not stand, and tells the other runs.
+// Whether all that was lost is remembered is seen before anything is written: what this run
+// has written itself says nothing of it, however often this is tried.
 func (f *failover) writeAgain(ctx context.Context) error {
-	since := time.Now()
+	if f.since.IsZero() {
+		f.since = time.Now()
+	}
 	recorded, err := f.port.Recorded(ctx)
 	if err != nil {
 		return err
 	}
 	all := f.memory.all()
-	var came again
-	for rest := all; len(rest) > 0; {
-		n := distinct(rest, againPage)
-		if err := f.page(ctx, rest[:n], &came); err != nil {
-			return err
-		}
-		rest = rest[n:]
+	came := again{expected: make(map[billing.InvoiceID]*billing.Delivery)}
+	if err := eachPage(all, func(page []witness) error { return f.compare(ctx, page, &came) }); err != nil {
+		return err
+	}
+	if !recorded || came.homeless > 0 || !f.memory.complete(came.shown) {
+		f.suspect()
+	}
+	if err := eachPage(came.lost, func(page []witness) error { return f.restore(ctx, page, &came) }); err != nil {
+		return err
+	}
+	if came.refused > 0 {
+		f.suspect()
 	}
 	if err := f.port.RecordAgain(ctx); err != nil {
 		return err
 	}
-	known := recorded && came.homeless+came.refused == 0 && f.memory.complete(came.shown)
-	f.memory.again(all, since)
+	f.memory.again(all, f.since)
 	f.tell(came)
 	switch {
 	case f.untrusted:
 		return nil
-	case !known:
-		return f.forget(ctx, since, "more was lost than this run remembers")
+	case f.repeats():
+		return f.forget(ctx, f.since, "more was lost than this run remembers")
 	}
-	f.others.Store(&others{since, time.Now().Add(f.linger)})
+	f.others.Store(&others{f.since, time.Now().Add(f.linger)})
+	return nil
+}
+
+func eachPage(all []witness, do func(page []witness) error) error {
+	for len(all) > 0 {
+		n := distinct(all, againPage)
+		if err := do(all[:n]); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
 	return nil
 }
 
@@ -118,21 +140,27 @@ func distinct(all []witness, most int) int {
 	return min(len(all), most)
 }
 
-// page holds some against the ledger, and writes those again that were lost.
-func (f *failover) page(ctx context.Context, page []witness, came *again) error {
+func (f *failover) delivered(ctx context.Context, page []witness) (map[billing.InvoiceID]*billing.Delivery, error) {
 	ids := make([]billing.InvoiceID, len(page))
 	for i, w := range page {
 		ids[i] = w.id
 	}
-	has, err := f.port.Delivered(ctx, ids)
+	return f.port.Delivered(ctx, ids)
+}
+
+// compare holds some against the ledger.
+func (f *failover) compare(ctx context.Context, page []witness, came *again) error {
+	has, err := f.delivered(ctx, page)
 	if err != nil {
 		return err
 	}
-	var lost []*remembered
 	for _, w := range page {
 		d := has[w.id]
 		if shown := w.shows(d); shown.After(came.shown) {
 			came.shown = shown
+		}
+		if written := came.expected[w.id]; written != nil {
+			d = written
 		}
 		came.checked++
 		switch fateOf(w.remembered, d) {
@@ -140,20 +168,37 @@ func (f *failover) page(ctx context.Context, page []witness, came *again) error 
 			continue
 		case missing:
 			came.missing++
+			came.expected[w.id] = &billing.Delivery{RunID: w.run, Attempt: int(w.attempt), KeyVersion: int(w.version), State: w.state()}
 		case late:
 			came.late++
+			written := *d
+			written.State = w.state()
+			came.expected[w.id] = &written
 		case homeless:
 			came.homeless++
 			continue
 		}
-		lost = append(lost, w.remembered)
+		came.lost = append(came.lost, w)
 	}
-	for len(lost) > 0 {
-		n := min(len(lost), groupEnough)
-		if err := f.write(ctx, lost[:n], has, came); err != nil {
+	return nil
+}
+
+// restore writes some again that were lost, unless somebody has begun or decided meanwhile.
+func (f *failover) restore(ctx context.Context, page []witness, came *again) error {
+	has, err := f.delivered(ctx, page)
+	if err != nil {
+		return err
+	}
+	var lost []*remembered
+	for _, w := range page {
+		if fate := fateOf(w.remembered, has[w.id]); fate == missing || fate == late {
+			lost = append(lost, w.remembered)
+		}
+	}
+	for group := range slices.Chunk(lost, groupEnough) {
+		if err := f.write(ctx, group, has, came); err != nil {
 			return err
 		}
-		lost = lost[n:]
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -12,27 +13,43 @@ import (
 	"github.com/billonce/billonce/internal/billing"
 )
 
-// lossy is a ledger that is failed over as it is told, and what was given back in it.
+// lossy is a ledger that is failed over as it is told.
 type lossy struct {
 	Ledger
 	Failover
 	runID     uuid.UUID
 	moves     int // how often it is failed over, each time before a commit that begins
 	elsewhere bool
-	givenBack []billing.InvoiceID
+
+	unrecorded  bool     // it does not know the run
+	unwilling   error    // why what is given back is refused
+	silent      error    // why it does not come to know it
+	behind      []string // other runs
+	behindMoves int      // how often it is failed over as those are asked for
+
+	begun, givenBack []billing.InvoiceID
+	accepted         int
 }
 
 func (l *lossy) Commit(_ context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
 	if len(begin) > 0 && l.moves > 0 {
 		l.moves--
 		l.elsewhere = true
+		c.Ended = make([]billing.Settled, len(end))
+		for i := range end {
+			c.Ended[i] = billing.NotSettled
+		}
 		return c, billing.ErrFailedOver
 	}
 	c.Begun = make(map[billing.InvoiceID]struct{})
 	for _, in := range begin {
 		c.Begun[in.InvoiceID] = struct{}{}
+		l.begun = append(l.begun, in.InvoiceID)
 	}
 	for _, s := range end {
+		if s.State == billing.Retry && l.unwilling != nil {
+			return c, l.unwilling
+		}
 		if s.State == billing.Retry {
 			l.givenBack = append(l.givenBack, s.InvoiceID)
 		}
@@ -46,10 +63,30 @@ func (l *lossy) Follow(context.Context) (moved bool, err error) {
 	return moved, nil
 }
 
-func (l *lossy) Recorded(context.Context) (bool, error)   { return true, nil }
-func (l *lossy) RecordAgain(context.Context) error        { return nil }
-func (l *lossy) Behind(context.Context) ([]string, error) { return nil, nil }
-func (l *lossy) Accept(context.Context, string) error     { return nil }
+func (l *lossy) Recorded(context.Context) (bool, error) { return !l.unrecorded, nil }
+
+func (l *lossy) RecordAgain(context.Context) error {
+	if l.silent == nil {
+		l.unrecorded = false
+	}
+	return l.silent
+}
+
+func (l *lossy) Behind(context.Context) ([]string, error) {
+	if l.behindMoves > 0 {
+		l.behindMoves--
+		l.elsewhere = true
+		return nil, billing.ErrFailedOver
+	}
+	return l.behind, nil
+}
+
+func (l *lossy) Accept(context.Context, string) error {
+	l.accepted++
+	return nil
+}
+
+func (l *lossy) Doubt(context.Context, time.Time) (time.Duration, error) { return time.Hour, nil }
 
 // Delivered has all that was begun stand.
 func (l *lossy) Delivered(_ context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]*billing.Delivery, error) {
@@ -60,20 +97,30 @@ func (l *lossy) Delivered(_ context.Context, ids []billing.InvoiceID) (map[billi
 	return all, nil
 }
 
+// over is a run's failover over it.
+func (l *lossy) over() *failover {
+	l.runID = uuid.New()
+	return newFailover(Config{RunID: l.runID, Linger: time.Minute}, Ports{Ledger: l, Failover: l}, time.Minute, newStopper(zerolog.Nop()), zerolog.Nop())
+}
+
+func untried(ids ...billing.InvoiceID) []billing.Intent {
+	intents := make([]billing.Intent, len(ids))
+	for i, id := range ids {
+		intents[i] = billing.Intent{InvoiceID: id, Attempt: 1, RunAttempt: 1}
+	}
+	return intents
+}
+
 // P12: an intent whose commit a database may have, and of which no request was sent, is
 // given back in each database that the run comes to; and in none once it was begun again,
 // for what it came to then is not to be overwritten.
 func TestP12WhatWasGivenBackMayBeLostToo(t *testing.T) {
 	t.Parallel()
-	ledger := &lossy{runID: uuid.New(), moves: 1}
-	f := newFailover(Config{RunID: ledger.runID}, Ports{Ledger: ledger, Failover: ledger}, time.Minute, newStopper(zerolog.Nop()), zerolog.Nop())
+	ledger := &lossy{moves: 1}
+	f := ledger.over()
 	begin := func(ids ...billing.InvoiceID) {
 		t.Helper()
-		intents := make([]billing.Intent, len(ids))
-		for i, id := range ids {
-			intents[i] = billing.Intent{InvoiceID: id, Attempt: 1, RunAttempt: 1}
-		}
-		if _, err := f.Commit(t.Context(), intents, nil); err != nil {
+		if _, err := f.Commit(t.Context(), untried(ids...), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,4 +140,79 @@ func TestP12WhatWasGivenBackMayBeLostToo(t *testing.T) {
 	ledger.moves = 1
 	begin("4")
 	givenBack("1", "3", "4")
+}
+
+// P12: what can't be given back is in doubt, and keeps nothing else from being settled.
+func TestP12WhatCantBeGivenBackHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{moves: 1, unwilling: errors.New("a trigger")}
+	f := ledger.over()
+	sent := []billing.Settlement{{InvoiceID: "1", RunID: ledger.runID, Attempt: 1, State: billing.Sent}}
+	c, err := f.Commit(t.Context(), untried("2"), sent)
+	if err != nil || len(c.Begun) > 0 || c.Ended[0] != billing.SettledFully {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// P12: that a run has written itself what was missing, in a first try that failed, does not
+// make it known what else was lost: nothing more begins, and the database is not trusted.
+func TestP12ASecondTryDoesNotTrustTheFirst(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{moves: 1, unrecorded: true, silent: errors.New("away")}
+	f := ledger.over()
+	if _, err := f.Commit(t.Context(), untried("1"), nil); !errors.Is(err, ledger.silent) {
+		t.Fatalf("got %v", err)
+	}
+	if !f.halts() {
+		t.Error("it goes on, though not all is known to stand")
+	}
+	ledger.silent, ledger.unrecorded = nil, false // the first try was committed after all
+	if err := f.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Commit(t.Context(), untried("2"), nil); err != nil || len(ledger.begun) > 0 || ledger.accepted > 0 {
+		t.Errorf("%q are begun, and it is trusted %d times (%v)", ledger.begun, ledger.accepted, err)
+	}
+	if reason, _ := f.stop.cause(); reason != billing.StoppedByFailover {
+		t.Errorf("the run is stopped %q", reason)
+	}
+}
+
+// P12: what waited while this run wrote its own again was seen before others had: it is not
+// begun, alone or with what ends.
+func TestP12WhatWasSeenBeforeOthersStandIsNotBegun(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{}
+	f := ledger.over()
+	f.others.Store(&others{time.Now(), time.Now().Add(time.Minute)})
+	if _, err := f.beginOnce(t.Context(), untried("1")); !errors.Is(err, billing.ErrFailedOver) {
+		t.Errorf("alone: %v", err)
+	}
+	c, err := f.both(t.Context(), untried("1"), []billing.Settlement{{InvoiceID: "2", RunID: ledger.runID, Attempt: 1, State: billing.Sent}})
+	if err != nil || !c.PutOff || c.Ended[0] != billing.SettledFully {
+		t.Errorf("with what ends: %+v, %v", c, err)
+	}
+	if len(ledger.begun) > 0 {
+		t.Errorf("%q are begun", ledger.begun)
+	}
+}
+
+// P12: a fail-over while other runs are waited for is one more to live through.
+func TestP12AFailoverWhileOthersAreAwaited(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{moves: 1, behindMoves: 1}
+	f := ledger.over()
+	for _, id := range []billing.InvoiceID{"1", "2", "3"} {
+		if _, err := f.Commit(t.Context(), untried(id), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(ledger.begun, []billing.InvoiceID{"3"}) || ledger.accepted != 1 || f.stop.stopped() {
+		t.Errorf("%q are begun, and it is trusted %d times", ledger.begun, ledger.accepted)
+	}
+	ledger.behindMoves = 1
+	f.others.Store(&others{time.Now(), time.Now().Add(time.Minute)})
+	if err := f.check(t.Context()); err != nil || ledger.accepted != 2 {
+		t.Errorf("at the end: %v, it is trusted %d times", err, ledger.accepted)
+	}
 }

@@ -195,6 +195,10 @@ func (r *Run) Stands(ctx context.Context) error {
 	return nil
 }
 
+// Halted says that a fail-over may have lost what the run has committed, and that it could
+// not yet be written again.
+func (r *Run) Halted() bool { return r.failover.halts() }
+
 // MayBeForgotten says that the database may have forgotten requests, so that the run went
 // on under the protection of keys.
 func (r *Run) MayBeForgotten() bool { return r.failover.repeats() }

@@ -322,6 +322,66 @@ func TestP12EachWriteAsksForTheRunsRow(t *testing.T) {
 	}
 }
 
+// P12: a run that writes again what a server lacks, and meets another one meanwhile, begins
+// anew there, though it is on a timeline of the same number. Once all stands, a restart is
+// no fail-over.
+func TestP12WritingAgainIsForOneServer(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Server(t, nil)
+	cfg := configOf(t, server)
+	if err := pgstore.Seed(t.Context(), cfg, 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil {
+		t.Fatal(err)
+	}
+	store := newRunner(t, cfg, &api{}, "advisory", func(*engine.Config) {}).Ledger.(*pgstore.Store)
+	now, _, err := store.Identity(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Home(now, true)
+	restart := func() { // as good as another server: it is told by since when it runs
+		t.Helper()
+		if err := server.Restart(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restart() // nothing is written yet
+	if err := store.StartRun(t.Context(), pgstore.RunRecord{Name: "demo", Strategy: "advisory", RunLock: "shared", Application: "test", Version: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	follow := func(want bool) {
+		t.Helper()
+		if moved, err := store.Follow(t.Context()); err != nil || moved != want {
+			t.Fatalf("moved: %t (%v), want %t", moved, err, want)
+		}
+	}
+	restart()
+	follow(false)
+	execute(t, cfg, "delete from billonce.runs") // as a server that was promoted before
+	if _, err := store.Behind(t.Context()); !errors.Is(err, billing.ErrFailedOver) {
+		t.Errorf("others are asked for where nothing is told: %v", err)
+	}
+	follow(true)
+	restart()
+	if err := store.RecordAgain(t.Context()); !errors.Is(err, billing.ErrFailedOver) {
+		t.Errorf("that all stands is told to another server: %v", err)
+	}
+	follow(true)
+	if err := store.RecordAgain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	follow(false)
+	if _, err := store.Commit(t.Context(), []billing.Intent{newIntent("1")}, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := store.Behind(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // P12: where more was lost than the run remembers, the rules are those for a run that
 // starts: without keys it sends no more and ends with 5, with keys it goes on.
 func TestP12MoreWasLostThanIsRemembered(t *testing.T) {

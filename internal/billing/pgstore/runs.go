@@ -38,7 +38,14 @@ func (s *Store) recordRun(ctx context.Context) error {
 		return err
 	}
 	home := s.home.Load()
-	identity, err := json.Marshal(s.Where())
+	var seen struct {
+		billing.Identity
+		Server string `json:"server,omitempty"`
+	}
+	if home != nil {
+		seen.Identity, seen.Server = home.Identity, home.Server
+	}
+	identity, err := json.Marshal(seen)
 	if err != nil {
 		return err
 	}

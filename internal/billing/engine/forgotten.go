@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/billonce/billonce/internal/billing"
+)
+
+// others are the unfinished runs that may still have something to write again.
+type others struct {
+	since time.Time // this run has begun to write again
+	until time.Time // they are waited for
+}
+
+// othersStand returns once no unfinished run may have something to write again, or it has
+// taken too long; or, where it is not patient, at once.
+func (f *failover) othersStand(ctx context.Context, patient bool) error {
+	if f.others.Load() == nil {
+		return nil
+	}
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	for o := f.others.Load(); o != nil; o = f.others.Load() {
+		behind, err := f.port.Behind(ctx)
+		switch {
+		case err != nil:
+			return err
+		case len(behind) == 0:
+			if f.others.CompareAndSwap(o, nil) {
+				return f.port.Accept(ctx, "runs that lived through the fail-over have written again what was missing")
+			}
+			continue
+		case !patient || f.stop.stopped():
+			return nil
+		case time.Now().After(o.until):
+			if f.others.CompareAndSwap(o, nil) {
+				return f.forget(ctx, o.since, fmt.Sprintf("%d unfinished runs have not written theirs again, among them %s", len(behind), behind[0]))
+			}
+			continue
+		}
+		f.stop.wait(lingerPoll)
+	}
+	return nil
+}
+
+// forget goes by the rules for a run that starts: where keys make a repeat harmless it goes
+// on, and otherwise it sends no more.
+func (f *failover) forget(ctx context.Context, since time.Time, why string) error {
+	f.suspect()
+	age, err := f.port.Doubt(ctx, since)
+	if err != nil {
+		return err
+	}
+	if f.idempotent && billing.KeyAlive(age, f.keyTTL) {
+		f.repeat(time.Now().Add(-age))
+		f.log.Warn().Str("event", "another_database").Msg("the database may have forgotten what was sent: it was failed over, and " + why + ". Going on, since the API honours idempotency keys")
+		return nil
+	}
+	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w: it was failed over, and %s. %s", billing.ErrForgotten, why, compare))
+	return nil
+}
+
+const compare = "Compare with the billing API's own list: `batch reconcile FILE --adopt`; then: `batch resume --accept-database --reason …`"
+
+// repeat takes what looks untried for a repeat: its key counts as used since the newest
+// request that the database knows.
+func (f *failover) repeat(newest time.Time) {
+	die := newest.Add(f.keyTTL - billing.KeyMargin(f.keyTTL))
+	f.keysDie.Store(&die)
+}
+
+// suspect has nothing begin, and no database be trusted, until it is known how old the
+// requests may be that are forgotten. What this run writes afterwards clears nobody.
+func (f *failover) suspect() { f.keysDie.CompareAndSwap(nil, &time.Time{}) }
+
+// repeats says that the database may have forgotten requests.
+func (f *failover) repeats() bool { return f != nil && f.keysDie.Load() != nil }
+
+// keysDead says that the API may have forgotten the keys of requests that the database may
+// have forgotten.
+func (f *failover) keysDead() bool {
+	die := f.keysDie.Load()
+	return die != nil && tooLate(*die)
+}
+
+func (f *failover) keysAreDead() error {
+	if !f.idempotent {
+		return fmt.Errorf("%w. %s", billing.ErrForgotten, compare)
+	}
+	return fmt.Errorf("%w, and the API its keys: BILLING_IDEMPOTENCY_TTL has passed since the newest request that it knows. %s", billing.ErrForgotten, compare)
+}
