@@ -94,13 +94,13 @@ func (f *failover) writeAgain(ctx context.Context) error {
 		return err
 	}
 	if !recorded || came.homeless > 0 || !f.memory.complete(came.shown) {
-		f.suspect()
+		f.suspected.Store(true)
 	}
 	if err := eachPage(came.lost, func(page []witness) error { return f.restore(ctx, page, &came) }); err != nil {
 		return err
 	}
 	if came.refused > 0 {
-		f.suspect()
+		f.suspected.Store(true)
 	}
 	if err := f.port.RecordAgain(ctx); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (f *failover) writeAgain(ctx context.Context) error {
 	switch {
 	case f.untrusted:
 		return nil
-	case f.repeats():
+	case f.suspected.Load():
 		return f.forget(ctx, f.since, "more was lost than this run remembers")
 	}
 	f.others.Store(&others{f.since, time.Now().Add(f.linger)})

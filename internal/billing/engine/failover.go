@@ -40,10 +40,11 @@ type failover struct {
 	since  time.Time                 // it began to be written again; zero: it stands
 	unlike map[billing.InvoiceID]int // attempts that were written again, and whose invoice makes another request by now
 
-	halted  atomic.Bool               // nothing may be sent
-	keysDie atomic.Pointer[time.Time] // the database may have forgotten requests, and the API forgets their keys then; zero: that is not known; nil: it has not
-	turn    sync.Mutex                // held by who waits for the other runs
-	others  atomic.Pointer[others]    // nil: they are not waited for
+	halted    atomic.Bool               // nothing may be sent
+	keysDie   atomic.Pointer[time.Time] // the database may have forgotten requests, and the API forgets their keys then; nil: it has not
+	suspected atomic.Bool               // more may be lost than this run remembers; what it writes afterwards itself clears nobody
+	turn      sync.Mutex                // held by who waits for the other runs
+	others    atomic.Pointer[others]    // nil: they are not waited for
 }
 
 // newFailover is around the ledger of the ports. deadline is an intent's, from its commit.
@@ -64,7 +65,7 @@ func (f *failover) Commit(ctx context.Context, begin []billing.Intent, end []bil
 	switch {
 	case len(end) == 0:
 		c.Begun, err = f.begin(ctx, begin)
-	case len(begin) == 0 || f.others.Load() != nil || f.keysDead(): // what ends waits for neither
+	case len(begin) == 0 || f.holdsBack(): // what ends waits for neither
 		c.Ended, err = f.settle(ctx, f.commitEnds, end)
 		c.PutOff = len(begin) > 0
 	default:
@@ -78,7 +79,7 @@ func (f *failover) Commit(ctx context.Context, begin []billing.Intent, end []bil
 func (f *failover) both(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
 	moved := false
 	ended, err := f.settle(ctx, func(ctx context.Context, group []billing.Settlement) (_ []billing.Settled, err error) {
-		if f.others.Load() != nil || f.keysDead() { // since it was looked at
+		if f.holdsBack() { // since it was looked at
 			c.PutOff = true
 			return f.commitEnds(ctx, group)
 		}
@@ -115,7 +116,7 @@ func (f *failover) begin(ctx context.Context, intents []billing.Intent) (ours ma
 	err = f.othersStand(ctx, true)
 	if err == nil {
 		if f.keysDead() {
-			f.stop.stop(billing.StoppedByFailover, f.keysAreDead())
+			f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w, and the API its keys: BILLING_IDEMPOTENCY_TTL has passed since the newest request that it knows. %s", billing.ErrForgotten, compare))
 			return nil, nil
 		}
 		ours, err = f.beginOnce(ctx, intents)
@@ -129,7 +130,7 @@ func (f *failover) begin(ctx context.Context, intents []billing.Intent) (ours ma
 func (f *failover) beginOnce(ctx context.Context, intents []billing.Intent) (map[billing.InvoiceID]struct{}, error) {
 	f.gate.RLock()
 	defer f.gate.RUnlock()
-	if f.behind || f.others.Load() != nil || f.keysDead() { // since it was looked at
+	if f.behind || f.holdsBack() { // since it was looked at
 		return nil, billing.ErrFailedOver
 	}
 	sent := time.Now()

@@ -26,6 +26,7 @@ type lossy struct {
 	silent      error    // why it does not come to know it
 	behind      []string // other runs
 	behindMoves int      // how often it is failed over as those are asked for
+	doubts      func()   // as it is asked how old what is forgotten may be
 
 	begun, givenBack []billing.InvoiceID
 	accepted         int
@@ -86,7 +87,12 @@ func (l *lossy) Accept(context.Context, string) error {
 	return nil
 }
 
-func (l *lossy) Doubt(context.Context, time.Time) (time.Duration, error) { return time.Hour, nil }
+func (l *lossy) Doubt(context.Context, time.Time) (time.Duration, error) {
+	if l.doubts != nil {
+		l.doubts()
+	}
+	return time.Hour, nil
+}
 
 // Delivered has all that was begun stand.
 func (l *lossy) Delivered(_ context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]*billing.Delivery, error) {
@@ -175,6 +181,30 @@ func TestP12ASecondTryDoesNotTrustTheFirst(t *testing.T) {
 	}
 	if reason, _ := f.stop.cause(); reason != billing.StoppedByFailover {
 		t.Errorf("the run is stopped %q", reason)
+	}
+}
+
+// P12: with keys a run goes on once it is known how old what is forgotten may be, and
+// nothing begins before.
+func TestP12NothingBeginsBeforeTheAgeIsKnown(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{moves: 1, unrecorded: true}
+	f := ledger.over()
+	f.idempotent, f.keyTTL = true, 24*time.Hour
+	asked := 0
+	ledger.doubts = func() {
+		asked++
+		if !f.holdsBack() || f.keysDead() {
+			t.Errorf("held back: %t; keys are taken for dead: %t", f.holdsBack(), f.keysDead())
+		}
+	}
+	for _, id := range []billing.InvoiceID{"1", "2"} {
+		if _, err := f.Commit(t.Context(), untried(id), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked != 1 || !slices.Equal(ledger.begun, []billing.InvoiceID{"2"}) || !f.repeats() || f.stop.stopped() {
+		t.Errorf("asked %d times, %q are begun, as repeats: %t; stopped: %t", asked, ledger.begun, f.repeats(), f.stop.stopped())
 	}
 }
 

@@ -35,9 +35,10 @@ func (f *failover) othersStand(ctx context.Context, patient bool) error {
 		case !patient || f.stop.stopped():
 			return nil
 		case time.Now().After(o.until):
-			if f.others.CompareAndSwap(o, nil) {
-				return f.forget(ctx, o.since, fmt.Sprintf("%d unfinished runs have not written theirs again, among them %s", len(behind), behind[0]))
+			if err := f.forget(ctx, o.since, fmt.Sprintf("%d unfinished runs have not written theirs again, among them %s", len(behind), behind[0])); err != nil {
+				return err
 			}
+			f.others.CompareAndSwap(o, nil)
 			continue
 		}
 		f.stop.wait(lingerPoll)
@@ -48,7 +49,7 @@ func (f *failover) othersStand(ctx context.Context, patient bool) error {
 // forget goes by the rules for a run that starts: where keys make a repeat harmless it goes
 // on, and otherwise it sends no more.
 func (f *failover) forget(ctx context.Context, since time.Time, why string) error {
-	f.suspect()
+	f.suspected.Store(true)
 	age, err := f.port.Doubt(ctx, since)
 	if err != nil {
 		return err
@@ -71,10 +72,6 @@ func (f *failover) repeat(newest time.Time) {
 	f.keysDie.Store(&die)
 }
 
-// suspect has nothing begin, and no database be trusted, until it is known how old the
-// requests may be that are forgotten. What this run writes afterwards clears nobody.
-func (f *failover) suspect() { f.keysDie.CompareAndSwap(nil, &time.Time{}) }
-
 // repeats says that the database may have forgotten requests.
 func (f *failover) repeats() bool { return f != nil && f.keysDie.Load() != nil }
 
@@ -85,9 +82,8 @@ func (f *failover) keysDead() bool {
 	return die != nil && tooLate(*die)
 }
 
-func (f *failover) keysAreDead() error {
-	if !f.idempotent {
-		return fmt.Errorf("%w. %s", billing.ErrForgotten, compare)
-	}
-	return fmt.Errorf("%w, and the API its keys: BILLING_IDEMPOTENCY_TTL has passed since the newest request that it knows. %s", billing.ErrForgotten, compare)
+// holdsBack says that nothing may begin: other runs may have something to write again, or
+// it is not known how old the requests are that are forgotten, or their keys are as well.
+func (f *failover) holdsBack() bool {
+	return f.others.Load() != nil || f.suspected.Load() && !f.repeats() || f.keysDead()
 }
