@@ -188,11 +188,11 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 			code = billing.ExitStopped
 		}
 	}
-	if sends.MayBeForgotten() {
+	if sends.Repeated() {
 		e.acceptIdentity(ctx, summary, code)
 	}
 	if code, err = e.finish(ctx, sends, code, summary); err != nil {
-		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
+		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Database: e.store.Where(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
 	e.tell(ctx, code, summary, m, traced)

@@ -73,8 +73,18 @@ type again struct {
 	shown                                             time.Time // all that was committed before stands
 	missing, late, homeless, unlike, refused, checked int
 
-	lost     []witness                               // missing and late ones
-	expected map[billing.InvoiceID]*billing.Delivery // as they stand once those are written again
+	lost   []witness                         // missing and late ones
+	newest map[billing.InvoiceID]*remembered // of those, of each invoice
+}
+
+// as is how a delivery stands once r is written again.
+func (r *remembered) as(d *billing.Delivery) *billing.Delivery {
+	if d == nil || int(r.attempt) > d.Attempt {
+		return &billing.Delivery{RunID: r.run, Attempt: int(r.attempt), KeyVersion: int(r.version), State: r.state()}
+	}
+	later := *d
+	later.State = r.state()
+	return &later
 }
 
 // writeAgain writes again what is remembered and does not stand, and tells the other runs.
@@ -89,7 +99,7 @@ func (f *failover) writeAgain(ctx context.Context) error {
 		return err
 	}
 	all := f.memory.all()
-	came := again{expected: make(map[billing.InvoiceID]*billing.Delivery)}
+	came := again{newest: make(map[billing.InvoiceID]*remembered)}
 	if err := eachPage(all, func(page []witness) error { return f.compare(ctx, page, &came) }); err != nil {
 		return err
 	}
@@ -99,18 +109,18 @@ func (f *failover) writeAgain(ctx context.Context) error {
 	if err := eachPage(came.lost, func(page []witness) error { return f.restore(ctx, page, &came) }); err != nil {
 		return err
 	}
-	if came.refused > 0 {
-		f.suspected.Store(true)
-	}
-	if err := f.port.RecordAgain(ctx); err != nil {
+	suspected := f.suspected.Load() || came.refused > 0 // another try may have those taken
+	if err := f.port.RecordAgain(ctx, suspected); err != nil {
 		return err
 	}
+	f.suspected.Store(suspected)
 	f.memory.again(all, f.since)
 	f.tell(came)
 	switch {
 	case f.untrusted:
 		return nil
-	case f.suspected.Load():
+	case suspected:
+		f.others.Store(nil) // whether or not they stand
 		return f.forget(ctx, f.since, "more was lost than this run remembers")
 	}
 	f.others.Store(&others{f.since, time.Now().Add(f.linger)})
@@ -159,8 +169,8 @@ func (f *failover) compare(ctx context.Context, page []witness, came *again) err
 		if shown := w.shows(d); shown.After(came.shown) {
 			came.shown = shown
 		}
-		if written := came.expected[w.id]; written != nil {
-			d = written
+		if r := came.newest[w.id]; r != nil {
+			d = r.as(d)
 		}
 		came.checked++
 		switch fateOf(w.remembered, d) {
@@ -168,17 +178,13 @@ func (f *failover) compare(ctx context.Context, page []witness, came *again) err
 			continue
 		case missing:
 			came.missing++
-			came.expected[w.id] = &billing.Delivery{RunID: w.run, Attempt: int(w.attempt), KeyVersion: int(w.version), State: w.state()}
 		case late:
 			came.late++
-			written := *d
-			written.State = w.state()
-			came.expected[w.id] = &written
 		case homeless:
 			came.homeless++
 			continue
 		}
-		came.lost = append(came.lost, w)
+		came.lost, came.newest[w.id] = append(came.lost, w), w.remembered
 	}
 	return nil
 }

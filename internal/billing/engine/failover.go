@@ -113,8 +113,12 @@ func (f *failover) halts() bool { return f != nil && f.halted.Load() }
 // begin commits intents. Those that meet another timeline are given back: what they were
 // made from was seen on the old one, and their locks were held there.
 func (f *failover) begin(ctx context.Context, intents []billing.Intent) (ours map[billing.InvoiceID]struct{}, err error) {
+	waited := f.others.Load() != nil
 	err = f.othersStand(ctx, true)
 	if err == nil {
+		if waited {
+			return nil, nil // what they were made from was seen before the others stood
+		}
 		if f.keysDead() {
 			f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w, and the API its keys: BILLING_IDEMPOTENCY_TTL has passed since the newest request that it knows. %s", billing.ErrForgotten, compare))
 			return nil, nil
@@ -200,6 +204,7 @@ func (f *failover) stand(ctx context.Context) error {
 	f.halted.Store(true)
 	f.gate.Lock()
 	defer f.gate.Unlock()
+	f.halted.Store(true) // who was before has ended it
 	for again := true; again; {
 		moved, err := f.port.Follow(ctx)
 		if err != nil {
@@ -222,23 +227,46 @@ func (f *failover) stand(ctx context.Context) error {
 	return nil
 }
 
-// giveBack frees intents that may stand though nobody knew that they were committed: all
-// of them each time, for that they were given back may be lost, too. Of those no request was
-// sent: one that stays is in doubt without need, and nothing else waits for it.
+// giveBack frees intents that stand though nobody knew that they were committed: all of them
+// each time, for that they were given back may be lost, too. No request was sent of those
+// that are sending; another one is an attempt of that number that was begun before. One that
+// can't be given back is in doubt without need, and nothing else waits for it.
 func (f *failover) giveBack(ctx context.Context) {
 	for unsure := range slices.Chunk(f.memory.doubted(), groupEnough) {
-		group := make([]billing.Settlement, len(unsure))
-		for i, in := range unsure {
-			group[i] = billing.Settlement{
-				InvoiceID: in.InvoiceID, RunID: f.memory.runID, Attempt: in.Attempt, RunAttempt: in.RunAttempt - 1, State: billing.Retry,
-				Doubtful: in.Seen.MayHaveActed(), KeyUse: billing.KeyUnused,
-			}
-		}
-		if _, err := f.commitEnds(ctx, group); err != nil {
-			f.log.Warn().Err(err).Int("invoices", len(group)).Msg("intents that a fail-over may have left can't be given back now")
+		if err := f.giveBackGroup(ctx, unsure); err != nil {
+			f.log.Warn().Err(err).Int("invoices", len(unsure)).Msg("intents that a fail-over may have left can't be given back now")
 			return
 		}
 	}
+}
+
+func (f *failover) giveBackGroup(ctx context.Context, unsure []billing.Intent) error {
+	ids := make([]billing.InvoiceID, len(unsure))
+	for i, in := range unsure {
+		ids[i] = in.InvoiceID
+	}
+	has, err := f.port.Delivered(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var group []billing.Settlement
+	for _, in := range unsure {
+		d := has[in.InvoiceID]
+		if d == nil || d.State != billing.Sending || d.RunID != f.memory.runID || d.Attempt != in.Attempt {
+			continue
+		}
+		group = append(group, billing.Settlement{
+			InvoiceID: in.InvoiceID, RunID: f.memory.runID, Attempt: in.Attempt, RunAttempt: in.RunAttempt - 1, State: billing.Retry,
+			Doubtful: in.Seen.MayHaveActed(), KeyUse: billing.KeyUnused,
+		})
+	}
+	if len(group) == 0 {
+		return nil
+	}
+	if _, err = f.commitEnds(ctx, group); errors.Is(err, billing.ErrFailedOver) {
+		return nil // the next commit meets that one
+	}
+	return err
 }
 
 // check looks for a fail-over where no commit may have met it, and for the other runs.

@@ -25,10 +25,14 @@ type lossy struct {
 	unwilling   error    // why what is given back is refused
 	silent      error    // why it does not come to know it
 	behind      []string // other runs
+	lost        bool     // they have told that more is lost
 	behindMoves int      // how often it is failed over as those are asked for
 	doubts      func()   // as it is asked how old what is forgotten may be
 
+	undecided error // why it does not come to be trusted
+
 	begun, givenBack []billing.InvoiceID
+	ended            map[billing.InvoiceID]billing.State
 	accepted         int
 }
 
@@ -53,6 +57,8 @@ func (l *lossy) Commit(_ context.Context, begin []billing.Intent, end []billing.
 		}
 		if s.State == billing.Retry {
 			l.givenBack = append(l.givenBack, s.InvoiceID)
+		} else {
+			l.ended[s.InvoiceID] = s.State
 		}
 		c.Ended = append(c.Ended, billing.SettledFully)
 	}
@@ -66,25 +72,27 @@ func (l *lossy) Follow(context.Context) (moved bool, err error) {
 
 func (l *lossy) Recorded(context.Context) (bool, error) { return !l.unrecorded, nil }
 
-func (l *lossy) RecordAgain(context.Context) error {
+func (l *lossy) RecordAgain(context.Context, bool) error {
 	if l.silent == nil {
 		l.unrecorded = false
 	}
 	return l.silent
 }
 
-func (l *lossy) Behind(context.Context) ([]string, error) {
+func (l *lossy) Behind(context.Context) (runs []string, lost bool, err error) {
 	if l.behindMoves > 0 {
 		l.behindMoves--
 		l.elsewhere = true
-		return nil, billing.ErrFailedOver
+		return nil, false, billing.ErrFailedOver
 	}
-	return l.behind, nil
+	return l.behind, l.lost, nil
 }
 
 func (l *lossy) Accept(context.Context, string) error {
-	l.accepted++
-	return nil
+	if l.undecided == nil {
+		l.accepted++
+	}
+	return l.undecided
 }
 
 func (l *lossy) Doubt(context.Context, time.Time) (time.Duration, error) {
@@ -94,18 +102,22 @@ func (l *lossy) Doubt(context.Context, time.Time) (time.Duration, error) {
 	return time.Hour, nil
 }
 
-// Delivered has all that was begun stand.
+// Delivered has all stand that was begun, and what it came to.
 func (l *lossy) Delivered(_ context.Context, ids []billing.InvoiceID) (map[billing.InvoiceID]*billing.Delivery, error) {
 	all := make(map[billing.InvoiceID]*billing.Delivery)
 	for _, id := range ids {
-		all[id] = &billing.Delivery{RunID: l.runID, Attempt: 1, State: billing.Sending}
+		d := &billing.Delivery{RunID: l.runID, Attempt: 1, State: billing.Sending}
+		if state, ended := l.ended[id]; ended {
+			d.State = state
+		}
+		all[id] = d
 	}
 	return all, nil
 }
 
 // over is a run's failover over it.
 func (l *lossy) over() *failover {
-	l.runID = uuid.New()
+	l.runID, l.ended = uuid.New(), make(map[billing.InvoiceID]billing.State)
 	return newFailover(Config{RunID: l.runID, Linger: time.Minute}, Ports{Ledger: l, Failover: l}, time.Minute, newStopper(zerolog.Nop()), zerolog.Nop())
 }
 
@@ -129,6 +141,9 @@ func TestP12WhatWasGivenBackMayBeLostToo(t *testing.T) {
 		if _, err := f.Commit(t.Context(), untried(ids...), nil); err != nil {
 			t.Fatal(err)
 		}
+		if err := f.check(t.Context()); err != nil { // the others stand
+			t.Fatal(err)
+		}
 	}
 	givenBack := func(want ...billing.InvoiceID) {
 		t.Helper()
@@ -146,6 +161,25 @@ func TestP12WhatWasGivenBackMayBeLostToo(t *testing.T) {
 	ledger.moves = 1
 	begin("4")
 	givenBack("1", "3", "4")
+}
+
+// P12: what is in doubt stays so, though an intent of the same attempt was made from what a
+// database had forgotten of it.
+func TestP12ADoubtIsNotGivenBack(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{}
+	f := ledger.over()
+	if _, err := f.Commit(t.Context(), untried("1", "2"), nil); err != nil {
+		t.Fatal(err)
+	}
+	doubt := []billing.Settlement{{InvoiceID: "1", RunID: ledger.runID, Attempt: 1, State: billing.InDoubt, Doubtful: true}}
+	if _, err := f.Commit(t.Context(), nil, doubt); err != nil {
+		t.Fatal(err)
+	}
+	ledger.moves = 1
+	if _, err := f.Commit(t.Context(), untried("1"), nil); err != nil || len(ledger.givenBack) > 0 {
+		t.Errorf("%q are given back (%v)", ledger.givenBack, err)
+	}
 }
 
 // P12: what can't be given back is in doubt, and keeps nothing else from being settled.
@@ -232,17 +266,64 @@ func TestP12AFailoverWhileOthersAreAwaited(t *testing.T) {
 	t.Parallel()
 	ledger := &lossy{moves: 1, behindMoves: 1}
 	f := ledger.over()
-	for _, id := range []billing.InvoiceID{"1", "2", "3"} {
+	for _, id := range []billing.InvoiceID{"1", "2", "3", "4"} { // the third one waits for the others
 		if _, err := f.Commit(t.Context(), untried(id), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !slices.Equal(ledger.begun, []billing.InvoiceID{"3"}) || ledger.accepted != 1 || f.stop.stopped() {
+	if !slices.Equal(ledger.begun, []billing.InvoiceID{"4"}) || ledger.accepted != 1 || f.stop.stopped() {
 		t.Errorf("%q are begun, and it is trusted %d times", ledger.begun, ledger.accepted)
 	}
 	ledger.behindMoves = 1
 	f.others.Store(&others{time.Now(), time.Now().Add(time.Minute)})
 	if err := f.check(t.Context()); err != nil || ledger.accepted != 2 {
 		t.Errorf("at the end: %v, it is trusted %d times", err, ledger.accepted)
+	}
+}
+
+// P12: whoever suspects that more is lost than is remembered has no database trusted, and
+// has it said to who remembers all of its own.
+func TestP12ASuspicionIsNotOvercome(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]func(l *lossy, f *failover){
+		"by a wait for others from before": func(l *lossy, f *failover) {
+			f.others.Store(&others{time.Now(), time.Now().Add(time.Minute)})
+			l.elsewhere, l.unrecorded = true, true
+		},
+		"by who remembers all": func(l *lossy, f *failover) {
+			f.others.Store(&others{time.Now(), time.Now().Add(time.Minute)})
+			l.behind, l.lost = []string{"another"}, true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ledger := &lossy{}
+			f := ledger.over()
+			before(ledger, f)
+			for range 2 {
+				if err := f.check(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			reason, _ := f.stop.cause()
+			if ledger.accepted > 0 || reason != billing.StoppedByFailover {
+				t.Errorf("it is trusted %d times; the run is stopped %q", ledger.accepted, reason)
+			}
+		})
+	}
+}
+
+// P12: where it can't be recorded that all stand, they are looked at once more.
+func TestP12WhatIsTrustedIsRecorded(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{undecided: errors.New("away")}
+	f := ledger.over()
+	f.others.Store(&others{time.Now(), time.Now().Add(time.Minute)})
+	if err := f.check(t.Context()); !errors.Is(err, ledger.undecided) {
+		t.Errorf("got %v", err)
+	}
+	ledger.undecided = nil
+	if err := f.check(t.Context()); err != nil || ledger.accepted != 1 {
+		t.Errorf("%v; it is trusted %d times", err, ledger.accepted)
 	}
 }

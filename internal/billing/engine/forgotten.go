@@ -20,30 +20,51 @@ func (f *failover) othersStand(ctx context.Context, patient bool) error {
 	if f.others.Load() == nil {
 		return nil
 	}
-	f.turn.Lock()
+	if !patient && !f.turn.TryLock() {
+		return nil // somebody else waits for them
+	}
+	if patient {
+		f.turn.Lock()
+	}
 	defer f.turn.Unlock()
-	for o := f.others.Load(); o != nil; o = f.others.Load() {
-		behind, err := f.port.Behind(ctx)
-		switch {
-		case err != nil:
+	for {
+		over, err := f.lookAtOthers(ctx, patient && !f.stop.stopped())
+		if over || err != nil || !patient || f.stop.stopped() {
 			return err
-		case len(behind) == 0:
-			if f.others.CompareAndSwap(o, nil) {
-				return f.port.Accept(ctx, "runs that lived through the fail-over have written again what was missing")
-			}
-			continue
-		case !patient || f.stop.stopped():
-			return nil
-		case time.Now().After(o.until):
-			if err := f.forget(ctx, o.since, fmt.Sprintf("%d unfinished runs have not written theirs again, among them %s", len(behind), behind[0])); err != nil {
-				return err
-			}
-			f.others.CompareAndSwap(o, nil)
-			continue
 		}
 		f.stop.wait(lingerPoll)
 	}
-	return nil
+}
+
+// lookAtOthers says whether the other runs need not be waited for any more. Meanwhile the
+// run stays on the database that it looks at.
+func (f *failover) lookAtOthers(ctx context.Context, patient bool) (over bool, err error) {
+	f.gate.RLock()
+	defer f.gate.RUnlock()
+	o := f.others.Load()
+	switch {
+	case f.behind:
+		return false, billing.ErrFailedOver
+	case o == nil:
+		return true, nil
+	}
+	behind, lost, err := f.port.Behind(ctx)
+	switch {
+	case err != nil:
+		return false, err
+	case len(behind) == 0:
+		err = f.port.Accept(ctx, "runs that lived through the fail-over have written again what was missing")
+	case lost:
+		err = f.forget(ctx, o.since, "more was lost than a run remembers: "+behind[0])
+	case patient && time.Now().After(o.until):
+		err = f.forget(ctx, o.since, fmt.Sprintf("%d unfinished runs have not written theirs again, among them %s", len(behind), behind[0]))
+	default:
+		return false, nil
+	}
+	if err == nil {
+		f.others.Store(nil)
+	}
+	return true, err
 }
 
 // forget goes by the rules for a run that starts: where keys make a repeat harmless it goes

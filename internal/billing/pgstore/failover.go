@@ -161,18 +161,20 @@ func (s *Store) recorded(ctx context.Context) (yes bool, place string, err error
 	return yes, place, err
 }
 
-// RecordAgain tells the other runs that all that this one remembers stands again.
-func (s *Store) RecordAgain(ctx context.Context) error { return s.recordRun(ctx) }
+// RecordAgain tells the other runs that all that this one remembers stands again, and
+// whether more than that may be lost.
+func (s *Store) RecordAgain(ctx context.Context, more bool) error { return s.recordRun(ctx, more) }
 
-// Behind names the unfinished runs that have not told so.
-func (s *Store) Behind(ctx context.Context) ([]string, error) {
+// Behind names the unfinished runs that have not told so. lost: runs, the first of them, have
+// told that more may be lost.
+func (s *Store) Behind(ctx context.Context) (names []string, lost bool, err error) {
 	home := s.home.Load()
 	_, told, err := s.recorded(ctx)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case told != home.place(): // they may have told so elsewhere
-		return nil, billing.ErrFailedOver
+		return nil, false, billing.ErrFailedOver
 	}
 	return s.runsBehind(ctx, home.timeline, "")
 }
@@ -186,24 +188,32 @@ func (s *Store) Living(ctx context.Context, all bool) ([]string, error) {
 		return nil, err
 	}
 	if all {
-		return s.runsBehind(ctx, "", "")
+		names, _, err := s.runsBehind(ctx, "", "")
+		return names, err
 	}
-	return s.runsBehind(ctx, "", accepted.Timeline)
+	names, _, err := s.runsBehind(ctx, "", accepted.Timeline)
+	return names, err
 }
 
-func (s *Store) runsBehind(ctx context.Context, other, on string) (names []string, err error) {
+func (s *Store) runsBehind(ctx context.Context, other, on string) (names []string, lost bool, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, s.sql.runsBehind, s.runID(), other, on)
 		if err != nil {
 			return err
 		}
-		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		var name string
+		var thisOne bool
+		names, lost = nil, false
+		_, err = pgx.ForEachRow(rows, []any{&name, &thisOne}, func() error {
+			names, lost = append(names, name), lost || thisOne
+			return nil
+		})
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for runs that have lived through the fail-over: %w", err)
+		return nil, false, fmt.Errorf("look for runs that have lived through the fail-over: %w", err)
 	}
-	return names, nil
+	return names, lost, nil
 }
 
 // Accept has the ledger trust the database that this run writes to.
