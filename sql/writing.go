@@ -40,3 +40,9 @@ const WriterSettings = onPrimary + `select pg_current_xact_id()::xid::text,
 const OnTimeline = `,
        case when left(pg_walfile_name(pg_current_wal_lsn()), 8) <> $1
             then (left(pg_walfile_name(pg_current_wal_lsn()), 8) || ' is another timeline')::integer end`
+
+// OnServer is one more column, after OnTimeline: the transaction fails likewise on a server
+// that does not run since $2, in microseconds of the epoch.
+const OnServer = `,
+       case when (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint::text <> $2
+            then (pg_postmaster_start_time() || ' is when another server was started')::integer end`

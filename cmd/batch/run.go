@@ -188,11 +188,11 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 			code = billing.ExitStopped
 		}
 	}
-	if sends.MayBeForgotten() {
+	if sends.Repeated() {
 		e.acceptIdentity(ctx, summary, code)
 	}
 	if code, err = e.finish(ctx, sends, code, summary); err != nil {
-		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger; everything else is recorded")
+		e.log.Warn().Err(err).Msg("can't record the end of this run in the ledger")
 	}
 	m.Finish(metrics.End{Summary: summary, Code: code, At: time.Now(), Database: e.store.Where(), Pending: countLeft(ctx, e.log, e.config, summary, e.store.CountPending)})
 	e.tell(ctx, code, summary, m, traced)
@@ -204,9 +204,10 @@ func (e *execution) underLock(ctx context.Context) (int, error) {
 // finish records the run's end. Where the database was failed over since the engine has
 // looked, what was lost is written again first.
 func (e *execution) finish(ctx context.Context, sends *engine.Run, code int, s billing.Summary) (int, error) {
-	err := e.store.FinishRun(ctx, code, s)
-	if !errors.Is(err, billing.ErrFailedOver) {
-		return code, err
+	if !sends.Halted() { // else other runs would take it that this one has nothing to write again
+		if err := e.store.FinishRun(ctx, code, s); !errors.Is(err, billing.ErrFailedOver) {
+			return code, err
+		}
 	}
 	if refused := sends.Stands(ctx); refused != nil {
 		return exitCodeOf(refused), refused

@@ -6,6 +6,7 @@ type Identity struct {
 	Database string `json:"database,omitempty"` // its oid
 	Ledger   string `json:"ledger,omitempty"`   // the oids of its tables
 	Timeline string `json:"timeline,omitempty"` // a fail-over and a recovery begin another one
+	Server   string `json:"-"`                  // microseconds of the epoch since which it runs: two servers may be on timelines of one number
 }
 
 // ByRun is who has the ledger trust a database, where no person does.

@@ -10,6 +10,7 @@ select {{if .Has.less}}''{{else}}(select system_identifier::text from pg_control
 {{- end}}
        {{if .Has.least}}''{{else}}case when pg_is_in_recovery() then '' else left(pg_walfile_name(pg_current_wal_lsn()), 8) end{{end}}
 {{- if not .Has.here}},
+       {{if .Has.least}}''{{else}}(extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint::text{{end}},
        coalesce(accepted_identity, 'null')
 from {{.Schema}}.ledger
 where only_row

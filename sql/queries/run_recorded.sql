@@ -1,4 +1,4 @@
--- Purpose: whether the database knows of this run, and on which timeline the run has told
---   last that all stands: a fail-over may have lost either.
+-- Purpose: whether the database knows of this run, and where the run has told last that all
+--   stands, see run_stands.sql: a fail-over may have lost either.
 -- Locks: none.
-select count(*) > 0, coalesce(max(identity ->> 'timeline'), '') from {{.Schema}}.runs where run_id = $1
+select count(*) > 0, coalesce(max(concat(identity ->> 'timeline', ' ', identity ->> 'server')), '') from {{.Schema}}.runs where run_id = $1

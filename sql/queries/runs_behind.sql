@@ -1,10 +1,12 @@
 -- Purpose: the unfinished runs that may still have something to write again after a
---   fail-over: they have seen another timeline last.
+--   fail-over: they have seen another timeline last; and those that have told on this one,
+--   finished or not, that more was lost than they remember (second column).
 -- Locks: none.
 -- $1: this run; $2: the timeline; $3: the one that they have seen last; empty: any other.
-select application || ' (' || run_id || ')'
+select application || ' (' || run_id || ')', coalesce(identity ->> 'timeline' = $2 and identity ->> 'lost' = 'true', false) as lost
 from {{.Schema}}.runs
-where finished_at is null
-  and written_off_at is null
-  and run_id <> $1::text::uuid
-  and case when $3 = '' then identity ->> 'timeline' is distinct from $2 else identity ->> 'timeline' = $3 end
+where run_id <> $1::text::uuid
+  and (finished_at is null and written_off_at is null
+       and case when $3 = '' then identity ->> 'timeline' is distinct from $2 else identity ->> 'timeline' = $3 end
+       or identity ->> 'timeline' = $2 and identity ->> 'lost' = 'true')
+order by lost desc

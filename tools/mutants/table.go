@@ -108,7 +108,7 @@ func mutants() []mutant {
 		},
 		{
 			"what a fail-over may have lost beyond the memory is taken for nothing",
-			[]edit{{"internal/billing/engine/again.go", "known := recorded &&", "known := recorded || !recorded ||"}},
+			[]edit{{"internal/billing/engine/again.go", "	if !recorded || came", "	if recorded && came"}},
 			"internal/billing/pgstore", "TestP12MoreWasLostThanIsRemembered/its_beginning_was_lost$", `exit 0, stopped ""`,
 		},
 		{
@@ -133,7 +133,7 @@ func mutants() []mutant {
 		},
 		{
 			"keys that the API has forgotten repeat what a database has forgotten",
-			[]edit{{"internal/billing/engine/failover.go", "	if f.keysDead() {\n", "	if f.keysDead() && f.untrusted != f.repeats() {\n"}},
+			[]edit{{"internal/billing/engine/forgotten.go", "return die != nil && tooLate(*die)", "return die != nil && die.IsZero()"}},
 			"internal/billing/pgstore", "TestP12KeysGrowOldUnderARun", `exit 0`,
 		},
 		{
@@ -153,18 +153,18 @@ func mutants() []mutant {
 		},
 		{
 			"a fail-over to another timeline of the same number is taken for none",
-			[]edit{{"internal/billing/pgstore/failover.go", "now.Timeline == before && told == before {", "now.Timeline == before && told != \"\" {"}},
+			[]edit{{"internal/billing/pgstore/failover.go", "now.Timeline == before.timeline && told == before.place() {", "now.Timeline == before.timeline && told != \" \" {"}},
 			"internal/billing/pgstore", "TestP12EachWriteAsksForTheRunsRow", `it was left: false`,
 		},
 		{
 			"a commit asks for the timeline's number alone",
-			[]edit{{"internal/billing/pgstore/failover.go", "	told.told = true\n", ""}},
+			[]edit{{"internal/billing/pgstore/failover.go", "	told.told, told.again = true, false\n", ""}},
 			"internal/billing/pgstore", "TestP12EachWriteAsksForTheRunsRow", `got <nil>, want the database was failed over`,
 		},
 		{
 			"what was given back in a database that is gone is left as sent in the next one",
-			[]edit{{"internal/billing/engine/failover.go", "unsure = f.memory.doubted()", "_ = f.memory.doubted()"}},
-			"internal/billing/engine", "TestP12WhatWasGivenBackMayBeLostToo", `\["3"\] are given back, want \["1" "2" "3"\]`,
+			[]edit{{"internal/billing/engine/failover.go", "slices.Chunk(f.memory.doubted(), groupEnough) {\n", "slices.Chunk(f.memory.doubted(), groupEnough) {\n		clear(f.memory.unsure)\n"}},
+			"internal/billing/engine", "TestP12WhatWasGivenBackMayBeLostToo", `\[\] are given back, want \["1" "2" "3"\]`,
 		},
 		{
 			"what was begun again is given back all the same",
@@ -172,8 +172,43 @@ func mutants() []mutant {
 			"internal/billing/engine", "TestP12WhatWasGivenBackMayBeLostToo", `are given back, want \["1" "3" "4"\]`,
 		},
 		{
+			"what this run has written itself makes known what else was lost",
+			[]edit{{"internal/billing/engine/again.go", "!f.memory.complete(came.shown) {\n		f.suspected.Store(true)\n", "!f.memory.complete(came.shown) {\n		defer f.suspected.Store(false)\n		f.suspected.Store(true)\n"}},
+			"internal/billing/engine", "TestP12ASecondTryDoesNotTrustTheFirst", `are begun, and it is trusted [01] times`,
+		},
+		{
+			"what was seen before others have written theirs again is begun",
+			[]edit{{"internal/billing/engine/failover.go", "if f.behind || f.holdsBack() {", "if f.behind {"}},
+			"internal/billing/engine", "TestP12WhatWasSeenBeforeOthersStandIsNotBegun", `"1"\] are begun`,
+		},
+		{
+			"what came to be in doubt is given back for an intent that looks the same",
+			[]edit{{"internal/billing/engine/failover.go", "d == nil || d.State != billing.Sending ||", "d == nil ||"}},
+			"internal/billing/engine", "TestP12ADoubtIsNotGivenBack", `"1"\] are given back`,
+		},
+		{
+			"whoever suspects that more is lost has it trusted as others stand",
+			[]edit{{"internal/billing/engine/again.go", "		f.others.Store(nil) // whether or not they stand\n", ""}},
+			"internal/billing/engine", "TestP12ASuspicionIsNotOvercome/by_a_wait", `it is trusted 1 times`,
+		},
+		{
+			"what another run suspects is not heard",
+			[]edit{{"sql/queries/runs_behind.sql", "\n       or identity ->> 'timeline' = $2 and identity ->> 'lost' = 'true')", ")"}},
+			"internal/billing/pgstore", "TestP12WritingAgainIsForOneServer", `behind are \[\]; more is lost: false`,
+		},
+		{
+			"a fail-over ends the run that waits for others",
+			[]edit{{"internal/billing/pgstore/failover.go", "	case told != home.place(): //", "	case told != home.place() && told != \"\": //"}},
+			"internal/billing/pgstore", "TestP12WritingAgainIsForOneServer", `others are asked for where nothing is told`,
+		},
+		{
+			"what is written again is divided between two servers",
+			[]edit{{"internal/billing/pgstore/failover.go", "timeline: now.Timeline, again: true}", "timeline: now.Timeline}"}},
+			"internal/billing/pgstore", "TestP12WritingAgainIsForOneServer", `that all stands is told to another server: <nil>`,
+		},
+		{
 			"the other runs that live through a fail-over are not waited for",
-			[]edit{{"internal/billing/engine/again.go", "	f.others.Store(&others{since, time.Now().Add(f.linger)})\n", ""}},
+			[]edit{{"internal/billing/engine/again.go", "	f.others.Store(&others{f.since, time.Now().Add(f.linger)})\n", ""}},
 			"internal/billing/pgstore", "TestP12MoreWasLostThanIsRemembered/another", `exit 0, stopped ""`,
 		},
 		{

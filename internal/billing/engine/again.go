@@ -72,37 +72,69 @@ func (w witness) shows(d *billing.Delivery) time.Time {
 type again struct {
 	shown                                             time.Time // all that was committed before stands
 	missing, late, homeless, unlike, refused, checked int
+
+	lost   []witness                         // missing and late ones
+	newest map[billing.InvoiceID]*remembered // of those, of each invoice
+}
+
+// as is how a delivery stands once r is written again.
+func (r *remembered) as(d *billing.Delivery) *billing.Delivery {
+	if d == nil || int(r.attempt) > d.Attempt {
+		return &billing.Delivery{RunID: r.run, Attempt: int(r.attempt), KeyVersion: int(r.version), State: r.state()}
+	}
+	later := *d
+	later.State = r.state()
+	return &later
 }
 
 // writeAgain writes again what is remembered and does not stand, and tells the other runs.
+// Whether all that was lost is remembered is seen before anything is written: what this run
+// has written itself says nothing of it, however often this is tried.
 func (f *failover) writeAgain(ctx context.Context) error {
-	since := time.Now()
+	if f.since.IsZero() {
+		f.since = time.Now()
+	}
 	recorded, err := f.port.Recorded(ctx)
 	if err != nil {
 		return err
 	}
 	all := f.memory.all()
-	var came again
-	for rest := all; len(rest) > 0; {
-		n := distinct(rest, againPage)
-		if err := f.page(ctx, rest[:n], &came); err != nil {
-			return err
-		}
-		rest = rest[n:]
-	}
-	if err := f.port.RecordAgain(ctx); err != nil {
+	came := again{newest: make(map[billing.InvoiceID]*remembered)}
+	if err := eachPage(all, func(page []witness) error { return f.compare(ctx, page, &came) }); err != nil {
 		return err
 	}
-	known := recorded && came.homeless+came.refused == 0 && f.memory.complete(came.shown)
-	f.memory.again(all, since)
+	if !recorded || came.homeless > 0 || !f.memory.complete(came.shown) {
+		f.suspected.Store(true)
+	}
+	if err := eachPage(came.lost, func(page []witness) error { return f.restore(ctx, page, &came) }); err != nil {
+		return err
+	}
+	suspected := f.suspected.Load() || came.refused > 0 // another try may have those taken
+	if err := f.port.RecordAgain(ctx, suspected); err != nil {
+		return err
+	}
+	f.suspected.Store(suspected)
+	f.memory.again(all, f.since)
 	f.tell(came)
 	switch {
 	case f.untrusted:
 		return nil
-	case !known:
-		return f.forget(ctx, since, "more was lost than this run remembers")
+	case suspected:
+		f.others.Store(nil) // whether or not they stand
+		return f.forget(ctx, f.since, "more was lost than this run remembers")
 	}
-	f.others.Store(&others{since, time.Now().Add(f.linger)})
+	f.others.Store(&others{f.since, time.Now().Add(f.linger)})
+	return nil
+}
+
+func eachPage(all []witness, do func(page []witness) error) error {
+	for len(all) > 0 {
+		n := distinct(all, againPage)
+		if err := do(all[:n]); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
 	return nil
 }
 
@@ -118,21 +150,27 @@ func distinct(all []witness, most int) int {
 	return min(len(all), most)
 }
 
-// page holds some against the ledger, and writes those again that were lost.
-func (f *failover) page(ctx context.Context, page []witness, came *again) error {
+func (f *failover) delivered(ctx context.Context, page []witness) (map[billing.InvoiceID]*billing.Delivery, error) {
 	ids := make([]billing.InvoiceID, len(page))
 	for i, w := range page {
 		ids[i] = w.id
 	}
-	has, err := f.port.Delivered(ctx, ids)
+	return f.port.Delivered(ctx, ids)
+}
+
+// compare holds some against the ledger.
+func (f *failover) compare(ctx context.Context, page []witness, came *again) error {
+	has, err := f.delivered(ctx, page)
 	if err != nil {
 		return err
 	}
-	var lost []*remembered
 	for _, w := range page {
 		d := has[w.id]
 		if shown := w.shows(d); shown.After(came.shown) {
 			came.shown = shown
+		}
+		if r := came.newest[w.id]; r != nil {
+			d = r.as(d)
 		}
 		came.checked++
 		switch fateOf(w.remembered, d) {
@@ -146,14 +184,27 @@ func (f *failover) page(ctx context.Context, page []witness, came *again) error 
 			came.homeless++
 			continue
 		}
-		lost = append(lost, w.remembered)
+		came.lost, came.newest[w.id] = append(came.lost, w), w.remembered
 	}
-	for len(lost) > 0 {
-		n := min(len(lost), groupEnough)
-		if err := f.write(ctx, lost[:n], has, came); err != nil {
+	return nil
+}
+
+// restore writes some again that were lost, unless somebody has begun or decided meanwhile.
+func (f *failover) restore(ctx context.Context, page []witness, came *again) error {
+	has, err := f.delivered(ctx, page)
+	if err != nil {
+		return err
+	}
+	var lost []*remembered
+	for _, w := range page {
+		if fate := fateOf(w.remembered, has[w.id]); fate == missing || fate == late {
+			lost = append(lost, w.remembered)
+		}
+	}
+	for group := range slices.Chunk(lost, groupEnough) {
+		if err := f.write(ctx, group, has, came); err != nil {
 			return err
 		}
-		lost = lost[n:]
 	}
 	return nil
 }

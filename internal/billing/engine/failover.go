@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,12 +37,14 @@ type failover struct {
 	gate sync.RWMutex // held by who writes again what is remembered; shared by each other commit
 	// Guarded by gate:
 	behind bool                      // what is remembered may not stand
+	since  time.Time                 // it began to be written again; zero: it stands
 	unlike map[billing.InvoiceID]int // attempts that were written again, and whose invoice makes another request by now
 
-	halted  atomic.Bool               // nothing may be sent
-	keysDie atomic.Pointer[time.Time] // the database may have forgotten requests, and the API forgets their keys then; nil: it has not
-	turn    sync.Mutex                // held by who waits for the other runs
-	others  atomic.Pointer[others]    // nil: they are not waited for
+	halted    atomic.Bool               // nothing may be sent
+	keysDie   atomic.Pointer[time.Time] // the database may have forgotten requests, and the API forgets their keys then; nil: it has not
+	suspected atomic.Bool               // more may be lost than this run remembers; what it writes afterwards itself clears nobody
+	turn      sync.Mutex                // held by who waits for the other runs
+	others    atomic.Pointer[others]    // nil: they are not waited for
 }
 
 // newFailover is around the ledger of the ports. deadline is an intent's, from its commit.
@@ -57,18 +60,12 @@ func newFailover(c Config, p Ports, deadline time.Duration, stop *stopper, log z
 	return f
 }
 
-// others are the unfinished runs that may still have something to write again.
-type others struct {
-	since time.Time // this run has begun to write again
-	until time.Time // they are waited for
-}
-
 // Commit implements Ledger.
 func (f *failover) Commit(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
 	switch {
 	case len(end) == 0:
 		c.Begun, err = f.begin(ctx, begin)
-	case len(begin) == 0 || f.others.Load() != nil || f.keysDead(): // what ends waits for neither
+	case len(begin) == 0 || f.holdsBack(): // what ends waits for neither
 		c.Ended, err = f.settle(ctx, f.commitEnds, end)
 		c.PutOff = len(begin) > 0
 	default:
@@ -82,17 +79,23 @@ func (f *failover) Commit(ctx context.Context, begin []billing.Intent, end []bil
 func (f *failover) both(ctx context.Context, begin []billing.Intent, end []billing.Settlement) (c billing.Committed, err error) {
 	moved := false
 	ended, err := f.settle(ctx, func(ctx context.Context, group []billing.Settlement) (_ []billing.Settled, err error) {
+		if f.holdsBack() { // since it was looked at
+			c.PutOff = true
+			return f.commitEnds(ctx, group)
+		}
 		sent := time.Now()
 		c, err = f.Ledger.Commit(ctx, begin, group)
 		moved = errors.Is(err, billing.ErrFailedOver)
-		if !moved && f.port != nil {
+		switch {
+		case moved:
+			f.memory.doubt(begin)
+		case f.port != nil:
 			f.memory.begin(begin, c.Begun, sent)
 		}
 		return c.Ended, err
 	}, end)
 	if moved {
 		c = billing.Committed{}
-		err = errors.Join(err, f.stand(ctx, begin))
 	}
 	c.Ended = ended
 	return c, err
@@ -103,35 +106,46 @@ func (f *failover) commitEnds(ctx context.Context, group []billing.Settlement) (
 	return c.Ended, err
 }
 
-// halts says that nothing may be sent: the database is on another timeline.
+// halts says that nothing may be sent: the database is on another timeline, or it is not
+// known to be on the same one.
 func (f *failover) halts() bool { return f != nil && f.halted.Load() }
 
 // begin commits intents. Those that meet another timeline are given back: what they were
 // made from was seen on the old one, and their locks were held there.
 func (f *failover) begin(ctx context.Context, intents []billing.Intent) (ours map[billing.InvoiceID]struct{}, err error) {
-	if err := f.othersStand(ctx, true); err != nil {
-		return nil, err
-	}
-	if f.keysDead() {
-		f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w, and the API its keys: BILLING_IDEMPOTENCY_TTL has passed since the newest request that it knows. %s", billing.ErrForgotten, compare))
-		return nil, nil
-	}
-	f.gate.RLock()
-	moved := f.behind
-	if !moved {
-		sent := time.Now()
-		var c billing.Committed
-		c, err = f.Ledger.Commit(ctx, intents, nil)
-		ours, moved = c.Begun, errors.Is(err, billing.ErrFailedOver)
-		if err == nil && f.port != nil {
-			f.memory.begin(intents, ours, sent)
+	waited := f.others.Load() != nil
+	err = f.othersStand(ctx, true)
+	if err == nil {
+		if waited {
+			return nil, nil // what they were made from was seen before the others stood
 		}
+		if f.keysDead() {
+			f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w, and the API its keys: BILLING_IDEMPOTENCY_TTL has passed since the newest request that it knows. %s", billing.ErrForgotten, compare))
+			return nil, nil
+		}
+		ours, err = f.beginOnce(ctx, intents)
 	}
-	f.gate.RUnlock()
-	if moved {
-		return nil, f.stand(ctx, intents)
+	if errors.Is(err, billing.ErrFailedOver) {
+		return nil, f.stand(ctx)
 	}
 	return ours, err
+}
+
+func (f *failover) beginOnce(ctx context.Context, intents []billing.Intent) (map[billing.InvoiceID]struct{}, error) {
+	f.gate.RLock()
+	defer f.gate.RUnlock()
+	if f.behind || f.holdsBack() { // since it was looked at
+		return nil, billing.ErrFailedOver
+	}
+	sent := time.Now()
+	c, err := f.Ledger.Commit(ctx, intents, nil)
+	switch {
+	case errors.Is(err, billing.ErrFailedOver):
+		f.memory.doubt(intents)
+	case err == nil && f.port != nil:
+		f.memory.begin(intents, c.Begun, sent)
+	}
+	return c.Begun, err
 }
 
 // settle settles a group, by whatever settles it, and once more on another timeline.
@@ -149,7 +163,7 @@ func (f *failover) settle(ctx context.Context, by settling, group []billing.Sett
 		if !moved {
 			return came, err
 		}
-		if err := f.stand(ctx, nil); err != nil {
+		if err := f.stand(ctx); err != nil {
 			return came, err
 		}
 		left := rest[:0]
@@ -185,13 +199,12 @@ func (f *failover) settleOnce(ctx context.Context, by settling,
 	return errors.Is(err, billing.ErrFailedOver), err
 }
 
-// stand returns once all that is remembered stands in the database as it is now. Of the
-// intents, whose commit may have survived, no request was sent: those are given back.
-func (f *failover) stand(ctx context.Context, unsure []billing.Intent) error {
+// stand returns once all that is remembered stands in the database as it is now.
+func (f *failover) stand(ctx context.Context) error {
 	f.halted.Store(true)
 	f.gate.Lock()
 	defer f.gate.Unlock()
-	unsure = f.memory.doubt(unsure)
+	f.halted.Store(true) // who was before has ended it
 	for again := true; again; {
 		moved, err := f.port.Follow(ctx)
 		if err != nil {
@@ -200,7 +213,6 @@ func (f *failover) stand(ctx context.Context, unsure []billing.Intent) error {
 		f.behind = f.behind || moved
 		again = false
 		if f.behind {
-			unsure = f.memory.doubted() // that they were given back may be lost, too
 			switch err := f.writeAgain(ctx); {
 			case errors.Is(err, billing.ErrFailedOver):
 				again = true
@@ -209,27 +221,52 @@ func (f *failover) stand(ctx context.Context, unsure []billing.Intent) error {
 			}
 		}
 	}
-	f.behind = false
+	f.behind, f.since = false, time.Time{}
 	f.halted.Store(false)
-	return f.giveBack(ctx, unsure)
+	f.giveBack(ctx)
+	return nil
 }
 
-// giveBack frees intents that stand though nobody knew that they were committed.
-func (f *failover) giveBack(ctx context.Context, unsure []billing.Intent) error {
-	if len(unsure) == 0 {
-		return nil
-	}
-	group := make([]billing.Settlement, len(unsure))
-	for i, in := range unsure {
-		group[i] = billing.Settlement{
-			InvoiceID: in.InvoiceID, RunID: f.memory.runID, Attempt: in.Attempt, RunAttempt: in.RunAttempt - 1, State: billing.Retry,
-			Doubtful: in.Seen.MayHaveActed(), KeyUse: billing.KeyUnused,
+// giveBack frees intents that stand though nobody knew that they were committed: all of them
+// each time, for that they were given back may be lost, too. No request was sent of those
+// that are sending; another one is an attempt of that number that was begun before. One that
+// can't be given back is in doubt without need, and nothing else waits for it.
+func (f *failover) giveBack(ctx context.Context) {
+	for unsure := range slices.Chunk(f.memory.doubted(), groupEnough) {
+		if err := f.giveBackGroup(ctx, unsure); err != nil {
+			f.log.Warn().Err(err).Int("invoices", len(unsure)).Msg("intents that a fail-over may have left can't be given back now")
+			return
 		}
 	}
-	if _, err := f.commitEnds(ctx, group); !errors.Is(err, billing.ErrFailedOver) {
+}
+
+func (f *failover) giveBackGroup(ctx context.Context, unsure []billing.Intent) error {
+	ids := make([]billing.InvoiceID, len(unsure))
+	for i, in := range unsure {
+		ids[i] = in.InvoiceID
+	}
+	has, err := f.port.Delivered(ctx, ids)
+	if err != nil {
 		return err
 	}
-	return nil // the next commit meets that one
+	var group []billing.Settlement
+	for _, in := range unsure {
+		d := has[in.InvoiceID]
+		if d == nil || d.State != billing.Sending || d.RunID != f.memory.runID || d.Attempt != in.Attempt {
+			continue
+		}
+		group = append(group, billing.Settlement{
+			InvoiceID: in.InvoiceID, RunID: f.memory.runID, Attempt: in.Attempt, RunAttempt: in.RunAttempt - 1, State: billing.Retry,
+			Doubtful: in.Seen.MayHaveActed(), KeyUse: billing.KeyUnused,
+		})
+	}
+	if len(group) == 0 {
+		return nil
+	}
+	if _, err = f.commitEnds(ctx, group); errors.Is(err, billing.ErrFailedOver) {
+		return nil // the next commit meets that one
+	}
+	return err
 }
 
 // check looks for a fail-over where no commit may have met it, and for the other runs.
@@ -242,76 +279,14 @@ func (f *failover) check(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, lastPatience)
 		defer cancel()
 	}
-	if err := f.stand(ctx, nil); err != nil {
-		return err
-	}
-	return f.othersStand(ctx, false)
-}
-
-// othersStand returns once no unfinished run may have something to write again, or it has
-// taken too long; or, where it is not patient, at once.
-func (f *failover) othersStand(ctx context.Context, patient bool) error {
-	if f.others.Load() == nil {
-		return nil
-	}
-	f.turn.Lock()
-	defer f.turn.Unlock()
-	for o := f.others.Load(); o != nil; o = f.others.Load() {
-		behind, err := f.port.Behind(ctx)
-		switch {
-		case err != nil:
+	for {
+		if err := f.stand(ctx); err != nil {
 			return err
-		case len(behind) == 0:
-			if f.others.CompareAndSwap(o, nil) {
-				return f.port.Accept(ctx, "runs that lived through the fail-over have written again what was missing")
-			}
-			continue
-		case !patient || f.stop.stopped():
-			return nil
-		case time.Now().After(o.until):
-			if f.others.CompareAndSwap(o, nil) {
-				return f.forget(ctx, o.since, fmt.Sprintf("%d unfinished runs have not written theirs again, among them %s", len(behind), behind[0]))
-			}
-			continue
 		}
-		f.stop.wait(lingerPoll)
+		if err := f.othersStand(ctx, false); !errors.Is(err, billing.ErrFailedOver) {
+			return err
+		}
 	}
-	return nil
-}
-
-// forget goes by the rules for a run that starts: where keys make a repeat harmless it goes
-// on, and otherwise it sends no more.
-func (f *failover) forget(ctx context.Context, since time.Time, why string) error {
-	age, err := f.port.Doubt(ctx, since)
-	if err != nil {
-		return err
-	}
-	if f.idempotent && billing.KeyAlive(age, f.keyTTL) {
-		f.repeat(time.Now().Add(-age))
-		f.log.Warn().Str("event", "another_database").Msg("the database may have forgotten what was sent: it was failed over, and " + why + ". Going on, since the API honours idempotency keys")
-		return nil
-	}
-	f.stop.stop(billing.StoppedByFailover, fmt.Errorf("%w: it was failed over, and %s. %s", billing.ErrForgotten, why, compare))
-	return nil
-}
-
-const compare = "Compare with the billing API's own list: `batch reconcile FILE --adopt`; then: `batch resume --accept-database --reason …`"
-
-// repeat takes what looks untried for a repeat: its key counts as used since the newest
-// request that the database knows.
-func (f *failover) repeat(newest time.Time) {
-	die := newest.Add(f.keyTTL - billing.KeyMargin(f.keyTTL))
-	f.keysDie.Store(&die)
-}
-
-// repeats says that the database may have forgotten requests.
-func (f *failover) repeats() bool { return f != nil && f.keysDie.Load() != nil }
-
-// keysDead says that the API may have forgotten the keys of requests that the database may
-// have forgotten.
-func (f *failover) keysDead() bool {
-	die := f.keysDie.Load()
-	return die != nil && tooLate(*die)
 }
 
 // tell says what a fail-over has lost, and what of it stands again.

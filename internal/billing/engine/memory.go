@@ -202,18 +202,16 @@ func (m *memory) add(c commit) {
 	m.commits = m.commits[n:]
 }
 
-// doubt takes in intents of which no request was sent, and that may be committed; and
-// returns them, but for those that are begun: another claim has committed them before.
-func (m *memory) doubt(intents []billing.Intent) (unsure []billing.Intent) {
+// doubt takes in intents of which no request was sent, and that may be committed; but for
+// those that are begun: another claim has committed them before.
+func (m *memory) doubt(intents []billing.Intent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, in := range intents {
 		if r := m.open[in.InvoiceID]; r == nil || int(r.attempt) != in.Attempt {
 			m.unsure[in.InvoiceID] = in
-			unsure = append(unsure, in)
 		}
 	}
-	return unsure
 }
 
 // doubted returns what doubt has taken in and nobody has begun since.

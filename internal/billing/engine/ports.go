@@ -52,10 +52,12 @@ type Failover interface {
 	LookAny(ctx context.Context, ids []billing.InvoiceID) ([]billing.Invoice, error)
 	// BeginAgain writes intents that were lost. What was begun or decided since stands.
 	BeginAgain(ctx context.Context, lost []billing.Lost) error
-	// RecordAgain tells other runs that all that this one remembers stands.
-	RecordAgain(ctx context.Context) error
-	// Behind names the unfinished runs that have not told so.
-	Behind(ctx context.Context) ([]string, error)
+	// RecordAgain tells other runs that all that this one remembers stands, and whether more
+	// than that may be lost.
+	RecordAgain(ctx context.Context, more bool) error
+	// Behind names the unfinished runs that have not told so. lost: runs, the first of them,
+	// have told that more may be lost.
+	Behind(ctx context.Context) (runs []string, lost bool, err error)
 	// Accept has the ledger trust the database as it is now.
 	Accept(ctx context.Context, reason string) error
 	// Doubt records that it may have forgotten what was sent, and returns how long ago the

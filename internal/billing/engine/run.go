@@ -38,6 +38,7 @@ type Run struct {
 	troubles  *troubles
 	unmarked  *marker
 	failover  *failover
+	repeated  bool // the last pass was begun with failover.repeats
 
 	aside billing.FoundSetAside
 }
@@ -195,9 +196,13 @@ func (r *Run) Stands(ctx context.Context) error {
 	return nil
 }
 
-// MayBeForgotten says that the database may have forgotten requests, so that the run went
-// on under the protection of keys.
-func (r *Run) MayBeForgotten() bool { return r.failover.repeats() }
+// Halted says that a fail-over may have lost what the run has committed, and that it could
+// not yet be written again.
+func (r *Run) Halted() bool { return r.failover.halts() }
+
+// Repeated says that the database may have forgotten requests, and that the run has gone
+// through all of it since, under the protection of keys.
+func (r *Run) Repeated() bool { return r.repeated }
 
 // passesBesideSubmitted makes the passes, and asks meanwhile, and for as long as the run
 // lingers, what became of what the API has taken.
@@ -249,6 +254,7 @@ func (r *Run) passes(ctx context.Context, canarySent func()) (left billing.Left,
 		if err := r.canary.probe(ctx); err != nil {
 			return left, earlier, err
 		}
+		r.repeated = r.failover.repeats()
 		p, err := r.scan.newPass(ctx, place)
 		if err != nil {
 			return left, earlier, r.stop.unlessStopped(ctx, err)

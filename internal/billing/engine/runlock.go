@@ -62,6 +62,11 @@ func (k *keeping) keep(ctx context.Context) {
 		if err == nil {
 			err = k.lock.Retake(ctx)
 		}
+		if err == nil {
+			// Once more, for the first look may have met a server that was about to go, and
+			// other runs wait for this one's word.
+			err = k.failover.check(ctx)
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				k.stop.stop(billing.StoppedByLockLost, fmt.Errorf("the run lock is lost: %w", err))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rs/zerolog"
 
@@ -52,27 +53,29 @@ func TestP5SlotsWaitForTheRunLock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lock := &fakeLock{lost: closed(), retake: make(chan error)}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			stop := newStopper(zerolog.Nop())
-			kept := newKeeping(lock, stop, zerolog.Nop())
-			slots := newSlots(right{stop, newPace(Config{Concurrency: 1}, stop, zerolog.Nop()), kept}, 1)
-			begins := &justAhead{slots: slots, settler: &settler{}}
-			got := make(chan bool)
-			go func() { got <- begins.reserve(ctx, 1).rights > 0 }()
-			go kept.keep(ctx)
-			select {
-			case <-got:
-				t.Fatal("a slot was given out while the run lock was lost")
-			case lock.retake <- c.retaken: // the keeper is at it, and the slot waits
-			}
-			if sends := <-got; sends != c.sends {
-				t.Errorf("may send: %t, want %t", sends, c.sends)
-			}
-			if reason, _ := stop.cause(); c.sends != (reason == "") || !c.sends && reason != billing.StoppedByLockLost {
-				t.Errorf("stopped by %q", reason)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				lock := &fakeLock{lost: closed(), retake: make(chan error)}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				stop := newStopper(zerolog.Nop())
+				kept := newKeeping(lock, stop, zerolog.Nop())
+				slots := newSlots(right{stop, newPace(Config{Concurrency: 1}, stop, zerolog.Nop()), kept}, 1)
+				begins := &justAhead{slots: slots, settler: &settler{}}
+				got := make(chan bool, 1)
+				go func() { got <- begins.reserve(ctx, 1).rights > 0 }()
+				go kept.keep(ctx)
+				synctest.Wait() // the keeper is at it, and the slot waits
+				if len(got) > 0 {
+					t.Fatal("a slot was given out while the run lock was lost")
+				}
+				lock.retake <- c.retaken
+				if sends := <-got; sends != c.sends {
+					t.Errorf("may send: %t, want %t", sends, c.sends)
+				}
+				if reason, _ := stop.cause(); c.sends != (reason == "") || !c.sends && reason != billing.StoppedByLockLost {
+					t.Errorf("stopped by %q", reason)
+				}
+			})
 		})
 	}
 }

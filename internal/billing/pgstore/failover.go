@@ -16,7 +16,11 @@ type home struct {
 	billing.Identity
 	timeline string // what is written fails on another one; empty: it does not
 	told     bool   // this run's row says that all stands there: what is written fails where it does not
+	again    bool   // what is missing there is being written again: what is written fails on another server
 }
+
+// place is what the run's row says once all stands there.
+func (h *home) place() string { return h.Timeline + " " + h.Server }
 
 // Home says which database this run writes to. losesCommits: what is written fails on
 // another timeline, where that is known.
@@ -34,7 +38,7 @@ func (s *Store) stayHome(written *home) {
 		return
 	}
 	told := *written
-	told.told = true
+	told.told, told.again = true, false
 	s.home.CompareAndSwap(written, &told)
 }
 
@@ -46,19 +50,13 @@ func (s *Store) Where() billing.Identity {
 	return billing.Identity{}
 }
 
-func (s *Store) timeline() string {
-	if home := s.home.Load(); home != nil {
-		return home.timeline
-	}
-	return ""
-}
-
 // Follow has what is written from now on name the timeline that the database is on, and
-// says whether it is another one than before. Two servers that were promoted without
-// knowing of each other are on timelines of one number: this run's own row tells them apart.
+// says whether it is another one than before, or what was missing may not yet stand there.
+// Two servers that were promoted without knowing of each other are on timelines of one
+// number: this run's own row tells them apart.
 func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
-	before := s.timeline()
-	if before == "" {
+	before := s.home.Load()
+	if before == nil || before.timeline == "" {
 		return false, nil
 	}
 	var now billing.Identity
@@ -66,19 +64,20 @@ func (s *Store) Follow(ctx context.Context) (moved bool, err error) {
 		if now, _, err = s.identity(ctx); err != nil {
 			return err
 		}
-		if now.Timeline < before { // none on a standby, a lower one on an old primary
+		if now.Timeline < before.timeline { // none on a standby, a lower one on an old primary
 			_ = s.writer.close(ctx)
-			return fmt.Errorf("%w, or an old primary: it is on timeline %q, and %s was seen", errStandby, now.Timeline, before)
+			return fmt.Errorf("%w, or an old primary: it is on timeline %q, and %s was seen", errStandby, now.Timeline, before.timeline)
 		}
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	if _, told, err := s.recorded(ctx); err != nil || now.Timeline == before && told == before {
+	_, told, err := s.recorded(ctx)
+	if err != nil || before.told && now.Timeline == before.timeline && told == before.place() {
 		return false, err
 	}
-	s.Home(now, true)
+	s.home.Store(&home{Identity: now, timeline: now.Timeline, again: true})
 	s.moved.Store(true)
 	return true, nil
 }
@@ -155,19 +154,29 @@ func (s *Store) Recorded(ctx context.Context) (yes bool, err error) {
 	return yes, err
 }
 
-func (s *Store) recorded(ctx context.Context) (yes bool, timeline string, err error) {
+func (s *Store) recorded(ctx context.Context) (yes bool, place string, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.runRecorded, s.runID()).Scan(&yes, &timeline)
+		return conn.QueryRow(ctx, s.sql.runRecorded, s.runID()).Scan(&yes, &place)
 	})
-	return yes, timeline, err
+	return yes, place, err
 }
 
-// RecordAgain tells the other runs that all that this one remembers stands again.
-func (s *Store) RecordAgain(ctx context.Context) error { return s.recordRun(ctx) }
+// RecordAgain tells the other runs that all that this one remembers stands again, and
+// whether more than that may be lost.
+func (s *Store) RecordAgain(ctx context.Context, more bool) error { return s.recordRun(ctx, more) }
 
-// Behind names the unfinished runs that have not told so.
-func (s *Store) Behind(ctx context.Context) ([]string, error) {
-	return s.runsBehind(ctx, s.timeline(), "")
+// Behind names the unfinished runs that have not told so. lost: runs, the first of them, have
+// told that more may be lost.
+func (s *Store) Behind(ctx context.Context) (names []string, lost bool, err error) {
+	home := s.home.Load()
+	_, told, err := s.recorded(ctx)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case told != home.place(): // they may have told so elsewhere
+		return nil, false, billing.ErrFailedOver
+	}
+	return s.runsBehind(ctx, home.timeline, "")
 }
 
 // Living names the unfinished runs of the database that the ledger trusts, where that is
@@ -179,24 +188,32 @@ func (s *Store) Living(ctx context.Context, all bool) ([]string, error) {
 		return nil, err
 	}
 	if all {
-		return s.runsBehind(ctx, "", "")
+		names, _, err := s.runsBehind(ctx, "", "")
+		return names, err
 	}
-	return s.runsBehind(ctx, "", accepted.Timeline)
+	names, _, err := s.runsBehind(ctx, "", accepted.Timeline)
+	return names, err
 }
 
-func (s *Store) runsBehind(ctx context.Context, other, on string) (names []string, err error) {
+func (s *Store) runsBehind(ctx context.Context, other, on string) (names []string, lost bool, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, s.sql.runsBehind, s.runID(), other, on)
 		if err != nil {
 			return err
 		}
-		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		var name string
+		var thisOne bool
+		names, lost = nil, false
+		_, err = pgx.ForEachRow(rows, []any{&name, &thisOne}, func() error {
+			names, lost = append(names, name), lost || thisOne
+			return nil
+		})
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for runs that have lived through the fail-over: %w", err)
+		return nil, false, fmt.Errorf("look for runs that have lived through the fail-over: %w", err)
 	}
-	return names, nil
+	return names, lost, nil
 }
 
 // Accept has the ledger trust the database that this run writes to.

@@ -28,7 +28,7 @@ func (s *Store) identity(ctx context.Context) (now billing.Identity, accepted *b
 	err = s.ask(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var text []byte
 		for _, query := range s.sql.identity {
-			err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &text)
+			err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &now.Server, &text)
 			if !cantSay(err) {
 				break
 			}

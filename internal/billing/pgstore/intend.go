@@ -233,17 +233,18 @@ func (s *Store) newWriting() *writing {
 	return w
 }
 
-// settings begin the transaction, and have it fail on another timeline.
+// settings are the transaction's own, and have it fail anywhere but at home.
 func (s *Store) settings(w *writing) {
-	if home := s.home.Load(); home != nil {
-		w.timeline = home.timeline
-		if home.told {
-			w.batch.Queue(s.sql.runStands, s.runID(), home.timeline)
-		}
-	}
 	text, args := sql.WriterSettings, []any(nil)
-	if w.timeline != "" {
-		text, args = text+sql.OnTimeline, []any{w.timeline}
+	if home := s.home.Load(); home != nil && home.timeline != "" {
+		w.timeline = home.timeline
+		text, args = text+sql.OnTimeline, []any{home.timeline}
+		switch {
+		case home.told:
+			w.batch.Queue(s.sql.runStands, s.runID(), home.place())
+		case home.again:
+			text, args = text+sql.OnServer, append(args, home.Server)
+		}
 	}
 	w.query(func(rows pgx.Rows) error {
 		for rows.Next() {

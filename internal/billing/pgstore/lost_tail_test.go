@@ -312,7 +312,7 @@ func TestP12EachWriteAsksForTheRunsRow(t *testing.T) {
 			if moved, err := store.Follow(t.Context()); err != nil || moved != (want != nil) {
 				t.Errorf("it was left: %t (%v)", moved, err)
 			}
-			if err := store.RecordAgain(t.Context()); err != nil {
+			if err := store.RecordAgain(t.Context(), false); err != nil {
 				t.Error(err)
 			}
 			if err := begin("2"); err != nil {
@@ -320,6 +320,73 @@ func TestP12EachWriteAsksForTheRunsRow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// P12: a run that writes again what a server lacks, and meets another one meanwhile, begins
+// anew there, though it is on a timeline of the same number. Once all stands, a restart is
+// no fail-over.
+func TestP12WritingAgainIsForOneServer(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Server(t, nil)
+	cfg := configOf(t, server)
+	if err := pgstore.Seed(t.Context(), cfg, 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pgstore.Migrate(t.Context(), cfg, book.Demo()); err != nil {
+		t.Fatal(err)
+	}
+	store := newRunner(t, cfg, &api{}, "advisory", func(*engine.Config) {}).Ledger.(*pgstore.Store)
+	now, _, err := store.Identity(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Home(now, true)
+	restart := func() { // as good as another server: it is told by since when it runs
+		t.Helper()
+		if err := server.Restart(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restart() // nothing is written yet
+	if err := store.StartRun(t.Context(), pgstore.RunRecord{Name: "demo", Strategy: "advisory", RunLock: "shared", Application: "test", Version: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	follow := func(want bool) {
+		t.Helper()
+		if moved, err := store.Follow(t.Context()); err != nil || moved != want {
+			t.Fatalf("moved: %t (%v), want %t", moved, err, want)
+		}
+	}
+	restart()
+	follow(false)
+	execute(t, cfg, "delete from billonce.runs") // as a server that was promoted before
+	if _, _, err := store.Behind(t.Context()); !errors.Is(err, billing.ErrFailedOver) {
+		t.Errorf("others are asked for where nothing is told: %v", err)
+	}
+	follow(true)
+	restart()
+	if err := store.RecordAgain(t.Context(), false); !errors.Is(err, billing.ErrFailedOver) {
+		t.Errorf("that all stands is told to another server: %v", err)
+	}
+	follow(true)
+	if err := store.RecordAgain(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	follow(false)
+	if _, err := store.Commit(t.Context(), []billing.Intent{newIntent("1")}, nil); err != nil {
+		t.Error(err)
+	}
+	behind := func(want int, wantLost bool) {
+		t.Helper()
+		if runs, lost, err := store.Behind(t.Context()); err != nil || len(runs) != want || lost != wantLost {
+			t.Errorf("behind are %q; more is lost: %t (%v)", runs, lost, err)
+		}
+	}
+	behind(0, false)
+	execute(t, cfg, `insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, program, identity, finished_at, exit_code, summary)
+		select gen_random_uuid(), 'demo', 'advisory', 'shared', 'another', 'test', 4, identity || '{"lost": true}', now(), 5, '{}' from billonce.runs`)
+	behind(1, true)
 }
 
 // P12: where more was lost than the run remembers, the rules are those for a run that

@@ -27,18 +27,28 @@ type RunRecord struct {
 // StartRun records that the run began.
 func (s *Store) StartRun(ctx context.Context, r RunRecord) error {
 	s.record.Store(&r)
-	return s.recordRun(ctx)
+	return s.recordRun(ctx, false)
 }
 
-// recordRun writes the run's row, where it is missing, and which database it sees.
-func (s *Store) recordRun(ctx context.Context) error {
+// recordRun writes the run's row, where it is missing, and which database it sees; lost: it
+// may have forgotten more than this run remembers.
+func (s *Store) recordRun(ctx context.Context, lost bool) error {
 	r := s.record.Load()
 	settings, err := json.Marshal(r.Settings)
 	if err != nil {
 		return err
 	}
 	home := s.home.Load()
-	identity, err := json.Marshal(s.Where())
+	var seen struct {
+		billing.Identity
+		Server string `json:"server,omitempty"`
+		Lost   bool   `json:"lost,omitempty"`
+	}
+	seen.Lost = lost
+	if home != nil {
+		seen.Identity, seen.Server = home.Identity, home.Server
+	}
+	identity, err := json.Marshal(seen)
 	if err != nil {
 		return err
 	}

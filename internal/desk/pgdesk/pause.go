@@ -77,7 +77,7 @@ func readIdentity(ctx context.Context, conn *pgx.Conn, names sql.Names) (now bil
 		return pgerr.Is(err, pgerrcode.UndefinedFunction, pgerrcode.InsufficientPrivilege, pgerrcode.FeatureNotSupported)
 	}
 	for _, query := range queries {
-		err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &accepted)
+		err = conn.QueryRow(ctx, query).Scan(&now.System, &now.Database, &now.Ledger, &now.Timeline, &now.Server, &accepted)
 		if !cantSay() {
 			break
 		}
