@@ -17,7 +17,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
-	"go.uber.org/goleak"
 
 	"github.com/billonce/billonce/internal/billing/billingfake"
 	books "github.com/billonce/billonce/internal/billing/book"
@@ -39,8 +38,7 @@ func TestMain(m *testing.M) {
 type tests struct{ m *testing.M }
 
 func (t tests) Run() int {
-	// A proxy whose connection was swallowed keeps this one for good.
-	return pgtest.Main(t.m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*NoopToxic).Pipe"))
+	return pgtest.Main(t.m)
 }
 
 // book is a database with demo invoices and a billing API: what a run needs.

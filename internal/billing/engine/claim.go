@@ -28,6 +28,7 @@ type claim struct {
 	leave   func()                        // lets the next claim begin its requests, where the pace holds them back
 	unasked atomic.Int64                  // of what was begun, attempts whose request was never started
 	fenced  int                           // intents that another run was before us with
+	kept    bool                          // a fail-over has kept intents back: they are to be looked for anew
 
 	open sync.WaitGroup // deliveries not yet settled (row: not yet replied to)
 

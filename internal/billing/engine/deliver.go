@@ -41,6 +41,9 @@ func (d *deliverer) deliver(ctx context.Context, p *pass, c *claim, stuck func()
 		}
 		p.addProgress(c.begun)
 		p.addHeld(c.fenced)
+		if c.kept {
+			p.endEarly()
+		}
 	}()
 	defer c.leave()
 	rest := c.IDs

@@ -327,3 +327,17 @@ func TestP12WhatIsTrustedIsRecorded(t *testing.T) {
 		t.Errorf("%v; it is trusted %d times", err, ledger.accepted)
 	}
 }
+
+// P12: what a fail-over has kept back is held by nobody: it is looked for anew.
+func TestP12WhatIsKeptBackIsHeldByNobody(t *testing.T) {
+	t.Parallel()
+	ledger := &lossy{moves: 1}
+	f := ledger.over()
+	hand := newHand(1)
+	i := newIntents(f, newTroubles(ledger.runID, &billing.Tally{}, zerolog.Nop()), nil, hand, time.Minute, time.Minute)
+	c := &claim{}
+	steps := []step{{intent: untried("1")[0]}}
+	if begun, _, err := i.commit(t.Context(), c, steps, nil); err != nil || len(begun) > 0 || !c.kept || c.fenced > 0 {
+		t.Errorf("%d begun, %d held by others, kept back: %t (%v)", len(begun), c.fenced, c.kept, err)
+	}
+}

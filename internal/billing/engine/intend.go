@@ -62,11 +62,13 @@ func (i *intents) commit(ctx context.Context, c *claim, steps []step, end []bill
 	for n := range steps {
 		s := &steps[n]
 		if _, ours := committed.Begun[s.intent.InvoiceID]; !ours {
-			if committed.Begun != nil { // else a fail-over has kept all back
-				i.troubles.fenced(s.intent.InvoiceID)
-			}
-			c.fenced++
 			i.hand.give(size(s.request))
+			if committed.Begun == nil {
+				c.kept = true
+				continue
+			}
+			i.troubles.fenced(s.intent.InvoiceID)
+			c.fenced++
 			continue
 		}
 		i.troubles.begun(s.intent)

@@ -384,9 +384,25 @@ func TestP12WritingAgainIsForOneServer(t *testing.T) {
 		}
 	}
 	behind(0, false)
-	execute(t, cfg, `insert into billonce.runs (run_id, name, lock_strategy, run_lock, application, version, program, identity, finished_at, exit_code, summary)
-		select gen_random_uuid(), 'demo', 'advisory', 'shared', 'another', 'test', 4, identity || '{"lost": true}', now(), 5, '{}' from billonce.runs`)
+	another := newRunner(t, cfg, &api{}, "advisory", func(*engine.Config) {}).Ledger.(*pgstore.Store)
+	if now, _, err = another.Identity(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	another.Home(now, true)
+	if err := another.StartRun(t.Context(), pgstore.RunRecord{Name: "demo", Strategy: "advisory", RunLock: "shared", Application: "test", Version: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := another.RecordAgain(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := another.FinishRun(t.Context(), billing.ExitRefused, billing.Summary{}); err != nil {
+		t.Fatal(err)
+	}
 	behind(1, true)
+	if err := store.AcceptIdentity(t.Context(), now, "ann", "compared"); err != nil {
+		t.Fatal(err)
+	}
+	behind(0, false) // a person has accepted what it suspected
 }
 
 // P12: where more was lost than the run remembers, the rules are those for a run that

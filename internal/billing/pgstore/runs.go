@@ -42,9 +42,7 @@ func (s *Store) recordRun(ctx context.Context, lost bool) error {
 	var seen struct {
 		billing.Identity
 		Server string `json:"server,omitempty"`
-		Lost   bool   `json:"lost,omitempty"`
 	}
-	seen.Lost = lost
 	if home != nil {
 		seen.Identity, seen.Server = home.Identity, home.Server
 	}
@@ -58,7 +56,7 @@ func (s *Store) recordRun(ctx context.Context, lost bool) error {
 	err = s.write(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		w := s.newWriting()
 		w.batch.Queue(s.sql.runStart, s.runID(), r.Name, r.Strategy, r.RunLock, r.Application, r.Version, string(settings), r.Job, r.CouldSend,
-			mark[:], pending[:], string(identity))
+			mark[:], pending[:], string(identity), lost)
 		return w.commit(ctx, conn)
 	})
 	if err != nil {
