@@ -128,7 +128,7 @@ func mutants() []mutant {
 		},
 		{
 			"a fail-over takes back what a person has decided",
-			[]edit{{"internal/billing/engine/again.go", "case d == nil || d.KeyVersion == int(r.version) && (", "case d == nil || d.KeyVersion == int(r.version) || ("}},
+			[]edit{{"internal/billing/engine/fate.go", "case d == nil || d.KeyVersion == int(r.version) && (", "case d == nil || d.KeyVersion == int(r.version) || ("}},
 			"internal/billing/engine", "TestP12Fates", `a person has decided`,
 		},
 		{
@@ -163,7 +163,7 @@ func mutants() []mutant {
 		},
 		{
 			"what was given back in a database that is gone is left as sent in the next one",
-			[]edit{{"internal/billing/engine/failover.go", "slices.Chunk(f.memory.doubted(), groupEnough) {\n", "slices.Chunk(f.memory.doubted(), groupEnough) {\n		clear(f.memory.unsure)\n"}},
+			[]edit{{"internal/billing/engine/giveback.go", "slices.Chunk(f.memory.doubted(), groupEnough) {\n", "slices.Chunk(f.memory.doubted(), groupEnough) {\n		clear(f.memory.unsure)\n"}},
 			"internal/billing/engine", "TestP12WhatWasGivenBackMayBeLostToo", `\[\] are given back, want \["1" "2" "3"\]`,
 		},
 		{
@@ -178,12 +178,12 @@ func mutants() []mutant {
 		},
 		{
 			"what was seen before others have written theirs again is begun",
-			[]edit{{"internal/billing/engine/failover.go", "if f.behind || f.holdsBack() {", "if f.behind {"}},
+			[]edit{{"internal/billing/engine/failover.go", "	case f.holdsBack(): // since", "	case f.holdsBack() && f.behind: // since"}},
 			"internal/billing/engine", "TestP12WhatWasSeenBeforeOthersStandIsNotBegun", `"1"\] are begun`,
 		},
 		{
 			"what came to be in doubt is given back for an intent that looks the same",
-			[]edit{{"internal/billing/engine/failover.go", "d == nil || d.State != billing.Sending ||", "d == nil ||"}},
+			[]edit{{"internal/billing/engine/giveback.go", "d == nil || d.State != billing.Sending ||", "d == nil ||"}},
 			"internal/billing/engine", "TestP12ADoubtIsNotGivenBack", `"1"\] are given back`,
 		},
 		{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,8 +133,11 @@ func (f *failover) begin(ctx context.Context, intents []billing.Intent) (ours ma
 func (f *failover) beginOnce(ctx context.Context, intents []billing.Intent) (map[billing.InvoiceID]struct{}, error) {
 	f.gate.RLock()
 	defer f.gate.RUnlock()
-	if f.behind || f.holdsBack() { // since it was looked at
+	switch {
+	case f.behind:
 		return nil, billing.ErrFailedOver
+	case f.holdsBack(): // since it was looked at
+		return nil, nil
 	}
 	sent := time.Now()
 	c, err := f.Ledger.Commit(ctx, intents, nil)
@@ -225,48 +227,6 @@ func (f *failover) stand(ctx context.Context) error {
 	f.halted.Store(false)
 	f.giveBack(ctx)
 	return nil
-}
-
-// giveBack frees intents that stand though nobody knew that they were committed: all of them
-// each time, for that they were given back may be lost, too. No request was sent of those
-// that are sending; another one is an attempt of that number that was begun before. One that
-// can't be given back is in doubt without need, and nothing else waits for it.
-func (f *failover) giveBack(ctx context.Context) {
-	for unsure := range slices.Chunk(f.memory.doubted(), groupEnough) {
-		if err := f.giveBackGroup(ctx, unsure); err != nil {
-			f.log.Warn().Err(err).Int("invoices", len(unsure)).Msg("intents that a fail-over may have left can't be given back now")
-			return
-		}
-	}
-}
-
-func (f *failover) giveBackGroup(ctx context.Context, unsure []billing.Intent) error {
-	ids := make([]billing.InvoiceID, len(unsure))
-	for i, in := range unsure {
-		ids[i] = in.InvoiceID
-	}
-	has, err := f.port.Delivered(ctx, ids)
-	if err != nil {
-		return err
-	}
-	var group []billing.Settlement
-	for _, in := range unsure {
-		d := has[in.InvoiceID]
-		if d == nil || d.State != billing.Sending || d.RunID != f.memory.runID || d.Attempt != in.Attempt {
-			continue
-		}
-		group = append(group, billing.Settlement{
-			InvoiceID: in.InvoiceID, RunID: f.memory.runID, Attempt: in.Attempt, RunAttempt: in.RunAttempt - 1, State: billing.Retry,
-			Doubtful: in.Seen.MayHaveActed(), KeyUse: billing.KeyUnused,
-		})
-	}
-	if len(group) == 0 {
-		return nil
-	}
-	if _, err = f.commitEnds(ctx, group); errors.Is(err, billing.ErrFailedOver) {
-		return nil // the next commit meets that one
-	}
-	return err
 }
 
 // check looks for a fail-over where no commit may have met it, and for the other runs.
